@@ -1,0 +1,245 @@
+//! The attributes of the `xfork` crate, which re-exports all of them.
+//!
+//! This file holds the entry points and their documentation. Each parses its input, hands it to one module
+//! and converts the answer: `mark` writes the plain marks, `implicit` the `*_fork` marks, `call` the `fork!`
+//! macro; `function` is what they read, `check` says what may be marked, and `parameter` knows the owned form
+//! of a borrowed parameter. A refusal is a `compile_error!` in place of the item, never a panic.
+
+mod call;
+mod check;
+mod function;
+mod implicit;
+mod mark;
+mod parameter;
+
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+use crate::call::Call;
+use crate::mark::Mark;
+
+/// Marks a function whose work is computation: `fork` runs it in a worker process.
+///
+/// The function stays one to its callers: `resize(&image, 80)` is an ordinary call in place, and `*resize` is
+/// an ordinary function pointer. What changes is that its name now has a type of its own, so that
+/// `fork(resize, (image, 80))` knows the mark when it is compiled.
+///
+/// A borrowed parameter is given to a forked call in its owned form, because the caller does not wait:
+///
+/// | parameter | a forked call takes |
+/// | --- | --- |
+/// | `&str` | `String` |
+/// | `&[T]` | `Vec<T>` |
+/// | `&Path`, `&OsStr`, `&CStr` | `PathBuf`, `OsString`, `CString` |
+/// | `&T` | `T` |
+/// | `&'static T` | `&'static T` |
+/// | `T` | `T` |
+///
+/// # Settings
+///
+/// `name = "…"` is what reports call the function, in place of its path:
+///
+/// ```text
+/// #[cpu_bound(name = "thumbnail")]
+/// fn resize(image: &[u8], width: u32) -> Vec<u8> { … }
+/// ```
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use xfork::{cpu_bound, fork};
+///
+/// #[cpu_bound]
+/// fn fib(n: u64) -> u64 {
+///     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
+/// }
+///
+/// let forked = fork(fib, 20);
+/// assert_eq!(fib(10), 55);                      // in place
+/// assert_eq!((1..4).map(*fib).sum::<u64>(), 4); // as a function pointer
+/// assert_eq!(*forked, 6765);
+/// ```
+///
+/// # Limits
+///
+/// A generic, `const`, `async`, `unsafe` or `extern` function, a method, a parameter that is `&mut`, `impl
+/// Trait` or `&dyn Trait`, a result that borrows and a 13th parameter are refused, each with what to do
+/// instead.
+///
+/// The name becomes that of a constant and of its type. So a module beside it can't have the same name, and
+/// where it is in scope no variable or parameter can: `let resize = …` would be a pattern that compares.
+#[proc_macro_attribute]
+pub fn cpu_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
+    plain(Mark::Cpu, settings, item)
+}
+
+/// Marks a function whose work is waiting (for files, sockets, locks): `fork` runs it on a thread.
+///
+/// Its arguments and its result stay in the process, so they need `Send + 'static` and no serialisation. For
+/// the rest, and for the settings, see [`cpu_bound`](macro@cpu_bound).
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use std::path::{Path, PathBuf};
+/// use xfork::{fork, io_bound};
+///
+/// #[io_bound]
+/// fn read(path: &Path) -> std::io::Result<String> {
+///     std::fs::read_to_string(path)
+/// }
+///
+/// let text = fork(read, PathBuf::from("Cargo.toml"));
+/// assert!(text.as_ref().is_ok_and(|text| text.contains("[package]")));
+/// ```
+#[proc_macro_attribute]
+pub fn io_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
+    plain(Mark::Io, settings, item)
+}
+
+/// Marks a function that must not run anywhere else: `fork` calls it in place, at once.
+///
+/// It is for functions with effects that only make sense in the caller's thread and order. The word is the
+/// keyword, so it is written `r#unsafe`; [`sequential`](macro@sequential) is the same mark. For the settings
+/// see [`cpu_bound`](macro@cpu_bound).
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use std::cell::Cell;
+/// use xfork::fork;
+///
+/// thread_local!(static SEEN: Cell<i32> = const { Cell::new(0) });
+///
+/// #[xfork::r#unsafe]
+/// fn note(n: i32) {
+///     SEEN.set(n);
+/// }
+///
+/// fork(note, 3);
+/// assert_eq!(SEEN.get(), 3);
+/// ```
+#[proc_macro_attribute]
+pub fn r#unsafe(settings: TokenStream, item: TokenStream) -> TokenStream {
+    plain(Mark::InPlace, settings, item)
+}
+
+/// Marks a function that must not run anywhere else: the same as [`unsafe`](macro@unsafe), by a milder name.
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use xfork::{fork, sequential};
+///
+/// #[sequential]
+/// fn twice(n: i32) -> i32 {
+///     2 * n
+/// }
+///
+/// assert_eq!(*fork(twice, 21), 42); // done before `fork` returned
+/// ```
+#[proc_macro_attribute]
+pub fn sequential(settings: TokenStream, item: TokenStream) -> TokenStream {
+    plain(Mark::InPlace, settings, item)
+}
+
+/// Marks a function whose plain call forks onto a worker process and returns a `ResultProxy`.
+///
+/// `f(x)` forks, also where `f` calls itself, and each argument may be a value or a proxy of one;
+/// `f::sequential(x)` calls it in place. For what may be marked, the owned form of borrowed parameters and
+/// the settings see [`cpu_bound`](macro@cpu_bound).
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use xfork::cpu_bound_fork;
+///
+/// #[cpu_bound_fork]
+/// fn count(text: &str, letter: char) -> usize {
+///     text.chars().filter(|c| *c == letter).count()
+/// }
+///
+/// let a = count("banana".to_owned(), 'a'); // returns at once
+/// assert_eq!(count::sequential("banana", 'n'), 2);
+/// assert_eq!(*a, 3);
+/// ```
+#[proc_macro_attribute]
+pub fn cpu_bound_fork(settings: TokenStream, item: TokenStream) -> TokenStream {
+    implicit(Mark::Cpu, settings, item)
+}
+
+/// Marks a function whose plain call forks onto a thread and returns a `ResultProxy`.
+///
+/// It is to [`cpu_bound_fork`](macro@cpu_bound_fork) what [`io_bound`](macro@io_bound) is to
+/// [`cpu_bound`](macro@cpu_bound).
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this attribute:
+///
+/// ```text
+/// use std::path::{Path, PathBuf};
+/// use xfork::io_bound_fork;
+///
+/// #[io_bound_fork]
+/// fn exists(path: &Path) -> bool {
+///     path.exists()
+/// }
+///
+/// let root = exists(PathBuf::from("/"));
+/// assert!(!exists::sequential(Path::new("/no/such/file")));
+/// assert!(*root);
+/// ```
+#[proc_macro_attribute]
+pub fn io_bound_fork(settings: TokenStream, item: TokenStream) -> TokenStream {
+    implicit(Mark::Io, settings, item)
+}
+
+/// Forks an ordinary call: `fork!(f(a, b))` is `fork(f, (a, b))`.
+///
+/// The arguments are evaluated here and now, as in the call; only the call itself is forked.
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this macro:
+///
+/// ```text
+/// use xfork::{cpu_bound, fork};
+///
+/// #[cpu_bound]
+/// fn add(a: i32, b: i32) -> i32 {
+///     a + b
+/// }
+///
+/// let three = fork!(add(1, 2));
+/// assert_eq!(*three, 3);
+/// ```
+#[proc_macro]
+pub fn fork(input: TokenStream) -> TokenStream {
+    let call = parse_macro_input!(input as Call);
+    call.expand().into()
+}
+
+fn plain(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
+    function::read(settings.into(), item.into())
+        .map(|marked| mark::expand(mark, &marked))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+fn implicit(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
+    function::read(settings.into(), item.into())
+        .map(|marked| implicit::expand(mark, &marked))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

@@ -1,0 +1,116 @@
+//! The plain marks: `#[cpu_bound]`, `#[io_bound]`, `#[r#unsafe]` and `#[sequential]`.
+//!
+//! A marked function becomes a constant of its name, whose type (an empty struct, also of its name) carries
+//! the mark and derefs to a function pointer, so `f(x)` stays an ordinary call. The function itself moves
+//! into an anonymous constant beside them, under another name: in its body, the function's name means what it
+//! means everywhere else. Where and how a fork runs is the `xfork` crate's part, which sees `Callable::Mark`.
+//!
+//! A unit struct would be the constant and the type in one, but clippy takes each `f(x);` on its own for the
+//! construction of a value that is not used (`no_effect`), and would tell users to remove their calls.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, TokenStreamExt as _, format_ident, quote, quote_spanned};
+use syn::Signature;
+use syn::ext::IdentExt as _;
+
+use crate::function::Marked;
+
+/// Where a fork of the function runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Mark {
+    Io,
+    Cpu,
+    InPlace,
+}
+
+impl ToTokens for Mark {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.append_all(match self {
+            Self::Io => quote!(::xfork::__private::Io),
+            Self::Cpu => quote!(::xfork::__private::Cpu),
+            Self::InPlace => quote!(::xfork::__private::InPlace),
+        });
+    }
+}
+
+/// The items that a marked function becomes.
+pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
+    let Marked { attributes, visibility, signature, body, .. } = marked;
+    let ident = &signature.ident;
+    let conditions = &attributes.conditions;
+    let item = &attributes.item;
+    let code = &attributes.code;
+    let deprecated = &attributes.deprecated;
+    // The function may call itself.
+    let lenient = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
+
+    let renamed = Signature { ident: format_ident!("__xfork_{}", ident), ..signature.clone() };
+    let function = &renamed.ident;
+    let given = marked.parameters.iter().map(|parameter| &parameter.given);
+    let output = &signature.output;
+    let pointer = quote!(fn(#(#given),*) #output);
+    let callable = callable(mark, marked, ident, function);
+    let about = format!(
+        "The type of [`{name}`](const@{name}), which derefs to a pointer of the function.",
+        name = ident.unraw()
+    );
+    // With the span of `fn`, lints about the item are reported, as they would be about the function; those
+    // about the struct would only repeat them.
+    let constant = quote_spanned!(signature.fn_token.span=> #visibility const #ident: #ident = #ident {};);
+
+    quote! {
+        #(#conditions)*
+        #[doc = #about]
+        #[allow(non_camel_case_types)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+        #visibility struct #ident {}
+
+        #(#conditions)*
+        #(#item)*
+        #(#deprecated)*
+        #[allow(non_upper_case_globals)]
+        #constant
+
+        #(#conditions)*
+        #lenient
+        const _: () = {
+            #(#code)*
+            #renamed #body
+
+            impl ::core::ops::Deref for #ident {
+                type Target = #pointer;
+
+                fn deref(&self) -> &Self::Target {
+                    const POINTER: #pointer = #function;
+                    &POINTER
+                }
+            }
+
+            #callable
+        };
+    }
+}
+
+/// The implementation of `Callable` for the type `this`, which runs `function`.
+pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl ToTokens) -> TokenStream {
+    let output = marked.output();
+    let owned = marked.owned();
+    let name = marked.name();
+    let slots = marked.parameters.iter().map(|parameter| &parameter.slot);
+    let arguments = marked.parameters.iter().map(|parameter| parameter.argument());
+
+    quote! {
+        impl ::xfork::__private::Callable<#owned> for #this {
+            type Output = #output;
+            type Mark = #mark;
+
+            fn call(self, (#(#slots,)*): #owned) -> Self::Output {
+                #function(#(#arguments),*)
+            }
+
+            fn name() -> &'static str {
+                #name
+            }
+        }
+    }
+}

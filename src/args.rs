@@ -1,0 +1,397 @@
+//! Arguments of a fork: values, proxies whose values come later, and collections of proxies.
+
+use crate::core::error::TaskError;
+use crate::core::slot::{AnySlot, Bytes};
+use crate::ground::wire::codec;
+use crate::proxy::ResultProxy;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+/// A type that can travel to a worker process and back.
+///
+/// Every owned type that serde can serialise and deserialise, and that may be sent to another thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't travel to a worker process",
+    label = "an argument or result of this type can't be sent to another process",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it (and own its data: no references), or run the \
+            function on a thread, with `thread(..)` or `#[io_bound]`"
+)]
+pub trait Portable: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
+
+/// Something that can be given where a forked function wants a `T`.
+///
+/// A `T` itself; a [`ResultProxy<T>`], owned or borrowed, which makes the new task depend on it; a collection of
+/// proxies for a collection of values; and `&str` for `String`, `&[T]` for `Vec<T>`, `&Path` for `PathBuf`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be given as an argument of the type `{T}`",
+    label = "expected `{T}`, or a `ResultProxy<{T}>`",
+    note = "a forked function takes its arguments by value; a ResultProxy as argument needs a value that is \
+            `Clone + Send + Sync`, since others may hold the same proxy"
+)]
+pub trait Arg<T> {
+    #[doc(hidden)]
+    fn into_input(self) -> Input<T>;
+}
+
+/// One argument of a task, there already or still to come.
+#[doc(hidden)]
+pub struct Input<T>(Kind<T>);
+
+enum Kind<T> {
+    Value(T),
+    Later(Box<dyn Later<T>>),
+}
+
+impl<T> fmt::Debug for Input<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self.0, Kind::Value(_)) { "Input(value)" } else { "Input(proxy)" })
+    }
+}
+
+/// An argument made of one or more proxies.
+trait Later<T>: Send {
+    fn slot(&self, position: usize) -> Option<Arc<dyn AnySlot>>;
+    /// The value; every slot is settled.
+    fn take(self: Box<Self>) -> Result<T, TaskError>;
+    /// Shows the value without taking it; every slot is settled.
+    fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError>;
+    /// The value as it came from another process, if nobody has decoded it.
+    fn encoded(&self) -> Option<Bytes>;
+}
+
+impl<T> Input<T> {
+    fn slots(&self) -> impl Iterator<Item = Arc<dyn AnySlot>> {
+        (0..).map_while(|position| match &self.0 {
+            Kind::Value(_) => None,
+            Kind::Later(later) => later.slot(position),
+        })
+    }
+
+    fn resolve(self) -> Result<T, TaskError> {
+        match self.0 {
+            Kind::Value(value) => Ok(value),
+            Kind::Later(later) => later.take(),
+        }
+    }
+}
+
+impl<T: Portable> Input<T> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let later = match &self.0 {
+            Kind::Value(value) => return Ok(codec::encode(value, out)?),
+            Kind::Later(later) => later,
+        };
+        if let Some(bytes) = later.encoded() {
+            out.extend_from_slice(&bytes);
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        later.show(&mut |value| outcome = codec::encode(value, out)).map_err(EncodeError::Input)?;
+        Ok(outcome?)
+    }
+}
+
+/// Why the arguments of a task could not be encoded.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum EncodeError {
+    #[doc(hidden)]
+    Input(TaskError),
+    #[doc(hidden)]
+    Codec { reason: String, type_name: &'static str },
+}
+
+impl From<codec::CodecError> for EncodeError {
+    fn from(error: codec::CodecError) -> Self {
+        Self::Codec { reason: error.to_string(), type_name: "" }
+    }
+}
+
+impl<T> Arg<T> for T {
+    fn into_input(self) -> Input<T> {
+        Input(Kind::Value(self))
+    }
+}
+
+macro_rules! borrowed_forms {
+    ($([$($generic:ident)?] $borrowed:ty => $owned:ty),* $(,)?) => {$(
+        impl<$($generic: Clone)?> Arg<$owned> for $borrowed {
+            fn into_input(self) -> Input<$owned> {
+                Input(Kind::Value(self.into()))
+            }
+        }
+    )*};
+}
+
+borrowed_forms! {
+    [] &str => String,
+    [] &String => String,
+    [T] &[T] => Vec<T>,
+    [] &std::path::Path => std::path::PathBuf,
+    [] &str => std::path::PathBuf,
+    [] &std::ffi::OsStr => std::ffi::OsString,
+}
+
+impl Arg<std::path::PathBuf> for &std::path::PathBuf {
+    fn into_input(self) -> Input<std::path::PathBuf> {
+        Input(Kind::Value(self.clone()))
+    }
+}
+
+impl<T: Clone> Arg<Vec<T>> for &Vec<T> {
+    fn into_input(self) -> Input<Vec<T>> {
+        Input(Kind::Value(self.clone()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<T> for ResultProxy<T> {
+    fn into_input(self) -> Input<T> {
+        Input(Kind::Later(Box::new(self)))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<T> for &ResultProxy<T> {
+    fn into_input(self) -> Input<T> {
+        Input(Kind::Later(Box::new(self.clone())))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Later<T> for ResultProxy<T> {
+    fn slot(&self, position: usize) -> Option<Arc<dyn AnySlot>> {
+        (position == 0).then(|| self.any_slot())
+    }
+    fn take(self: Box<Self>) -> Result<T, TaskError> {
+        ResultProxy::into_result(*self)
+    }
+    fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError> {
+        to(self.settled()?);
+        Ok(())
+    }
+    fn encoded(&self) -> Option<Bytes> {
+        self.encoded_value()
+    }
+}
+
+/// A proxy of a proxy is as good as a proxy of the value.
+impl<T: Clone + Send + Sync + 'static> Arg<T> for ResultProxy<ResultProxy<T>> {
+    fn into_input(self) -> Input<T> {
+        ResultProxy::flatten(self).into_input()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<T> for &ResultProxy<ResultProxy<T>> {
+    fn into_input(self) -> Input<T> {
+        ResultProxy::flatten(self.clone()).into_input()
+    }
+}
+
+/// A collection of proxies, and how to make the collection of their values.
+struct Gathered<C, T: Send + 'static, V> {
+    proxies: Vec<ResultProxy<T>>,
+    keys: C,
+    make: fn(C, Vec<T>) -> V,
+    copy: fn(&C) -> C,
+}
+
+impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathered<C, T, V> {
+    fn slot(&self, position: usize) -> Option<Arc<dyn AnySlot>> {
+        self.proxies.get(position).map(ResultProxy::any_slot)
+    }
+    fn take(self: Box<Self>) -> Result<V, TaskError> {
+        let values = self.proxies.into_iter().map(ResultProxy::into_result).collect::<Result<_, _>>()?;
+        Ok((self.make)(self.keys, values))
+    }
+    fn show(&self, to: &mut dyn FnMut(&V)) -> Result<(), TaskError> {
+        let values = self.proxies.iter().map(|proxy| proxy.settled().cloned()).collect::<Result<_, _>>()?;
+        to(&(self.make)((self.copy)(&self.keys), values));
+        Ok(())
+    }
+    fn encoded(&self) -> Option<Bytes> {
+        None
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<Vec<T>> for Vec<ResultProxy<T>> {
+    fn into_input(self) -> Input<Vec<T>> {
+        Input(Kind::Later(Box::new(Gathered { proxies: self, keys: (), make: |(), values| values, copy: |()| () })))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<Vec<T>> for &[ResultProxy<T>] {
+    fn into_input(self) -> Input<Vec<T>> {
+        self.to_vec().into_input()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<Vec<T>> for &Vec<ResultProxy<T>> {
+    fn into_input(self) -> Input<Vec<T>> {
+        self.clone().into_input()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Arg<Option<T>> for Option<ResultProxy<T>> {
+    fn into_input(self) -> Input<Option<T>> {
+        let proxies = self.into_iter().collect();
+        let make = |(), mut values: Vec<T>| values.pop();
+        Input(Kind::Later(Box::new(Gathered { proxies, keys: (), make, copy: |()| () })))
+    }
+}
+
+impl<K, T, S> Arg<HashMap<K, T, S>> for HashMap<K, ResultProxy<T>, S>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+    S: BuildHasher + Default + 'static,
+{
+    fn into_input(self) -> Input<HashMap<K, T, S>> {
+        let (keys, proxies) = self.into_iter().unzip();
+        let make = |keys: Vec<K>, values| keys.into_iter().zip::<Vec<T>>(values).collect();
+        Input(Kind::Later(Box::new(Gathered { proxies, keys, make, copy: Vec::clone })))
+    }
+}
+
+impl<K, T> Arg<BTreeMap<K, T>> for BTreeMap<K, ResultProxy<T>>
+where
+    K: Clone + Ord + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    fn into_input(self) -> Input<BTreeMap<K, T>> {
+        let (keys, proxies) = self.into_iter().unzip();
+        let make = |keys: Vec<K>, values| keys.into_iter().zip::<Vec<T>>(values).collect();
+        Input(Kind::Later(Box::new(Gathered { proxies, keys, make, copy: Vec::clone })))
+    }
+}
+
+/// A tuple of parameter types: what a [`Callable`](crate::Callable) is called with.
+pub trait Args: Sized {
+    #[doc(hidden)]
+    type Inputs: Inputs<Self>;
+}
+
+/// The arguments of one task.
+#[doc(hidden)]
+#[expect(private_interfaces, reason = "the trait is sealed by `Args`, which is implemented for tuples only")]
+pub trait Inputs<A>: Sized {
+    #[doc(hidden)]
+    fn slots(&self) -> Vec<Arc<dyn AnySlot>>;
+    #[doc(hidden)]
+    fn resolve(self) -> Result<A, TaskError>;
+}
+
+/// A tuple of parameter types that can travel to a worker process.
+#[diagnostic::on_unimplemented(
+    message = "the arguments `{Self}` can't travel to a worker process",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for each of them (and own the data: no references), or \
+            run the function on a thread, with `thread(..)` or `#[io_bound]`"
+)]
+pub trait PortableArgs: Args {
+    #[doc(hidden)]
+    fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    #[doc(hidden)]
+    fn decode(input: &mut &[u8]) -> Result<Self, String>;
+}
+
+/// The arguments of a fork as the user writes them: `()`, one bare value, or a tuple.
+///
+/// `A` is the tuple of parameter types; `Form` tells one bare value from a tuple, and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "these arguments don't fit the parameters `{A}` of the function",
+    label = "doesn't fit the parameters `{A}`",
+    note = "give `()` for no argument, a bare value for one, a tuple for more; each a value of the parameter's type or \
+            a ResultProxy of it"
+)]
+pub trait IntoArgs<A: Args, Form> {
+    #[doc(hidden)]
+    fn into_inputs(self) -> A::Inputs;
+}
+
+/// One bare value as the only argument.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Bare {}
+/// A tuple with one value for each parameter.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Spread {}
+
+impl<T, I: Arg<T>> IntoArgs<(T,), Bare> for I {
+    fn into_inputs(self) -> (Input<T>,) {
+        (self.into_input(),)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($type:ident $given:ident)*))*) => {$(
+        impl<$($type),*> Args for ($($type,)*) {
+            type Inputs = ($(Input<$type>,)*);
+        }
+
+        #[expect(private_interfaces, reason = "see the trait")]
+        #[allow(non_snake_case, unused_mut, reason = "names of types serve as names of values; () has no parts")]
+        impl<$($type),*> Inputs<($($type,)*)> for ($(Input<$type>,)*) {
+            fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
+                let mut slots = Vec::new();
+                let ($($type,)*) = self;
+                $(slots.extend($type.slots());)*
+                slots
+            }
+            fn resolve(self) -> Result<($($type,)*), TaskError> {
+                let ($($type,)*) = self;
+                Ok(($($type.resolve()?,)*))
+            }
+        }
+
+        #[allow(non_snake_case, unused_variables, clippy::ptr_arg, reason = "as above")]
+        #[diagnostic::do_not_recommend]
+        impl<$($type: Portable),*> PortableArgs for ($($type,)*) {
+            fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                let ($($type,)*) = inputs;
+                $($type.encode(out).map_err(|error| name_type::<$type>(error))?;)*
+                Ok(())
+            }
+            fn decode(input: &mut &[u8]) -> Result<Self, String> {
+                Ok(($(codec::decode::<$type>(input).map_err(|error| {
+                    format!("{}: {error}", std::any::type_name::<$type>())
+                })?,)*))
+            }
+        }
+
+        impl<$($type, $given: Arg<$type>),*> IntoArgs<($($type,)*), Spread> for ($($given,)*) {
+            #[allow(non_snake_case, clippy::unused_unit, reason = "as above")]
+            fn into_inputs(self) -> ($(Input<$type>,)*) {
+                let ($($given,)*) = self;
+                ($($given.into_input(),)*)
+            }
+        }
+    )*};
+}
+
+fn name_type<T>(error: EncodeError) -> EncodeError {
+    match error {
+        EncodeError::Codec { reason, .. } => EncodeError::Codec { reason, type_name: std::any::type_name::<T>() },
+        other => other,
+    }
+}
+
+tuples! {
+    ()
+    (A AA)
+    (A AA B BB)
+    (A AA B BB C CC)
+    (A AA B BB C CC D DD)
+    (A AA B BB C CC D DD E EE)
+    (A AA B BB C CC D DD E EE F FF)
+    (A AA B BB C CC D DD E EE F FF G GG)
+    (A AA B BB C CC D DD E EE F FF G GG H HH)
+    (A AA B BB C CC D DD E EE F FF G GG H HH I II)
+    (A AA B BB C CC D DD E EE F FF G GG H HH I II J JJ)
+    (A AA B BB C CC D DD E EE F FF G GG H HH I II J JJ K KK)
+    (A AA B BB C CC D DD E EE F FF G GG H HH I II J JJ K KK L LL)
+}

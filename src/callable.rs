@@ -1,0 +1,124 @@
+//! What can be forked: functions, closures and marked functions, and the marks.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A function that can be forked with arguments of the types in the tuple `Args`.
+///
+/// Implemented for every closure and function of up to 12 parameters (marked as cpu-bound), and by the
+/// attributes for the functions they mark. Nothing else needs to implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be forked with arguments of the types `{Args}`",
+    label = "not a function of these parameters",
+    note = "`fork(f, args)` takes `()` for no argument, a bare value for one and a tuple for more; a parameter `&str` \
+            is given as a String, `&[T]` as a Vec<T>, `&T` as a T, and each of them may be a ResultProxy instead"
+)]
+pub trait Callable<Args>: Sized {
+    /// What the function returns.
+    type Output;
+    /// Where the function runs: [`Cpu`], [`Io`] or [`InPlace`].
+    type Mark;
+    /// Calls the function here and now.
+    fn call(self, args: Args) -> Self::Output;
+    /// The function's name, for errors and reports.
+    fn name() -> &'static str {
+        std::any::type_name::<Self>()
+    }
+}
+
+/// The mark of functions that compute: they run in worker processes.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu;
+/// The mark of functions that wait, for files, networks or devices: they run on threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Io;
+/// The mark of functions that are never forked: they run in place, in the caller's thread.
+#[derive(Clone, Copy, Debug)]
+pub struct InPlace;
+
+/// A function with a mark put on from outside, by [`cpu_bound`], [`io_bound`] or [`r#unsafe`].
+pub struct Marked<F, M> {
+    function: F,
+    mark: PhantomData<fn() -> M>,
+}
+
+impl<F: Clone, M> Clone for Marked<F, M> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), mark: PhantomData }
+    }
+}
+impl<F: Copy, M> Copy for Marked<F, M> {}
+
+impl<F, M> fmt::Debug for Marked<F, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} as {}", std::any::type_name::<F>(), std::any::type_name::<M>())
+    }
+}
+
+impl<F: Callable<A>, M, A> Callable<A> for Marked<F, M> {
+    type Output = F::Output;
+    type Mark = M;
+    fn call(self, args: A) -> F::Output {
+        self.function.call(args)
+    }
+    fn name() -> &'static str {
+        F::name()
+    }
+}
+
+/// Marks a function that one doesn't own as cpu-bound: forked, it runs in a worker process.
+///
+/// ```
+/// use xfork::{cpu_bound, fork};
+///
+/// assert_eq!(fork(cpu_bound(u64::count_ones), 255), 8);
+/// ```
+pub fn cpu_bound<F>(function: F) -> Marked<F, Cpu> {
+    Marked { function, mark: PhantomData }
+}
+
+/// Marks a function that one doesn't own as io-bound: forked, it runs on a thread.
+///
+/// ```
+/// use xfork::{fork, io_bound};
+///
+/// let text = fork(io_bound(std::fs::read_to_string::<String>), "Cargo.toml");
+/// assert!(text.as_ref().unwrap().contains("[package]"));
+/// ```
+pub fn io_bound<F>(function: F) -> Marked<F, Io> {
+    Marked { function, mark: PhantomData }
+}
+
+/// Marks a function as one that must not be forked: [`fork`](crate::fork()) calls it in place.
+///
+/// ```
+/// use xfork::{fork, r#unsafe};
+///
+/// let here = std::thread::current().id();
+/// let there = fork(r#unsafe(|| std::thread::current().id()), ());
+/// assert_eq!(*there, here);
+/// ```
+pub fn r#unsafe<F>(function: F) -> Marked<F, InPlace> {
+    Marked { function, mark: PhantomData }
+}
+
+macro_rules! callables {
+    ($(($($name:ident)*))*) => {$(
+        impl<Func, Out, $($name),*> Callable<($($name,)*)> for Func
+        where
+            Func: FnOnce($($name),*) -> Out,
+        {
+            type Output = Out;
+            type Mark = Cpu;
+            #[allow(non_snake_case, reason = "parameters are named for their types")]
+            fn call(self, ($($name,)*): ($($name,)*)) -> Out {
+                self($($name),*)
+            }
+        }
+    )*};
+}
+
+callables! {
+    () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H)
+    (A B C D E F G H I) (A B C D E F G H I J) (A B C D E F G H I J K) (A B C D E F G H I J K L)
+}

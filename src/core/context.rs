@@ -1,0 +1,109 @@
+//! What a thread knows of its place: the task it runs, the runners its forks go to, and who owns the thread.
+
+use crate::core::runner::Runner;
+use crate::core::task::Body;
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Where forks go: one runner for cpu-bound work and one for everything that waits.
+pub(crate) struct Runners {
+    pub(crate) cpu: Arc<dyn Runner>,
+    pub(crate) io: Arc<dyn Runner>,
+    /// How it was asked for, for the reader of a debugger.
+    pub(crate) description: String,
+}
+
+impl fmt::Debug for Runners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+#[derive(Default)]
+struct Context {
+    task: Option<Arc<dyn Body>>,
+    runners: Option<Arc<Runners>>,
+    thread: Option<Arc<dyn Runner>>,
+}
+
+thread_local! {
+    static CONTEXT: RefCell<Context> = const { RefCell::new(Context { task: None, runners: None, thread: None }) };
+}
+
+/// The task that this thread is running; `None` outside any task and while the thread ends.
+pub(crate) fn task() -> Option<Arc<dyn Body>> {
+    CONTEXT.try_with(|context| context.borrow().task.clone()).ok().flatten()
+}
+
+/// Whether this thread is running a task.
+pub(crate) fn in_task() -> bool {
+    CONTEXT.try_with(|context| context.borrow().task.is_some()).unwrap_or(false)
+}
+
+/// The runners chosen for this scope, if not the program's.
+pub(crate) fn scoped_runners() -> Option<Arc<Runners>> {
+    CONTEXT.try_with(|context| context.borrow().runners.clone()).ok().flatten()
+}
+
+/// The runner that owns this thread.
+pub(crate) fn thread_runner() -> Option<Arc<dyn Runner>> {
+    CONTEXT.try_with(|context| context.borrow().thread.clone()).ok().flatten()
+}
+
+/// Says that this thread belongs to `runner`, which is asked what to do when the thread would block.
+pub(crate) fn own_thread(runner: Option<Arc<dyn Runner>>) {
+    let _ = CONTEXT.try_with(|context| context.borrow_mut().thread = runner);
+}
+
+/// Puts the previous context back when dropped.
+pub(crate) struct Restore {
+    task: Option<Option<Arc<dyn Body>>>,
+    runners: Option<Arc<Runners>>,
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let _ = CONTEXT.try_with(|context| {
+            let mut context = context.borrow_mut();
+            context.runners = self.runners.take();
+            if let Some(task) = self.task.take() {
+                std::mem::replace(&mut context.task, task)
+            } else {
+                None
+            }
+        });
+    }
+}
+
+/// Makes `task` the current one until the guard is dropped; its forks go where it was forked to go.
+pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
+    CONTEXT
+        .try_with(|context| {
+            let mut context = context.borrow_mut();
+            let runners = std::mem::replace(&mut context.runners, task.core().runners.clone());
+            Restore { task: Some(context.task.replace(task)), runners }
+        })
+        .unwrap_or(Restore { task: None, runners: None })
+}
+
+/// Makes `runners` the ones of this thread's forks until the guard is dropped.
+pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
+    CONTEXT
+        .try_with(|context| Restore { task: None, runners: context.borrow_mut().runners.replace(runners) })
+        .unwrap_or(Restore { task: None, runners: None })
+}
+
+static WORKER: AtomicBool = AtomicBool::new(false);
+
+/// Says that this process is a worker.
+pub(crate) fn become_worker() {
+    // Relaxed: set before the process has a second thread.
+    WORKER.store(true, Ordering::Relaxed);
+}
+
+/// The id of this process, if it is a worker.
+pub(crate) fn worker_pid() -> Option<u32> {
+    WORKER.load(Ordering::Relaxed).then(std::process::id)
+}

@@ -1,0 +1,348 @@
+//! [`TaskError`]: the one error type, small to pass around, asked by predicates and accessors.
+
+use crate::core::unseen;
+use crate::ground::panics::{self, PanicRecord, Payload, Place};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Why a task gave no value.
+///
+/// Cheap to clone: clones share the failure. What kind of failure it is, is asked by predicates such as
+/// [`is_panic`](Self::is_panic); what is known about it, by accessors such as [`signal`](Self::signal).
+///
+/// ```
+/// use xfork::{thread, wait};
+///
+/// let broken = thread(|| -> u32 { "seven".parse().unwrap() }, ());
+/// let error = wait(&broken).unwrap_err();
+/// assert!(error.is_panic());
+/// assert!(error.message().contains("ParseIntError"));
+/// ```
+#[derive(Clone)]
+pub struct TaskError(Arc<Shown>);
+
+/// A failure together with the way it took to the reader.
+struct Shown {
+    failure: Arc<Failure>,
+    forks: Vec<ForkPlace>,
+    /// Names of the tasks that were not run because of the failure, the nearest to the origin first.
+    dependents: Vec<String>,
+}
+
+/// The failure itself, shared by every error that it causes.
+struct Failure {
+    task: String,
+    pid: Option<u32>,
+    kind: Kind,
+    seen: AtomicBool,
+}
+
+/// A place in the user's source where a task was forked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ForkPlace {
+    pub(crate) place: Place,
+    pub(crate) task: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Panic { record: PanicRecord, payload: Payload },
+    Crash { exit: Exit, last_panic: Option<PanicRecord> },
+    Encode { what: Cow<'static, str>, reason: String },
+    Decode { what: Cow<'static, str>, reason: String },
+    TooLarge { what: Cow<'static, str>, bytes: u64, limit: u64 },
+    Spawn { reason: String },
+    BuildMismatch { ours: u64, theirs: u64 },
+    PoolBroken { reason: String },
+    Protocol { reason: String },
+    Timeout { waited_ms: u64 },
+    Shutdown,
+    Dropped,
+}
+
+/// How a worker process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal { number: i32 },
+    Unavailable,
+}
+
+impl TaskError {
+    pub(crate) fn new(task: &str, pid: Option<u32>, kind: Kind) -> Self {
+        let failure = Failure { task: task.to_string(), pid, kind, seen: AtomicBool::new(false) };
+        Self(Arc::new(Shown { failure: Arc::new(failure), forks: Vec::new(), dependents: Vec::new() }))
+    }
+
+    /// The same failure, seen through one more fork.
+    pub(crate) fn forked(&self, fork: ForkPlace) -> Self {
+        let mut forks = self.0.forks.clone();
+        forks.push(fork);
+        let dependents = self.0.dependents.clone();
+        Self(Arc::new(Shown { failure: self.0.failure.clone(), forks, dependents }))
+    }
+
+    /// The same failure, as the reason why `task` was not run.
+    pub(crate) fn depended_on_by(&self, task: &str) -> Self {
+        let mut dependents = self.0.dependents.clone();
+        dependents.push(task.to_string());
+        let forks = self.0.forks.clone();
+        Self(Arc::new(Shown { failure: self.0.failure.clone(), forks, dependents }))
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.0.failure.kind
+    }
+
+    pub(crate) fn forks(&self) -> &[ForkPlace] {
+        &self.0.forks
+    }
+
+    /// Says that somebody has looked at the failure, so that it isn't reported at exit.
+    pub(crate) fn see(&self) {
+        // Relaxed: the flag is read at exit, after everything has ended.
+        self.0.failure.seen.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_seen(&self) -> bool {
+        self.0.failure.seen.load(Ordering::Relaxed)
+    }
+
+    /// Whether two errors come from the same failure.
+    pub(crate) fn same_failure(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.failure, &other.0.failure)
+    }
+
+    /// Remembers the failure until the end of the process, for the report of what nobody looked at.
+    pub(crate) fn remember(&self) {
+        unseen::remember(self);
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.kind(), Kind::Panic { .. })
+    }
+
+    /// Whether the worker process that ran the task died: by a signal, or by ending itself.
+    pub fn is_crash(&self) -> bool {
+        matches!(self.kind(), Kind::Crash { .. })
+    }
+
+    /// Whether a wait ran out of time. The task itself goes on.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind(), Kind::Timeout { .. })
+    }
+
+    /// Whether the task was not run because a task whose result it takes failed.
+    pub fn is_dependency(&self) -> bool {
+        !self.0.dependents.is_empty()
+    }
+
+    /// Whether arguments or the result could not travel between processes: they failed to serialise or
+    /// deserialise, or were too large.
+    pub fn is_transport(&self) -> bool {
+        matches!(
+            self.kind(),
+            Kind::Encode { .. } | Kind::Decode { .. } | Kind::TooLarge { .. } | Kind::Protocol { .. }
+        )
+    }
+
+    /// Whether no worker process could be started.
+    pub fn is_spawn(&self) -> bool {
+        matches!(self.kind(), Kind::Spawn { .. } | Kind::PoolBroken { .. } | Kind::BuildMismatch { .. })
+    }
+
+    /// Whether the task was given up before it ran: its pool was shut down, or its runner dropped it.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.kind(), Kind::Shutdown | Kind::Dropped)
+    }
+
+    /// The name of the task that failed first; for a dependency, that of the origin.
+    pub fn task(&self) -> &str {
+        &self.0.failure.task
+    }
+
+    /// What happened, in one sentence fragment; for a panic, the panic's own message.
+    pub fn message(&self) -> Cow<'_, str> {
+        match self.kind() {
+            Kind::Panic { record, .. } => Cow::Borrowed(&record.message),
+            _ => Cow::Owned(self.reason()),
+        }
+    }
+
+    /// Where the task panicked, as `(file, line, column)`; line and column count from 1.
+    pub fn location(&self) -> Option<(&str, u32, u32)> {
+        let record = match self.kind() {
+            Kind::Panic { record, .. } => record,
+            Kind::Crash { last_panic, .. } => last_panic.as_ref()?,
+            _ => return None,
+        };
+        record.place.as_ref().map(|place| (&*place.file, place.line, place.column))
+    }
+
+    /// The stack of the place where the task panicked, one resolved frame per line; `None` when there is none.
+    pub fn backtrace(&self) -> Option<String> {
+        let record = match self.kind() {
+            Kind::Panic { record, .. } => record,
+            Kind::Crash { last_panic, .. } => last_panic.as_ref()?,
+            _ => return None,
+        };
+        let text = panics::backtrace(record);
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Where the failed task was forked, the innermost fork first, as `(file, line, column)`.
+    pub fn forked_at(&self) -> Vec<(&str, u32, u32)> {
+        self.0.forks.iter().map(|fork| (&*fork.place.file, fork.place.line, fork.place.column)).collect()
+    }
+
+    /// The number of the signal that killed the worker.
+    pub fn signal(&self) -> Option<i32> {
+        match self.kind() {
+            Kind::Crash { exit: Exit::Signal { number }, .. } => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The code with which the worker ended itself in the middle of the task.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self.kind() {
+            Kind::Crash { exit: Exit::Code(code), .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The process id of the worker that ran the task, when one did.
+    pub fn pid(&self) -> Option<u32> {
+        self.0.failure.pid
+    }
+
+    fn reason(&self) -> String {
+        let task = &self.0.failure.task;
+        let worker = self.0.failure.pid.map_or(String::new(), |pid| format!(" (worker {pid})"));
+        match self.kind() {
+            Kind::Panic { record, .. } => match &record.place {
+                Some(place) => format!("task `{task}`{worker} panicked at {place}: {}", record.message),
+                None => format!("task `{task}`{worker} panicked: {}", record.message),
+            },
+            Kind::Crash { exit, last_panic } => {
+                let worker = self.0.failure.pid.map_or("a worker".into(), |pid| format!("worker {pid}"));
+                let how = match exit {
+                    Exit::Code(code) => {
+                        format!("it ended itself with exit code {code}; return from the task instead of exiting")
+                    }
+                    Exit::Signal { number } => {
+                        format!("killed by signal {number} ({}){}", signal_name(*number), signal_hint(*number))
+                    }
+                    Exit::Unavailable => {
+                        "its exit status is unavailable, because the program ignores or reaps SIGCHLD itself".into()
+                    }
+                };
+                let panic = last_panic.as_ref().map_or(String::new(), |record| match &record.place {
+                    Some(place) => format!("; it had panicked at {place}: {}", record.message),
+                    None => format!("; it had panicked: {}", record.message),
+                });
+                format!(
+                    "{worker} died while running `{task}`: {how}{panic}; the task is not run again because it had started"
+                )
+            }
+            Kind::Encode { what, reason } => format!(
+                "the {what} of `{task}` could not be serialised: {reason}; \
+                 check its Serialize implementation, or run it on a thread with `thread(..)`"
+            ),
+            Kind::Decode { what, reason } => format!(
+                "the {what} of `{task}`{worker} could not be deserialised: {reason}; \
+                 check that Serialize and Deserialize fit each other (no untagged, flatten or skipped fields)"
+            ),
+            Kind::TooLarge { what, bytes, limit } => format!(
+                "the {what} of `{task}`{worker} takes {bytes} bytes, more than the limit of {limit}; \
+                 pass a path instead of the data, or raise the limit with Plan::max_message"
+            ),
+            Kind::Spawn { reason } => format!("no worker could be started for `{task}`: {reason}"),
+            Kind::BuildMismatch { ours, theirs } => format!(
+                "the worker for `{task}` is another build (this program {ours:016x}, worker {theirs:016x}); \
+                 restart the program"
+            ),
+            Kind::PoolBroken { reason } => format!(
+                "`{task}` was not run: workers died again and again while starting; last cause: {reason}"
+            ),
+            Kind::Protocol { reason } => format!(
+                "worker{} sent what no worker sends while `{task}` was its task: {reason}; \
+                 the task may have damaged its process's memory or files",
+                self.0.failure.pid.map_or(String::new(), |pid| format!(" {pid}"))
+            ),
+            Kind::Timeout { waited_ms } => format!("`{task}` was not ready after {waited_ms} ms; it goes on"),
+            Kind::Shutdown => format!("`{task}` was not run: the program is ending"),
+            Kind::Dropped => format!("`{task}` was not run: its runner dropped it"),
+        }
+    }
+}
+
+fn signal_name(number: i32) -> &'static str {
+    crate::ground::sys::signal_name(number)
+}
+
+fn signal_hint(number: i32) -> &'static str {
+    match signal_name(number) {
+        "SIGKILL" => ", possibly out of memory",
+        "SIGSEGV" | "SIGBUS" => ", an invalid memory access or a stack overflow",
+        "SIGABRT" => ", an abort, a failed allocation or a stack overflow",
+        _ => "",
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(last) = self.0.dependents.last() {
+            write!(f, "`{last}` was not run, because what it depends on failed: ")?;
+        }
+        f.write_str(&self.reason())
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskError({self}")?;
+        for fork in &self.0.forks {
+            write!(f, "; forked at {}", fork.place)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+/// A [`TaskError`] as it travels between processes.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WireError {
+    task: String,
+    pid: Option<u32>,
+    kind: Kind,
+    forks: Vec<ForkPlace>,
+    dependents: Vec<String>,
+}
+
+impl From<&TaskError> for WireError {
+    fn from(error: &TaskError) -> Self {
+        let Failure { task, pid, kind, .. } = &*error.0.failure;
+        Self {
+            task: task.clone(),
+            pid: *pid,
+            kind: kind.clone(),
+            forks: error.0.forks.clone(),
+            dependents: error.0.dependents.clone(),
+        }
+    }
+}
+
+impl From<WireError> for TaskError {
+    fn from(wire: WireError) -> Self {
+        let WireError { task, pid, kind, forks, dependents } = wire;
+        let failure = Failure { task, pid, kind, seen: AtomicBool::new(false) };
+        Self(Arc::new(Shown { failure: Arc::new(failure), forks, dependents }))
+    }
+}

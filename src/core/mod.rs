@@ -1,0 +1,17 @@
+//! The core: a task with inputs, the slot that its result fills, and who waits for whom.
+//!
+//! Owns the states of a task (waiting → queued → claimed → finished), the write-once slot with its waiters,
+//! the rule that a task's own forks end before its result is delivered, and the error type.
+//! Promises that every task ends exactly once, and that whoever waits runs what nobody has started.
+//! It knows runners only by their trait, and nothing of processes, proxies or plans.
+
+pub(crate) mod context;
+pub(crate) mod error;
+pub(crate) mod exit;
+pub(crate) mod ids;
+pub(crate) mod runner;
+pub(crate) mod scope;
+pub(crate) mod slot;
+pub(crate) mod task;
+pub(crate) mod unseen;
+pub(crate) mod wait;

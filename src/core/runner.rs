@@ -1,0 +1,140 @@
+//! What the core asks of whoever runs tasks: the trait [`Runner`], and the task that it is handed.
+
+use crate::core::error::{Kind, TaskError};
+use crate::core::slot::AnySlot;
+use crate::core::task::Body;
+use std::fmt;
+use std::sync::Arc;
+
+/// Runs tasks: somewhere, some time, each once.
+///
+/// A runner gets every task with its inputs ready, and runs it by [`Runnable::run`], in any thread of this
+/// process. It may keep tasks in any order; it must not block the caller of [`run`](Self::run) for long.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::sync::Arc;
+/// use xfork::{Plan, Runnable, Runner, fork, with_plan};
+///
+/// /// Runs each task in a thread of its own, and counts.
+/// struct OneThreadEach(AtomicUsize);
+///
+/// impl Runner for OneThreadEach {
+///     fn run(&self, task: Runnable) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         std::thread::spawn(move || task.run());
+///     }
+/// }
+///
+/// #[xfork::cpu_bound]
+/// fn double(n: u32) -> u32 { n * 2 }
+///
+/// let runner = Arc::new(OneThreadEach(AtomicUsize::new(0)));
+/// with_plan(Plan::runner(runner.clone()), || {
+///     assert_eq!(fork(double, 21), 42);
+/// });
+/// assert_eq!(runner.0.load(Ordering::Relaxed), 1);
+/// ```
+pub trait Runner: Send + Sync + 'static {
+    /// Takes a task whose inputs are ready.
+    fn run(&self, task: Runnable);
+
+    /// Whether a thread that waits for a task which has not started may run the task itself.
+    ///
+    /// True unless a runner promises to run tasks elsewhere, as the process pool does.
+    fn gives_back(&self) -> bool {
+        true
+    }
+
+    /// Whether `run` runs the task before it returns; a fork then waits for its inputs first, in place as well.
+    #[doc(hidden)]
+    fn runs_in_place(&self) -> bool {
+        false
+    }
+
+    /// Called in a thread that is about to block until the result `until` is there; the runner may use the
+    /// thread meanwhile. Blocks are otherwise spent parked.
+    #[doc(hidden)]
+    fn block(&self, until: &Until<'_>) {
+        until.park();
+    }
+}
+
+/// A task that is ready to run, as a [`Runner`] gets it.
+///
+/// Dropped without having been run, its proxy fails with an error that says so.
+pub struct Runnable(pub(crate) Option<Arc<dyn Body>>);
+
+impl Runnable {
+    /// Runs the task in this thread and fills its proxy.
+    ///
+    /// Does nothing when somebody who waited for the task has already taken it back and run it. A panic of the
+    /// task goes into its proxy, not to the caller.
+    pub fn run(mut self) {
+        if let Some(task) = self.0.take()
+            && task.core().claim()
+        {
+            task.run();
+        }
+    }
+
+    /// The name of the task.
+    pub fn name(&self) -> &str {
+        self.task().core().name()
+    }
+
+    /// Whether the task has already been taken back by somebody who waited for it.
+    pub fn is_taken(&self) -> bool {
+        self.task().core().is_claimed()
+    }
+
+    pub(crate) fn into_task(mut self) -> Arc<dyn Body> {
+        self.0.take().expect("only run and into_task empty it, and both consume it")
+    }
+
+    fn task(&self) -> &Arc<dyn Body> {
+        self.0.as_ref().expect("only run and into_task empty it, and both consume it")
+    }
+}
+
+impl Drop for Runnable {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take()
+            && task.core().claim()
+        {
+            let error = TaskError::new(task.core().name(), None, Kind::Dropped);
+            task.fail(error);
+        }
+    }
+}
+
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Runnable").field(&self.0.as_ref().map(|task| task.core().name().to_string())).finish()
+    }
+}
+
+/// The end of a block: a result that somebody else is computing, and perhaps a deadline.
+#[doc(hidden)]
+pub struct Until<'a> {
+    pub(crate) slot: &'a dyn AnySlot,
+    pub(crate) deadline: Option<std::time::Instant>,
+}
+
+impl Until<'_> {
+    /// Whether the block is over.
+    pub fn is_over(&self) -> bool {
+        self.slot.head().is_settled() || self.deadline.is_some_and(|end| std::time::Instant::now() >= end)
+    }
+
+    /// Sleeps until the result is there or the deadline has passed.
+    pub fn park(&self) {
+        self.slot.head().park(self.deadline);
+    }
+}
+
+impl fmt::Debug for Until<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Until").field("is_over", &self.is_over()).finish()
+    }
+}

@@ -1,0 +1,186 @@
+//! A task without its types: its name, its state, who forked it and who it waits for.
+
+use crate::core::context::{self, Runners};
+use crate::core::error::{ForkPlace, TaskError};
+use crate::core::ids::TaskId;
+use crate::core::runner::{Runnable, Runner};
+use crate::core::scope::{Forks, ROOT};
+use crate::core::slot::AnySlot;
+use crate::ground::registry::EntryId;
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+const WAITING: u8 = 0;
+const QUEUED: u8 = 1;
+const CLAIMED: u8 = 2;
+
+/// A task of any type, as runners, waiters and dependencies see it.
+pub(crate) trait Body: Send + Sync {
+    fn core(&self) -> &TaskCore;
+    /// Runs a claimed task in this thread, then delivers its outcome once its own forks are finished.
+    fn run(self: Arc<Self>);
+    /// Ends a claimed task without running it.
+    fn fail(self: Arc<Self>, error: TaskError);
+    /// Ends a claimed task with the encoded result that another process computed.
+    fn complete(self: Arc<Self>, result: Vec<u8>);
+    /// Puts the outcome into the slot; called once, when the task and all its forks have finished.
+    fn deliver(&self);
+    /// The first input that is not there yet.
+    fn next_unready(&self) -> Option<Arc<dyn AnySlot>>;
+    /// The error of the first input that failed.
+    fn failed_input(&self) -> Option<TaskError>;
+    /// How the task is run in another process; `None` when it can't be.
+    fn remote(&self) -> Option<&dyn Remote>;
+    /// In a worker, the number by which the program knows the task, if it does.
+    fn served_as(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A task that can run in another process.
+pub(crate) trait Remote {
+    /// Its trampoline, in the table that both processes share.
+    fn entry(&self) -> Option<EntryId>;
+    /// Appends its encoded arguments.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError>;
+    /// Drops the arguments: the task has started elsewhere and is never sent again.
+    fn release(&self);
+}
+
+/// What every task has, whatever its types.
+pub(crate) struct TaskCore {
+    pub(crate) id: TaskId,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) place: &'static Location<'static>,
+    /// The task that forked this one.
+    pub(crate) parent: Option<Arc<dyn Body>>,
+    /// The runners for its own forks, when they were chosen for a scope.
+    pub(crate) runners: Option<Arc<Runners>>,
+    pub(crate) runner: Arc<dyn Runner>,
+    forks: Forks,
+    state: AtomicU8,
+    /// Inputs that are not there yet, plus one while the task is being set up.
+    unready: AtomicUsize,
+    /// Whether the one that forked it counts it.
+    counted: bool,
+}
+
+impl TaskCore {
+    /// A task forked here and now by the current task, or by the program outside any.
+    pub(crate) fn new(name: Cow<'static, str>, place: &'static Location<'static>, runner: Arc<dyn Runner>) -> Self {
+        let parent = context::task();
+        match &parent {
+            Some(parent) => parent.core().forks.enter(),
+            None => ROOT.enter(),
+        }
+        Self {
+            id: TaskId::next(),
+            name,
+            place,
+            parent,
+            runners: context::scoped_runners(),
+            runner,
+            forks: Forks::new(),
+            state: AtomicU8::new(WAITING),
+            unready: AtomicUsize::new(1),
+            counted: true,
+        }
+    }
+
+    /// A task that another process forked; nobody here counts it.
+    pub(crate) fn served(name: Cow<'static, str>, runner: Arc<dyn Runner>) -> Self {
+        Self {
+            id: TaskId::next(),
+            name,
+            place: Location::caller(),
+            parent: None,
+            runners: None,
+            runner,
+            forks: Forks::new(),
+            state: AtomicU8::new(CLAIMED),
+            unready: AtomicUsize::new(0),
+            counted: false,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn fork_place(&self) -> ForkPlace {
+        ForkPlace { place: self.place.into(), task: self.name.to_string() }
+    }
+
+    /// Takes the right to run or end the task; true for exactly one caller.
+    pub(crate) fn claim(&self) -> bool {
+        // AcqRel: the claimer sees the inputs, and everybody else sees that they are taken.
+        self.state.compare_exchange(QUEUED, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.state.load(Ordering::Acquire) == CLAIMED
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.state.load(Ordering::Acquire) == QUEUED
+    }
+
+    /// Says that the task itself has finished; true when none of its forks is unfinished.
+    pub(crate) fn finish(&self) -> bool {
+        self.forks.leave()
+    }
+}
+
+/// Makes the task wait for `inputs`, and hands it to its runner when all are there.
+pub(crate) fn schedule(task: Arc<dyn Body>, inputs: &[Arc<dyn AnySlot>]) {
+    for input in inputs {
+        if !input.head().is_settled() {
+            task.core().unready.fetch_add(1, Ordering::Relaxed);
+            let waiting = task.clone();
+            input.head().when_settled(move || input_ready(waiting));
+        }
+    }
+    input_ready(task);
+}
+
+fn input_ready(task: Arc<dyn Body>) {
+    // AcqRel: the last one to count down sees every input.
+    if task.core().unready.fetch_sub(1, Ordering::AcqRel) != 1 {
+        return;
+    }
+    if let Some(error) = task.failed_input() {
+        task.core().state.store(CLAIMED, Ordering::Release);
+        let error = error.depended_on_by(task.core().name());
+        task.fail(error);
+        return;
+    }
+    task.core().state.store(QUEUED, Ordering::Release);
+    let runner = task.core().runner.clone();
+    runner.run(Runnable(Some(task)));
+}
+
+/// Says that `task` itself has finished. The last of the task and its forks delivers the outcome, then counts
+/// the task as finished for the one that forked it, and so on upwards.
+pub(crate) fn finished(task: &dyn Body) {
+    if !task.core().finish() {
+        return;
+    }
+    task.deliver();
+    if !task.core().counted {
+        return;
+    }
+    let mut parent = task.core().parent.clone();
+    loop {
+        let Some(body) = parent else { return ROOT.leave() };
+        if !body.core().finish() {
+            return;
+        }
+        body.deliver();
+        if !body.core().counted {
+            return;
+        }
+        parent = body.core().parent.clone();
+    }
+}

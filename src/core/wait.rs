@@ -1,0 +1,122 @@
+//! Waiting that never wastes a thread: whoever waits for a task that nobody has started runs it.
+//!
+//! Waiting is a walk over what the awaited slot needs, with a stack of its own: an expression's operands before
+//! the expression, a task's inputs before the task. A walk that cannot run anything itself blocks, in the way
+//! that the owner of the thread wants (a pool may start another thread, or use this one for other tasks).
+//!
+//! Why this ends: a blocked thread waits for a task that has started, or that its runner keeps for itself and
+//! will start. Tasks wait for what they forked and for values that existed before them, so the waits form no
+//! circle unless the program's own data does.
+
+use crate::core::context;
+use crate::core::runner::Until;
+use crate::core::slot::{AnySlot, State};
+use crate::ground::sys;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Below this many bytes of free stack, a task taken back runs on a fresh thread.
+const STACK_NEEDED: usize = 512 * 1024;
+/// The stack of such a thread, in bytes; address space only, until it is used.
+const FRESH_STACK: usize = 64 * 1024 * 1024;
+
+/// Waits until `slot` is settled, or until the deadline; says whether it is settled.
+pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> bool {
+    let mut needed = vec![slot.clone()];
+    while let Some(top) = needed.last() {
+        let head = top.head();
+        if head.is_settled() {
+            needed.pop();
+            continue;
+        }
+        let until = Until { slot: &**top, deadline };
+        if until.is_over() {
+            return false;
+        }
+        if head.state() == State::Deferred {
+            match top.next_operand() {
+                Some(operand) => needed.push(operand),
+                None => {
+                    top.evaluate();
+                    // Somebody else evaluates it.
+                    if !head.is_settled() {
+                        block(&until);
+                    }
+                }
+            }
+            continue;
+        }
+        let Some(task) = head.task() else {
+            block(&until);
+            continue;
+        };
+        if let Some(input) = task.next_unready() {
+            needed.push(input);
+        } else if deadline.is_none()
+            && task.core().is_queued()
+            && task.core().runner.gives_back()
+            && task.core().claim()
+        {
+            run_here(task);
+        } else if !head.is_settled() {
+            block(&until);
+        }
+    }
+    true
+}
+
+/// Evaluates what `slot` needs without waiting for anything that a task still computes.
+pub(crate) fn settle_if_possible(slot: &Arc<dyn AnySlot>) -> bool {
+    let mut needed = vec![slot.clone()];
+    while let Some(top) = needed.last() {
+        if top.head().is_settled() {
+            needed.pop();
+            continue;
+        }
+        if top.head().state() != State::Deferred {
+            return false;
+        }
+        match top.next_operand() {
+            Some(operand) => needed.push(operand),
+            None => {
+                top.evaluate();
+                if !top.head().is_settled() {
+                    return false;
+                }
+            }
+        }
+    }
+    true
+}
+
+fn run_here(task: Arc<dyn crate::core::task::Body>) {
+    if has_stack() {
+        task.run();
+        return;
+    }
+    // Deep nesting (a task that waits for a task that waits …) goes on where there is stack again.
+    let owner = context::thread_runner();
+    let nested = task.clone();
+    let spawned = std::thread::Builder::new().name("xfork-nested".into()).stack_size(FRESH_STACK).spawn(move || {
+        context::own_thread(owner);
+        nested.run();
+    });
+    match spawned {
+        Ok(thread) => {
+            let _ = thread.join();
+        }
+        // No thread to be had: the stack that is left must do.
+        Err(_) => task.run(),
+    }
+}
+
+fn has_stack() -> bool {
+    sys::stack_left().is_none_or(|left| left > STACK_NEEDED)
+}
+
+fn block(until: &Until<'_>) {
+    match context::thread_runner() {
+        Some(runner) => runner.block(until),
+        None => until.park(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What the name of a symbol says: who wrote the function, and what people call it.
+//!
+//! Pure functions over demangled names, for both manglings of rustc. Promises nothing about names of other languages: they
+//! stay as they are. Leaves out: finding names (`frames`).
+
+/// The name as the person who wrote the function knows it.
+///
+/// A marked function `fib` is a unit struct whose `Deref` holds the real function under another name; and older
+/// manglings end in a hash.
+pub(super) fn clean(name: &str) -> String {
+    const MARKED: &str = " as core::ops::deref::Deref>::deref::__xfork_";
+    let name = without_hash(name);
+    if let Some(inner) = name.strip_prefix('<')
+        && let Some((path, rest)) = inner.split_once(MARKED)
+    {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        return format!("{path}{}", &rest[end..]);
+    }
+    name.to_owned()
+}
+
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => path,
+        _ => name,
+    }
+}
+
+/// Whether the function belongs to Rust's runtime or to this library, so that a short trace can do without it.
+pub(super) fn is_runtime(name: &str) -> bool {
+    const OWNERS: [&str; 8] =
+        ["core::", "std::", "alloc::", "__rust", "rust_", "_Unwind_", "backtrace::", "rayon_core::"];
+    let owner = owner(name);
+    OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner)
+}
+
+/// In this library's unit tests the "user" is the library.
+fn is_own(owner: &str) -> bool {
+    !cfg!(test) && owner.starts_with(concat!(env!("CARGO_CRATE_NAME"), "::"))
+}
+
+/// The name from its first path on: `<&mut app::X as core::fmt::Write>::write_str` belongs to `app`.
+fn owner(name: &str) -> &str {
+    let mut rest = name;
+    loop {
+        let shorter = rest.trim_start_matches(['<', '&', '(', '[', '*', ' ']);
+        let shorter =
+            ["mut ", "const ", "dyn "].iter().fold(shorter, |s, word| s.strip_prefix(word).unwrap_or(s));
+        if shorter.len() == rest.len() {
+            return rest;
+        }
+        rest = shorter;
+    }
+}
+
+/// Whether all frames above and including this one belong to the hook; std calls hooks through it.
+pub(super) fn is_end_of_machinery(name: &str) -> bool {
+    name.contains("__rust_end_short_backtrace")
+}
+
+/// Whether the function is part of raising a panic: what stands between the user's code and the hook.
+pub(super) fn is_machinery(name: &str) -> bool {
+    let is_catching = ["::catch_unwind", "::try", "::do_call"].iter().any(|part| name.contains(part));
+    let raises = ["core::panicking::", "std::panicking::", "std::panic::panic_any", "backtrace::"];
+    is_end_of_machinery(name)
+        || name.contains("rust_begin_unwind")
+        || name.contains("::panics::hook::")
+        || name.contains("::panics::frames::Frames")
+        || !is_catching && raises.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether the task begins here.
+pub(super) fn is_boundary(name: &str) -> bool {
+    name.contains("__xfork_task_boundary")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_source() {
+        for (mangled, shown) in [
+            ("app::fib::h0123456789abcdef", "app::fib"),
+            ("app::fib::help", "app::fib::help"),
+            ("app::h::h0123456789abcdeg", "app::h::h0123456789abcdeg"),
+            ("<app::fib as core::ops::deref::Deref>::deref::__xfork_fib", "app::fib"),
+            ("<app::fib as core::ops::deref::Deref>::deref::__xfork_fib::h0123456789abcdef", "app::fib"),
+            (
+                "<app::fib as core::ops::deref::Deref>::deref::__xfork_fib::{{closure}}",
+                "app::fib::{{closure}}",
+            ),
+            ("<app::fib as core::ops::deref::Deref>::deref::__xfork_fib::<u64>", "app::fib::<u64>"),
+            ("<app::P as core::ops::deref::Deref>::deref", "<app::P as core::ops::deref::Deref>::deref"),
+            ("main", "main"),
+            ("", ""),
+        ] {
+            assert_eq!(clean(mangled), shown);
+        }
+    }
+
+    #[test]
+    fn runtime_is_told_from_user_code() {
+        for (name, expected) in [
+            ("core::ops::function::FnOnce::call_once{{vtable.shim}}", true),
+            ("<alloc::boxed::Box<F,A> as core::ops::function::FnOnce<Args>>::call_once", true),
+            ("<&mut core::iter::Map<I, F> as core::iter::Iterator>::next", true),
+            ("__rust_try", true),
+            ("<&mut app::X as core::fmt::Write>::write_str", false),
+            ("<app::X>::method", false),
+            ("<[app::X]>::first", false),
+            ("standard::thing", false),
+            ("main", false),
+        ] {
+            assert_eq!(is_runtime(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn machinery_is_what_raises_not_what_catches() {
+        for (name, expected) in [
+            ("__rustc::rust_begin_unwind", true),
+            ("core::panicking::panic_fmt", true),
+            ("std::panicking::begin_panic", true),
+            ("std::panic::panic_any", true),
+            ("std::panicking::catch_unwind::do_call", false),
+            ("std::panicking::try", false),
+            ("std::panic::catch_unwind", false),
+            ("app::core::panicking", false),
+        ] {
+            assert_eq!(is_machinery(name), expected, "{name}");
+        }
+    }
+}

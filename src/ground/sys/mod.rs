@@ -1,0 +1,28 @@
+//! Everything that xfork asks of the operating system, and nearly all of its unsafe code.
+//!
+//! Each file wraps one thing of the kernel or the C library in a safe function with an `io::Result`. What
+//! such a function promises is held here; when it is called, and what a failure means for a pool, is decided
+//! above. Every descriptor made here is close-on-exec and stands above standard input, output and error.
+
+mod call;
+pub(crate) mod cpu;
+pub(crate) mod event;
+mod fd;
+pub(crate) mod image;
+pub(crate) mod life;
+pub(crate) mod load;
+pub(crate) mod process;
+#[cfg(test)]
+mod role;
+pub(crate) mod socket;
+
+pub(crate) use cpu::{process_cpu_time, stack_left};
+pub(crate) use event::{EventFd, Interest, Poller, Ready};
+pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
+pub(crate) use life::{
+    at_exit, close_inherited_except, die_with_parent, exit, exit_now, forget_variable, ignore_pipe_signal,
+    is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
+};
+pub(crate) use load::{AtLoad, install, run_remaining_constructors};
+pub(crate) use process::{Child, Exit, respawn_self, signal_name};
+pub(crate) use socket::{Wait, pair, peer_pid, receive, send, send_all};

@@ -1,0 +1,144 @@
+//! Values to bytes and back: postcard, with vectors of plain numbers copied as memory.
+//!
+//! Owns the format of arguments and results. Encodings of several values stand one after the other, so that an
+//! already encoded value can be put between freshly encoded ones without being decoded. Promises that hostile
+//! bytes give an error, never undefined behaviour or an allocation much larger than the input.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::fmt;
+
+/// Why a value could not be encoded or decoded; a fragment such as "invalid utf-8".
+#[derive(Debug)]
+pub(crate) struct CodecError(String);
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// No serde format moves an owned vector of numbers faster than element by element, since serde sees a sequence.
+// These types are therefore recognised before serde is asked; on the wire they are a length and raw memory, which
+// both sides read alike because they are the same binary on the same machine.
+macro_rules! plain_vectors {
+    ($($element:ty),*) => {
+        fn encode_plain(value: &dyn Any, out: &mut Vec<u8>) -> bool {
+            $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
+                out.extend_from_slice(&(vector.len() as u64).to_le_bytes());
+                out.extend_from_slice(bytemuck::cast_slice(vector));
+                return true;
+            })*
+            false
+        }
+
+        fn decode_plain<T: 'static>(input: &mut &[u8]) -> Option<Result<T, CodecError>> {
+            $(if let Some(made) = plain::<T, $element>(input) {
+                return Some(made);
+            })*
+            None
+        }
+    };
+}
+
+plain_vectors!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64);
+
+fn plain<T: 'static, E: bytemuck::Pod>(input: &mut &[u8]) -> Option<Result<T, CodecError>> {
+    let mut place: Option<T> = None;
+    let slot = (&mut place as &mut dyn Any).downcast_mut::<Option<Vec<E>>>()?;
+    let read = || {
+        let (length, rest) = input.split_first_chunk::<8>()?;
+        let bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?.checked_mul(size_of::<E>())?;
+        rest.split_at_checked(bytes)
+    };
+    let Some((bytes, rest)) = read() else {
+        return Some(Err(CodecError("the data ends before the vector does".into())));
+    };
+    *slot = Some(bytemuck::pod_collect_to_vec(bytes));
+    *input = rest;
+    place.map(Ok)
+}
+
+/// Appends the encoding of `value`.
+pub(crate) fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    if encode_plain(value, out) {
+        return Ok(());
+    }
+    postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| CodecError(error.to_string()))
+}
+
+/// Takes one value from the front of `input`.
+pub(crate) fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result<T, CodecError> {
+    if let Some(made) = decode_plain(input) {
+        return made;
+    }
+    let (value, rest) = postcard::take_from_bytes(input).map_err(|error| CodecError(error.to_string()))?;
+    *input = rest;
+    Ok(value)
+}
+
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Appender<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn there_and_back<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug + 'static>(value: T) {
+        let mut bytes = Vec::new();
+        encode(&value, &mut bytes).unwrap();
+        bytes.push(7);
+        let mut input = &bytes[..];
+        assert_eq!(decode::<T>(&mut input).unwrap(), value);
+        assert_eq!(input, [7], "exactly the value's bytes are taken");
+    }
+
+    #[test]
+    fn values_come_back_equal_and_leave_what_follows() {
+        there_and_back(vec![1u8, 2, 3]);
+        there_and_back(Vec::<f64>::new());
+        there_and_back(vec![f64::MIN, -0.0, f64::INFINITY]);
+        there_and_back(vec![u128::MAX]);
+        there_and_back("text with ü".to_string());
+        there_and_back((Some('ß'), i128::MIN, [1u8; 3], vec![Some(1.5f32)]));
+    }
+
+    #[test]
+    fn an_error_of_the_users_serialize_keeps_its_words() {
+        struct Refuses;
+        impl Serialize for Refuses {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("no"))
+            }
+        }
+        assert!(encode(&Refuses, &mut Vec::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_are_an_error_or_a_value_but_never_a_panic(bytes: Vec<u8>) {
+            let _ = decode::<Vec<u64>>(&mut &bytes[..]);
+            let _ = decode::<(String, Vec<Option<bool>>)>(&mut &bytes[..]);
+            let _ = decode::<Vec<u8>>(&mut &bytes[..]);
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Frames: how one message is told from the next in a stream of bytes.
+//!
+//! A frame is `[u8 kind][u64 little-endian length][payload]`. Owns writing one in place and finding them
+//! again in whatever pieces the bytes arrive. Promises that memory grows with the bytes received and never
+//! with the length declared, that a length above a limit is refused before anything is stored, and that no
+//! input panics. Leaves out what a kind or a payload means, and reading: the caller reads into
+//! [`Decoder::buffer`].
+
+/// A kind and a length.
+const HEADER: usize = 1 + size_of::<u64>();
+
+/// What is read at once. A frame that fits into it is copied out, so that many small ones cost one system
+/// call; a larger one is read straight into its own memory.
+const BUFFER: usize = 64 << 10;
+
+/// Starts a frame at the end of `out`; the payload is then appended to `out`, and [`finish`] given the number
+/// returned.
+pub(crate) fn begin(kind: u8, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.push(kind);
+    out.extend_from_slice(&[0; HEADER - 1]);
+    start
+}
+
+/// Completes the frame that [`begin`] started at `start`, by writing its length.
+///
+/// # Panics
+///
+/// When `start` is not what `begin` returned for this `out`.
+pub(crate) fn finish(out: &mut [u8], start: usize) {
+    let length = (out.len() - start - HEADER) as u64;
+    out[start + 1..start + HEADER].copy_from_slice(&length.to_le_bytes());
+}
+
+/// One message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Which message; not checked here.
+    pub(crate) kind: u8,
+    /// Its bytes.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Why a stream cannot be read on. It stays so: where the next frame begins is not known any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameError {
+    /// The peer announced more than is allowed.
+    TooLarge {
+        /// What it announced.
+        declared: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+}
+
+impl std::fmt::Display for FrameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let FrameError::TooLarge { declared, limit } = self;
+        write!(f, "a message of {declared} bytes was announced, and the limit is {limit}")
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// Finds the frames in a stream: read into [`buffer`](Decoder::buffer), tell [`advance`](Decoder::advance)
+/// how much, take frames with [`next`](Decoder::next) until there is none, and so on.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    waiting: Waiting,
+    /// A payload too large for a read. Until it is complete nothing is in `waiting`; what is there afterwards
+    /// came after it.
+    large: Option<Large>,
+    limit: u64,
+}
+
+/// What was received and not yet taken, `bytes[start..end]`, and behind `end` the room for the next read.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// A payload of which `bytes[..filled]` has been received, out of `declared`.
+#[derive(Debug)]
+struct Large {
+    kind: u8,
+    declared: usize,
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Decoder {
+    /// Makes one that refuses payloads of more than `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Decoder {
+        Decoder { waiting: Waiting::default(), large: None, limit }
+    }
+
+    /// Where to read to; never empty. Its size has nothing to do with what the peer declared, except that it
+    /// never reaches beyond the end of a large payload.
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
+        match &mut self.large {
+            Some(large) if !large.is_complete() => large.room(),
+            _ => self.waiting.room(),
+        }
+    }
+
+    /// Says that `count` bytes were read into what [`buffer`](Decoder::buffer) returned last.
+    ///
+    /// # Panics
+    ///
+    /// When that is more than fitted, which is a mistake of the caller and nothing that a peer can bring
+    /// about.
+    pub(crate) fn advance(&mut self, count: usize) {
+        let (end, length) = match &mut self.large {
+            Some(large) if !large.is_complete() => (&mut large.filled, large.bytes.len()),
+            _ => (&mut self.waiting.end, self.waiting.bytes.len()),
+        };
+        assert!(count <= length - *end, "advanced by {count} bytes with room for {}", length - *end);
+        *end += count;
+    }
+
+    /// Takes bytes that were read elsewhere.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let buffer = self.buffer();
+            let count = bytes.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&bytes[..count]);
+            self.advance(count);
+            bytes = &bytes[count..];
+        }
+    }
+
+    /// Takes the next whole frame, if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        if self.large.is_none() {
+            let waiting = &self.waiting;
+            let received = &waiting.bytes[waiting.start..waiting.end];
+            let Some((header, rest)) = received.split_first_chunk::<HEADER>() else { return Ok(None) };
+            let [kind, length @ ..] = *header;
+            let declared = self.allowed(u64::from_le_bytes(length))?;
+            if let Some(payload) = rest.get(..declared) {
+                let payload = payload.to_vec();
+                self.waiting.start += HEADER + declared;
+                return Ok(Some(Frame { kind, payload }));
+            }
+            if declared <= BUFFER - HEADER {
+                return Ok(None);
+            }
+            let bytes = rest.to_vec();
+            self.large = Some(Large { kind, declared, filled: bytes.len(), bytes });
+            (self.waiting.start, self.waiting.end) = (0, 0);
+        }
+        Ok(self
+            .large
+            .take_if(|large| large.is_complete())
+            .map(|large| Frame { kind: large.kind, payload: large.bytes }))
+    }
+
+    fn allowed(&self, declared: u64) -> Result<usize, FrameError> {
+        let too_large = FrameError::TooLarge { declared, limit: self.limit };
+        if declared > self.limit { Err(too_large) } else { usize::try_from(declared).map_err(|_| too_large) }
+    }
+}
+
+impl Waiting {
+    fn room(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            // Only a caller that read far ahead made it larger.
+            self.bytes.truncate(BUFFER);
+            self.bytes.shrink_to(BUFFER);
+        }
+        // A frame begun near the end is moved to the front, so that a read is never for a few bytes only.
+        // Each move was paid for by a frame that has been taken since the last.
+        if self.start > 0 && self.bytes.len() - self.end < BUFFER / 2 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        // Empty at first, so that a decoder without traffic costs nothing. Full only if the caller reads on
+        // without taking frames; what is waiting then is doubled.
+        if self.end == self.bytes.len() {
+            self.bytes.resize((2 * self.end).max(BUFFER), 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+}
+
+impl Large {
+    fn is_complete(&self) -> bool {
+        self.filled == self.declared
+    }
+
+    /// Doubles what has been received, at most up to what was declared: a peer that declares much and sends
+    /// little gets little.
+    fn room(&mut self) -> &mut [u8] {
+        if self.filled == self.bytes.len() {
+            let length = (2 * self.filled).max(BUFFER).min(self.declared);
+            self.bytes.reserve_exact(length - self.filled);
+            self.bytes.resize(length, 0);
+        }
+        &mut self.bytes[self.filled..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encoded(frames: &[Frame]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for frame in frames {
+            let start = begin(frame.kind, &mut out);
+            out.extend_from_slice(&frame.payload);
+            finish(&mut out, start);
+        }
+        out
+    }
+
+    fn header(kind: u8, declared: u64) -> Vec<u8> {
+        let mut bytes = vec![kind];
+        bytes.extend(declared.to_le_bytes());
+        bytes
+    }
+
+    fn frame(kind: u8, length: usize) -> Frame {
+        Frame { kind, payload: (0..length).map(|i| (i % 253) as u8 ^ kind).collect() }
+    }
+
+    fn drain(decoder: &mut Decoder, into: &mut Vec<Frame>) {
+        while let Some(frame) = decoder.next().unwrap() {
+            into.push(frame);
+        }
+    }
+
+    /// What the decoder holds, in bytes of capacity.
+    fn held(decoder: &Decoder) -> usize {
+        decoder.waiting.bytes.capacity() + decoder.large.as_ref().map_or(0, |large| large.bytes.capacity())
+    }
+
+    /// Feeds as a socket would: never more than there is room for.
+    fn read_in_pieces(stream: &[u8], piece: usize) -> Vec<Frame> {
+        let (mut decoder, mut got) = (Decoder::new(u64::MAX), Vec::new());
+        let mut left = stream;
+        while !left.is_empty() {
+            let buffer = decoder.buffer();
+            let count = piece.min(left.len()).min(buffer.len());
+            assert!(count > 0);
+            buffer[..count].copy_from_slice(&left[..count]);
+            decoder.advance(count);
+            left = &left[count..];
+            drain(&mut decoder, &mut got);
+        }
+        got
+    }
+
+    #[test]
+    fn a_frame_is_a_kind_a_length_and_a_payload() {
+        let mut out = b"before".to_vec();
+        let start = begin(3, &mut out);
+        out.extend_from_slice(b"abc");
+        finish(&mut out, start);
+        assert_eq!(out, b"before\x03\x03\0\0\0\0\0\0\0abc");
+    }
+
+    /// faults.md, row 93: "declared length max/0/negative, header split into 1-byte writes, two frames in one
+    /// write: handled; memory grows only with bytes received."
+    #[test]
+    fn every_split_of_two_frames_gives_the_two_frames() {
+        let frames = [frame(1, 20), frame(2, 0), frame(255, 5)];
+        let stream = encoded(&frames);
+        for first in 0..=stream.len() {
+            for second in first..=stream.len() {
+                let (mut decoder, mut got) = (Decoder::new(1000), Vec::new());
+                for part in [&stream[..first], &stream[first..second], &stream[second..]] {
+                    decoder.push(part);
+                    drain(&mut decoder, &mut got);
+                }
+                assert_eq!(got, frames, "split at {first} and {second}");
+            }
+        }
+        assert_eq!(read_in_pieces(&stream, 1), frames);
+    }
+
+    #[test]
+    fn frames_pushed_without_taking_any_are_all_kept_in_order() {
+        let frames =
+            [frame(1, 10), frame(2, BUFFER), frame(3, 300_000), frame(4, 7), frame(5, BUFFER - HEADER)];
+        let stream = encoded(&frames);
+        let (mut decoder, mut got) = (Decoder::new(1 << 20), Vec::new());
+        decoder.push(&stream);
+        decoder.push(&stream);
+        drain(&mut decoder, &mut got);
+        assert_eq!(got, [frames.clone(), frames].concat());
+        // And the room that this took is given back.
+        decoder.buffer();
+        assert_eq!(held(&decoder), BUFFER);
+    }
+
+    #[test]
+    fn what_follows_a_large_frame_that_nobody_has_taken_yet_stays_behind_it() {
+        let frames = [frame(1, 200_000), frame(2, 3), frame(3, 100_000), frame(4, 0)];
+        let stream = encoded(&frames);
+        let (mut decoder, mut got) = (Decoder::new(1 << 20), Vec::new());
+        decoder.push(&stream[..100]);
+        assert_eq!(decoder.next(), Ok(None));
+        decoder.push(&stream[100..]);
+        drain(&mut decoder, &mut got);
+        assert_eq!(got, frames);
+    }
+
+    /// faults.md, row 93, hostile lengths.
+    #[test]
+    fn a_length_above_the_limit_is_refused_for_good_and_stores_nothing() {
+        for declared in [1001, u64::from(u32::MAX), i64::MAX as u64, 1 << 63, u64::MAX - 8, u64::MAX] {
+            let mut decoder = Decoder::new(1000);
+            decoder.push(&header(1, declared));
+            let refused = Err(FrameError::TooLarge { declared, limit: 1000 });
+            assert_eq!(decoder.next(), refused);
+            decoder.push(&[0; 100]);
+            assert_eq!(decoder.next(), refused);
+            assert_eq!(held(&decoder), BUFFER);
+        }
+        let error = FrameError::TooLarge { declared: 1001, limit: 1000 };
+        assert_eq!(error.to_string(), "a message of 1001 bytes was announced, and the limit is 1000");
+    }
+
+    #[test]
+    fn a_frame_before_a_refused_one_is_delivered() {
+        let mut stream = encoded(&[frame(7, 1000)]);
+        stream.extend(header(1, 1001));
+        let mut decoder = Decoder::new(1000);
+        decoder.push(&stream);
+        assert_eq!(decoder.next(), Ok(Some(frame(7, 1000))));
+        assert!(decoder.next().is_err());
+    }
+
+    /// faults.md, row 93: "memory grows only with bytes received".
+    #[test]
+    fn a_peer_that_declares_much_and_sends_little_gets_little_memory() {
+        for declared in [1 << 40, u64::MAX] {
+            let mut decoder = Decoder::new(u64::MAX);
+            decoder.push(&header(1, declared));
+            for sent in 1..=1000 {
+                assert_eq!(decoder.next(), Ok(None));
+                assert!(!decoder.buffer().is_empty());
+                assert!(held(&decoder) <= 2 * BUFFER, "{} after {sent} bytes", held(&decoder));
+                decoder.push(&[0]);
+            }
+            let mut sent = 1000;
+            for _ in 0..200 {
+                decoder.push(&[0; 10_000]);
+                sent += 10_000;
+                assert_eq!(decoder.next(), Ok(None));
+                assert!(held(&decoder) <= 2 * sent + 2 * BUFFER, "{} after {sent} bytes", held(&decoder));
+            }
+        }
+    }
+
+    #[test]
+    fn three_mebibytes_arrive_whole_whatever_the_pieces_and_take_no_more_than_that() {
+        let frames = [frame(1, 9), frame(2, 3 << 20), frame(3, 9)];
+        let stream = encoded(&frames);
+        for piece in [1000, 4096, BUFFER - 1, BUFFER, 1 << 20, usize::MAX] {
+            let got = read_in_pieces(&stream, piece);
+            assert!(got == frames, "pieces of {piece}");
+            assert_eq!(got[1].payload.capacity(), 3 << 20);
+        }
+    }
+
+    #[test]
+    fn lengths_around_the_buffer_size_are_no_special_case() {
+        for length in
+            [BUFFER - HEADER - 1, BUFFER - HEADER, BUFFER - HEADER + 1, BUFFER - 1, BUFFER, BUFFER + 1]
+        {
+            let frames = [frame(1, length), frame(2, 1), frame(3, length)];
+            for piece in [HEADER, 1009, BUFFER] {
+                assert!(read_in_pieces(&encoded(&frames), piece) == frames, "{length} in pieces of {piece}");
+            }
+        }
+    }
+
+    fn any_frame() -> impl Strategy<Value = Frame> {
+        let length = prop_oneof![4 => 0..40usize, 1 => 0..3 * BUFFER];
+        (any::<u8>(), length).prop_map(|(kind, length)| frame(kind, length))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_frames_come_back_from_any_pieces(
+            frames in prop::collection::vec(any_frame(), 0..12),
+            pieces in prop::collection::vec((prop_oneof![1..20usize, 1..2 * BUFFER], any::<bool>()), 1..40),
+        ) {
+            let stream = encoded(&frames);
+            let (mut decoder, mut got) = (Decoder::new(u64::MAX), Vec::new());
+            let (mut left, mut pieces) = (&stream[..], pieces.iter().cycle());
+            while !left.is_empty() {
+                let &(piece, take_frames) = pieces.next().unwrap();
+                let (now, later) = left.split_at(piece.min(left.len()));
+                decoder.push(now);
+                if take_frames {
+                    drain(&mut decoder, &mut got);
+                }
+                left = later;
+            }
+            drain(&mut decoder, &mut got);
+            prop_assert!(got == frames);
+        }
+
+        /// faults.md, row 92: "Protocol/Decode error, never panic or hang".
+        #[test]
+        fn any_bytes_give_frames_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300), limit in 0..100u64) {
+            let mut decoder = Decoder::new(limit);
+            for part in bytes.chunks(7) {
+                decoder.push(part);
+                while let Ok(Some(frame)) = decoder.next() {
+                    prop_assert!(frame.payload.len() as u64 <= limit);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The messages between the program and a worker, and their bytes.
+//!
+//! Small fixed fields are little-endian numbers in front; what follows (arguments, a result, an error) fills the rest
+//! of the frame and is not looked into here. See `src/runner/process/README.md` for who sends what when.
+
+use crate::ground::wire::frame::{self, Frame};
+
+/// The version of this protocol; part of the handshake.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// What the program tells a worker.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ToWorker<'a> {
+    /// The worker is accepted; how many workers the pool has, and the largest message in bytes.
+    Welcome { workers: u32, max_message: u64 },
+    /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it.
+    Task { id: u64, above: u64, entry: u32, name: &'a str, args: &'a [u8] },
+    /// Hand over up to `want` of the tasks that your tasks forked and nobody has started.
+    Steal { want: u32 },
+    /// Give back up to `want` of the tasks sent to you that you have not started.
+    Recall { want: u32 },
+    /// A task that you handed over has this result.
+    ChildDone { id: u64, result: &'a [u8] },
+    /// A task that you handed over failed.
+    ChildFailed { id: u64, error: &'a [u8] },
+    /// The pool ends; so do you.
+    Bye,
+}
+
+/// What a worker tells the program.
+#[derive(Debug, PartialEq)]
+pub(crate) enum FromWorker<'a> {
+    /// Who I am.
+    Hello { protocol: u32, build: u64, pid: u32 },
+    /// I am about to run the task: from now on it is never run elsewhere.
+    Started { id: u64 },
+    /// The task, and all that it forked, has finished after `micros` microseconds.
+    Done { id: u64, micros: u64, result: &'a [u8] },
+    /// The task failed.
+    Failed { id: u64, error: &'a [u8] },
+    /// A task sent to me that I have not started and will not start.
+    Returned { id: u64 },
+    /// My tasks have forked tasks that nobody has started.
+    Surplus,
+    /// A task forked by my task `parent`, handed over; I know it as `id`.
+    Child { parent: u64, id: u64, entry: u32, name: &'a str, args: &'a [u8] },
+    /// That was all I had to answer to the last `Steal`.
+    Stolen,
+    /// That was all I had to answer to the last `Recall`.
+    Recalled,
+    /// My task `id` waits for others and I have nothing to do.
+    Blocked { id: u64 },
+    /// I have something to do again.
+    Unblocked,
+    /// I am about to abort because of this panic.
+    LastPanic { record: &'a [u8] },
+    /// A task that my task forked failed, and nobody looked at it.
+    Unseen { error: &'a [u8] },
+}
+
+/// A message that no honest peer sends.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Malformed(pub(crate) u8);
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a malformed message of kind {}", self.0)
+    }
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn u64(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*number))
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = self.u32()? as usize;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+}
+
+trait Put {
+    fn u64(&mut self, number: u64);
+    fn u32(&mut self, number: u32);
+    fn text(&mut self, text: &str);
+}
+
+impl Put for Vec<u8> {
+    fn u64(&mut self, number: u64) {
+        self.extend_from_slice(&number.to_le_bytes());
+    }
+    fn u32(&mut self, number: u32) {
+        self.extend_from_slice(&number.to_le_bytes());
+    }
+    fn text(&mut self, text: &str) {
+        self.u32(text.len() as u32);
+        self.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Writes a frame whose payload `write` appends.
+pub(crate) fn framed(kind: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = frame::begin(kind, out);
+    write(out);
+    frame::finish(out, start);
+}
+
+const WELCOME: u8 = 1;
+const TASK: u8 = 2;
+const STEAL: u8 = 3;
+const RECALL: u8 = 4;
+const CHILD_DONE: u8 = 5;
+const CHILD_FAILED: u8 = 6;
+const BYE: u8 = 7;
+
+/// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
+pub(crate) fn begin_task(id: u64, above: u64, entry: u32, name: &str, out: &mut Vec<u8>) -> usize {
+    let start = frame::begin(TASK, out);
+    out.u64(id);
+    out.u64(above);
+    out.u32(entry);
+    out.text(name);
+    start
+}
+
+impl<'a> ToWorker<'a> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match *self {
+            ToWorker::Welcome { workers, max_message } => framed(WELCOME, out, |out| {
+                out.u32(workers);
+                out.u64(max_message);
+            }),
+            ToWorker::Task { id, above, entry, name, args } => {
+                let start = begin_task(id, above, entry, name, out);
+                out.extend_from_slice(args);
+                frame::finish(out, start);
+            }
+            ToWorker::Steal { want } => framed(STEAL, out, |out| out.u32(want)),
+            ToWorker::Recall { want } => framed(RECALL, out, |out| out.u32(want)),
+            ToWorker::ChildDone { id, result } => framed(CHILD_DONE, out, |out| {
+                out.u64(id);
+                out.extend_from_slice(result);
+            }),
+            ToWorker::ChildFailed { id, error } => framed(CHILD_FAILED, out, |out| {
+                out.u64(id);
+                out.extend_from_slice(error);
+            }),
+            ToWorker::Bye => framed(BYE, out, |_| ()),
+        }
+    }
+
+    pub(crate) fn read(frame: &'a Frame) -> Result<Self, Malformed> {
+        let mut fields = Fields(&frame.payload);
+        let mut read = || {
+            Some(match frame.kind {
+                WELCOME => ToWorker::Welcome { workers: fields.u32()?, max_message: fields.u64()? },
+                TASK => ToWorker::Task {
+                    id: fields.u64()?,
+                    above: fields.u64()?,
+                    entry: fields.u32()?,
+                    name: fields.text()?,
+                    args: fields.rest(),
+                },
+                STEAL => ToWorker::Steal { want: fields.u32()? },
+                RECALL => ToWorker::Recall { want: fields.u32()? },
+                CHILD_DONE => ToWorker::ChildDone { id: fields.u64()?, result: fields.rest() },
+                CHILD_FAILED => ToWorker::ChildFailed { id: fields.u64()?, error: fields.rest() },
+                BYE => ToWorker::Bye,
+                _ => return None,
+            })
+        };
+        read().filter(|_| fields.0.is_empty()).ok_or(Malformed(frame.kind))
+    }
+}
+
+const HELLO: u8 = 65;
+const STARTED: u8 = 66;
+const DONE: u8 = 67;
+const FAILED: u8 = 68;
+const RETURNED: u8 = 69;
+const SURPLUS: u8 = 70;
+const CHILD: u8 = 71;
+const STOLEN: u8 = 72;
+const RECALLED: u8 = 73;
+const BLOCKED: u8 = 74;
+const UNBLOCKED: u8 = 75;
+const LAST_PANIC: u8 = 76;
+const UNSEEN: u8 = 77;
+
+impl<'a> FromWorker<'a> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match *self {
+            FromWorker::Hello { protocol, build, pid } => framed(HELLO, out, |out| {
+                out.u32(protocol);
+                out.u64(build);
+                out.u32(pid);
+            }),
+            FromWorker::Started { id } => framed(STARTED, out, |out| out.u64(id)),
+            FromWorker::Done { id, micros, result } => framed(DONE, out, |out| {
+                out.u64(id);
+                out.u64(micros);
+                out.extend_from_slice(result);
+            }),
+            FromWorker::Failed { id, error } => framed(FAILED, out, |out| {
+                out.u64(id);
+                out.extend_from_slice(error);
+            }),
+            FromWorker::Returned { id } => framed(RETURNED, out, |out| out.u64(id)),
+            FromWorker::Surplus => framed(SURPLUS, out, |_| ()),
+            FromWorker::Child { parent, id, entry, name, args } => framed(CHILD, out, |out| {
+                out.u64(parent);
+                out.u64(id);
+                out.u32(entry);
+                out.text(name);
+                out.extend_from_slice(args);
+            }),
+            FromWorker::Stolen => framed(STOLEN, out, |_| ()),
+            FromWorker::Recalled => framed(RECALLED, out, |_| ()),
+            FromWorker::Blocked { id } => framed(BLOCKED, out, |out| out.u64(id)),
+            FromWorker::Unblocked => framed(UNBLOCKED, out, |_| ()),
+            FromWorker::LastPanic { record } => framed(LAST_PANIC, out, |out| out.extend_from_slice(record)),
+            FromWorker::Unseen { error } => framed(UNSEEN, out, |out| out.extend_from_slice(error)),
+        }
+    }
+
+    pub(crate) fn read(frame: &'a Frame) -> Result<Self, Malformed> {
+        let mut fields = Fields(&frame.payload);
+        let mut read = || {
+            Some(match frame.kind {
+                HELLO => FromWorker::Hello { protocol: fields.u32()?, build: fields.u64()?, pid: fields.u32()? },
+                STARTED => FromWorker::Started { id: fields.u64()? },
+                DONE => FromWorker::Done { id: fields.u64()?, micros: fields.u64()?, result: fields.rest() },
+                FAILED => FromWorker::Failed { id: fields.u64()?, error: fields.rest() },
+                RETURNED => FromWorker::Returned { id: fields.u64()? },
+                SURPLUS => FromWorker::Surplus,
+                CHILD => FromWorker::Child {
+                    parent: fields.u64()?,
+                    id: fields.u64()?,
+                    entry: fields.u32()?,
+                    name: fields.text()?,
+                    args: fields.rest(),
+                },
+                STOLEN => FromWorker::Stolen,
+                RECALLED => FromWorker::Recalled,
+                BLOCKED => FromWorker::Blocked { id: fields.u64()? },
+                UNBLOCKED => FromWorker::Unblocked,
+                LAST_PANIC => FromWorker::LastPanic { record: fields.rest() },
+                UNSEEN => FromWorker::Unseen { error: fields.rest() },
+                _ => return None,
+            })
+        };
+        read().filter(|_| fields.0.is_empty()).ok_or(Malformed(frame.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ground::wire::frame::Decoder;
+    use proptest::prelude::*;
+
+    fn frame_of(bytes: &[u8]) -> Frame {
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.push(bytes);
+        decoder.next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn messages_come_back_equal() {
+        for message in [
+            ToWorker::Welcome { workers: 2, max_message: 9 },
+            ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", args: b"args" },
+            ToWorker::Steal { want: 4 },
+            ToWorker::Recall { want: 5 },
+            ToWorker::ChildDone { id: 6, result: b"" },
+            ToWorker::ChildFailed { id: 7, error: b"e" },
+            ToWorker::Bye,
+        ] {
+            let mut bytes = Vec::new();
+            message.write(&mut bytes);
+            assert_eq!(ToWorker::read(&frame_of(&bytes)), Ok(message));
+        }
+        for message in [
+            FromWorker::Hello { protocol: 1, build: 2, pid: 3 },
+            FromWorker::Started { id: 4 },
+            FromWorker::Done { id: 5, micros: 6, result: b"r" },
+            FromWorker::Failed { id: 7, error: b"" },
+            FromWorker::Returned { id: 8 },
+            FromWorker::Surplus,
+            FromWorker::Child { parent: 9, id: 10, entry: 11, name: "", args: b"" },
+            FromWorker::Stolen,
+            FromWorker::Recalled,
+            FromWorker::Blocked { id: 12 },
+            FromWorker::Unblocked,
+            FromWorker::LastPanic { record: b"p" },
+            FromWorker::Unseen { error: b"u" },
+        ] {
+            let mut bytes = Vec::new();
+            message.write(&mut bytes);
+            assert_eq!(FromWorker::read(&frame_of(&bytes)), Ok(message));
+        }
+    }
+
+    proptest! {
+        /// Row 92 of faults.md: whatever bytes come, the answer is a message or `Malformed`.
+        #[test]
+        fn hostile_payloads_are_malformed_or_a_message(kind: u8, payload: Vec<u8>) {
+            let frame = Frame { kind, payload };
+            let _ = FromWorker::read(&frame);
+            let _ = ToWorker::read(&frame);
+        }
+    }
+}

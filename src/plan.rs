@@ -1,0 +1,254 @@
+//! The plan: who runs what, chosen by the person who runs the program.
+
+use crate::core::context::{self, Runners};
+use crate::core::exit;
+use crate::core::runner::Runner;
+use crate::runner::compute::Compute;
+use crate::runner::process::{self, Processes};
+use crate::runner::sequential::Sequential;
+use crate::runner::threads::{DEFAULT_LIMIT, Threads};
+use parking_lot::RwLock;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The largest number of worker processes or threads that a plan accepts.
+pub const MAX_WORKERS: usize = 4096;
+
+/// Where forked tasks run: on worker processes, on threads, or in place.
+///
+/// A program's own choice is [`plan`]; the person who runs it overrides the default by the environment, without a
+/// change of code: `XFORK_PLAN=processes|threads|sequential` and `XFORK_WORKERS=8`.
+///
+/// ```
+/// use xfork::{fork, with_plan, Plan};
+///
+/// with_plan(Plan::sequential(), || {
+///     assert_eq!(*fork(std::process::id, ()), std::process::id());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Plan {
+    kind: Kind,
+    workers: Option<usize>,
+    io_threads: usize,
+    max_message: u64,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Sequential,
+    Threads,
+    Processes,
+    Own(Arc<dyn Runner>),
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Sequential => "sequential",
+            Kind::Threads => "threads",
+            Kind::Processes => "processes",
+            Kind::Own(_) => "a runner of its own",
+        };
+        write!(f, "Plan({kind}")?;
+        if let Some(workers) = self.workers {
+            write!(f, ", {workers} workers")?;
+        }
+        write!(f, ", {} io threads)", self.io_threads)
+    }
+}
+
+/// Why a plan could not be made; says what was wrong and what is possible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError(String);
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl Plan {
+    fn of(kind: Kind) -> Self {
+        Self { kind, workers: None, io_threads: DEFAULT_LIMIT, max_message: process::DEFAULT_MAX_MESSAGE }
+    }
+
+    /// Everything in place, at the fork, in program order: for debugging.
+    pub fn sequential() -> Self {
+        Self::of(Kind::Sequential)
+    }
+
+    /// Cpu-bound tasks on rayon's threads, io-bound tasks on the thread pool; no other process.
+    pub fn threads() -> Self {
+        Self::of(Kind::Threads)
+    }
+
+    /// Cpu-bound tasks on `workers` worker processes, io-bound tasks on the thread pool.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0 or more than [`MAX_WORKERS`].
+    pub fn processes(workers: usize) -> Self {
+        assert!(
+            (1..=MAX_WORKERS).contains(&workers),
+            "Plan::processes({workers}): the number of workers must be between 1 and {MAX_WORKERS}; \
+             use Plan::sequential() to run without workers"
+        );
+        Self { workers: Some(workers), ..Self::of(Kind::Processes) }
+    }
+
+    /// Every task by a runner of one's own; see [`Runner`].
+    pub fn runner(runner: Arc<dyn Runner>) -> Self {
+        Self::of(Kind::Own(runner))
+    }
+
+    /// Sets how many threads io-bound tasks may use at once, not counting threads that wait for other tasks.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0 or more than [`MAX_WORKERS`].
+    pub fn io_threads(mut self, threads: usize) -> Self {
+        assert!(
+            (1..=MAX_WORKERS).contains(&threads),
+            "Plan::io_threads({threads}): the number of threads must be between 1 and {MAX_WORKERS}"
+        );
+        self.io_threads = threads;
+        self
+    }
+
+    /// Sets the largest arguments or result that may travel to or from a worker, in bytes.
+    pub fn max_message(mut self, bytes: u64) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
+    ///
+    /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
+    ///
+    /// # Errors
+    ///
+    /// A [`PlanError`] that names the variable, its value and what it may be.
+    pub fn from_env() -> Result<Self, PlanError> {
+        Self::from_values(std::env::var("XFORK_PLAN").ok().as_deref(), std::env::var("XFORK_WORKERS").ok().as_deref())
+    }
+
+    fn from_values(plan: Option<&str>, workers: Option<&str>) -> Result<Self, PlanError> {
+        let mut made = match plan.map(str::trim) {
+            None | Some("") | Some("processes") => Self::of(Kind::Processes),
+            Some("threads") => Self::threads(),
+            Some("sequential") => Self::sequential(),
+            Some(other) => {
+                return Err(PlanError(format!(
+                    "XFORK_PLAN={other:?} is not a plan; it may be `processes`, `threads` or `sequential`"
+                )));
+            }
+        };
+        if let Some(text) = workers.map(str::trim).filter(|text| !text.is_empty()) {
+            let count = text.parse().ok().filter(|count| (1..=MAX_WORKERS).contains(count));
+            made.workers = Some(count.ok_or_else(|| {
+                PlanError(format!(
+                    "XFORK_WORKERS={text:?} is not a number of worker processes; it may be 1 to {MAX_WORKERS}"
+                ))
+            })?);
+        }
+        Ok(made)
+    }
+
+    fn build(&self) -> Arc<Runners> {
+        let description = format!("{self:?}");
+        let io: Arc<dyn Runner> = match &self.kind {
+            Kind::Sequential => Arc::new(Sequential),
+            Kind::Own(runner) => runner.clone(),
+            _ => Threads::new(self.io_threads),
+        };
+        let cpu: Arc<dyn Runner> = match &self.kind {
+            Kind::Sequential => io.clone(),
+            Kind::Own(runner) => runner.clone(),
+            Kind::Threads => Compute::new(io.clone()),
+            Kind::Processes => match process::inside_worker() {
+                Some(local) => local,
+                None => Processes::new(self.workers.unwrap_or_else(default_workers), self.max_message),
+            },
+        };
+        Arc::new(Runners { cpu, io, description })
+    }
+}
+
+/// One worker per core that this process may use: affinity and control group quotas are respected.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(MAX_WORKERS)
+}
+
+static PROGRAM: LazyLock<RwLock<Option<Arc<Runners>>>> = LazyLock::new(|| RwLock::new(None));
+
+/// Chooses the plan for the whole program; forks from now on follow it.
+///
+/// ```
+/// xfork::plan(xfork::Plan::processes(2).io_threads(64));
+/// assert_eq!(xfork::fork(|n: u32| n + 1, 1), 2);
+/// ```
+pub fn plan(plan: Plan) {
+    let runners = plan.build();
+    let previous = PROGRAM.write().replace(runners);
+    // Its pool ends with its last task: here, if it had none, outside the lock.
+    drop(previous);
+}
+
+/// Chooses the plan for the forks that `scope` makes, in this thread and in the tasks it forks.
+///
+/// The tasks may outlive the scope; their pool ends with the last of them.
+///
+/// ```
+/// use xfork::{fork, with_plan, Plan};
+/// assert_eq!(with_plan(Plan::threads(), || *fork(|n: u32| n + 1, 1)), 2);
+/// ```
+pub fn with_plan<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
+    let _restore = context::enter_runners(plan.build());
+    scope()
+}
+
+/// The runners that a fork here and now goes to.
+///
+/// # Panics
+///
+/// If the environment asks for a plan that does not exist.
+pub(crate) fn runners() -> Arc<Runners> {
+    exit::install();
+    if let Some(scoped) = context::scoped_runners() {
+        return scoped;
+    }
+    if let Some(chosen) = &*PROGRAM.read() {
+        return chosen.clone();
+    }
+    let mut program = PROGRAM.write();
+    program
+        .get_or_insert_with(|| match Plan::from_env() {
+            Ok(plan) => plan.build(),
+            Err(error) => panic!("{error}"),
+        })
+        .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row 50 of faults.md: a worker count of 0, garbage or 10⁶ is an error that says what is possible.
+    #[test]
+    fn a_bad_environment_is_an_error_that_says_what_is_possible() {
+        for bad in ["0", "-1", "eight", "1000000", "1e3", "99999999999999999999"] {
+            let error = Plan::from_values(None, Some(bad)).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains("1 to 4096"), "{error}");
+        }
+        let error = Plan::from_values(Some("parallel"), None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "XFORK_PLAN=\"parallel\" is not a plan; it may be `processes`, `threads` or `sequential`"
+        );
+        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 ")).unwrap().workers, Some(3));
+        assert_eq!(Plan::from_values(None, Some("")).unwrap().workers, None);
+    }
+}

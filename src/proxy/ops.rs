@@ -1,0 +1,2 @@
+/// x
+pub trait Operand: Clone + Send + Sync + 'static {}

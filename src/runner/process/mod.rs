@@ -1,0 +1,26 @@
+//! The pool of worker processes: the runner of cpu-bound work.
+//!
+//! A worker is this program, started again and turned into a worker before its `main`. `supervisor` decides, purely;
+//! `pool` performs, in the caller's thread where it can and in one driver thread; `worker` is the other end;
+//! `boot` is what happens in a worker before `main`; `relay` is a task that another worker's task forked.
+//! README.md beside this file is the protocol. Promises: what was not started goes to another worker, what was
+//! started is never run twice, and a worker's death costs the task that it was running and no other.
+
+mod boot;
+mod pool;
+mod relay;
+mod supervisor;
+mod worker;
+
+pub(crate) use pool::Processes;
+
+use crate::core::runner::Runner;
+use std::sync::Arc;
+
+/// The largest message, in bytes, unless the plan says otherwise.
+pub(crate) const DEFAULT_MAX_MESSAGE: u64 = 2 << 30;
+
+/// The runner for cpu-bound tasks inside a worker; `None` in the program itself.
+pub(crate) fn inside_worker() -> Option<Arc<dyn Runner>> {
+    worker::local()
+}

@@ -1,0 +1,764 @@
+//! Performs what the supervisor decides: starts workers, moves frames, ends tasks.
+//!
+//! A caller of `fork` writes its task to the worker's socket itself when a worker is free. One driver thread does the
+//! rest: it reads every worker's socket, writes what did not fit, starts workers (it lives as long as the pool, and the
+//! kernel ties a child's life to the thread that made it) and sees them die. No lock is held while code of the user
+//! (a `Serialize`, a `Drop`) runs.
+
+use super::boot;
+use super::relay::Relay;
+use super::supervisor::{Action, Event, Supervisor, Violation, WorkerId, Why};
+use crate::core::error::{Exit, Kind, TaskError, WireError};
+use crate::core::runner::{Runnable, Runner};
+use crate::core::task::{Body, TaskCore};
+use crate::ground::panics::PanicRecord;
+use crate::ground::registry::{self, EntryId};
+use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
+use crate::ground::wire::codec;
+use crate::ground::wire::frame::{self, Decoder, Frame};
+use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker, begin_task};
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+/// How long a worker may take from its start to its `Hello`.
+const BOOT_LIMIT: Duration = Duration::from_secs(30);
+/// How long an idle worker may take to end after `Bye`.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The runner of cpu-bound tasks: a pool of worker processes.
+pub(crate) struct Processes {
+    shared: Arc<Shared>,
+}
+
+/// What the callers and the driver share.
+pub(super) struct Shared {
+    me: Weak<Shared>,
+    workers: usize,
+    max_message: u64,
+    state: Mutex<State>,
+    wake: EventFd,
+    poller: Poller,
+    /// Set once if this program can't have workers at all.
+    impossible: OnceLock<String>,
+}
+
+struct State {
+    supervisor: Supervisor,
+    bodies: HashMap<u64, Arc<dyn Body>>,
+    links: HashMap<WorkerId, Arc<Link>>,
+    spawns: Vec<WorkerId>,
+    driven: bool,
+    closing: bool,
+}
+
+/// The program's end of one worker.
+pub(super) struct Link {
+    worker: WorkerId,
+    pid: u32,
+    socket: OwnedFd,
+    out: Mutex<Out>,
+    dead: AtomicBool,
+}
+
+/// Bytes that the socket did not take yet.
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// What only the driver knows of a worker.
+struct Driven {
+    link: Arc<Link>,
+    child: sys::Child,
+    decoder: Decoder,
+    born: Instant,
+    ready: bool,
+    last_panic: Option<PanicRecord>,
+    /// Why the driver killed it, if it did.
+    verdict: Option<Verdict>,
+}
+
+enum Verdict {
+    Protocol(String),
+    TooLarge { declared: u64, limit: u64 },
+    Slow,
+}
+
+impl Processes {
+    pub(crate) fn new(workers: usize, max_message: u64) -> Arc<Self> {
+        boot::install();
+        let (wake, poller) = match (EventFd::new(), Poller::new()) {
+            (Ok(wake), Ok(poller)) => (wake, poller),
+            (Err(error), _) | (_, Err(error)) => panic!("xfork: the process pool needs a few descriptors: {error}"),
+        };
+        let shared = Arc::new_cyclic(|me| Shared {
+            me: me.clone(),
+            workers,
+            max_message,
+            state: Mutex::new(State {
+                supervisor: Supervisor::new(workers),
+                bodies: HashMap::new(),
+                links: HashMap::new(),
+                spawns: Vec::new(),
+                driven: false,
+                closing: false,
+            }),
+            wake,
+            poller,
+            impossible: OnceLock::new(),
+        });
+        if let Some(reason) = why_impossible() {
+            let _ = shared.impossible.set(reason);
+        }
+        Arc::new(Self { shared })
+    }
+}
+
+/// Why this program cannot start itself again as a worker.
+fn why_impossible() -> Option<String> {
+    if cfg!(miri) {
+        return Some("there are no processes under Miri; use Plan::threads()".into());
+    }
+    if !sys::is_main_image(why_impossible as *const ()) {
+        return Some(
+            "xfork was loaded as part of a shared library, and the main program knows nothing of it; \
+             use Plan::threads()"
+                .into(),
+        );
+    }
+    if std::env::var_os(boot::VARIABLE).is_some() {
+        return Some(format!(
+            "{} is set, and the hook that removes it has not run; unset it, or use Plan::threads()",
+            boot::VARIABLE
+        ));
+    }
+    if registry::len() == 0 {
+        return Some("the table of functions is empty; use Plan::threads()".into());
+    }
+    None
+}
+
+impl Runner for Processes {
+    fn run(&self, task: Runnable) {
+        let body = task.into_task();
+        if !body.core().claim() {
+            return;
+        }
+        self.shared.submit(body, None);
+    }
+
+    fn gives_back(&self) -> bool {
+        false
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        self.shared.state.lock().closing = true;
+        self.shared.wake.signal();
+    }
+}
+
+impl Shared {
+    fn submit(&self, body: Arc<dyn Body>, parent: Option<u64>) {
+        if let Some(reason) = self.impossible.get() {
+            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason: reason.clone() });
+            body.fail(error);
+            return;
+        }
+        let id = body.core().id.0;
+        let actions = {
+            let mut state = self.state.lock();
+            state.bodies.insert(id, body);
+            if !state.driven {
+                state.driven = true;
+                drive(self.me.upgrade().expect("a pool in use is alive"));
+            }
+            state.supervisor.step(Event::Submit { id, parent }).expect("a submission is no worker's message")
+        };
+        self.perform(actions);
+    }
+
+    /// Performs actions; called without the lock.
+    fn perform(&self, mut actions: Vec<Action>) {
+        while !actions.is_empty() {
+            let mut more = Vec::new();
+            for action in actions {
+                match action {
+                    Action::Spawn(worker) => {
+                        self.state.lock().spawns.push(worker);
+                        self.wake.signal();
+                    }
+                    Action::Send { worker, id, above } => more.extend(self.send(worker, id, above)),
+                    Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
+                    Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
+                    Action::Crashed(..) => unreachable!("deaths are handled by the driver"),
+                    Action::GiveUp(id, why) => self.give_up(id, why),
+                }
+            }
+            actions = more;
+        }
+    }
+
+    fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
+        let (body, link) = {
+            let state = self.state.lock();
+            (state.bodies.get(&id).cloned(), state.links.get(&worker).cloned())
+        };
+        // The worker is dead already, and the task back in the queue; or the task has ended otherwise.
+        let (Some(body), Some(link)) = (body, link) else { return Vec::new() };
+        let remote = body.remote().expect("only tasks that travel are submitted");
+        let mut bytes = Vec::new();
+        let encoded = match remote.entry() {
+            None => {
+                let reason = "it is not in the table of functions".to_string();
+                Err(TaskError::new(body.core().name(), None, Kind::Spawn { reason }))
+            }
+            Some(EntryId(entry)) => {
+                let start = begin_task(id, above, entry, body.core().name(), &mut bytes);
+                remote.encode(&mut bytes).and_then(|()| {
+                    let size = (bytes.len() - start) as u64;
+                    if size > self.max_message {
+                        let what = Cow::Borrowed("arguments");
+                        let kind = Kind::TooLarge { what, bytes: size, limit: self.max_message };
+                        return Err(TaskError::new(body.core().name(), None, kind));
+                    }
+                    frame::finish(&mut bytes, start);
+                    Ok(())
+                })
+            }
+        };
+        match encoded {
+            Ok(()) => {
+                self.post(&link, bytes);
+                Vec::new()
+            }
+            Err(error) => {
+                let actions = {
+                    let mut state = self.state.lock();
+                    state.bodies.remove(&id);
+                    state.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
+                };
+                body.fail(error);
+                actions
+            }
+        }
+    }
+
+    fn tell(&self, worker: WorkerId, message: &ToWorker<'_>) {
+        let link = self.state.lock().links.get(&worker).cloned();
+        if let Some(link) = link {
+            let mut bytes = Vec::new();
+            message.write(&mut bytes);
+            self.post(&link, bytes);
+        }
+    }
+
+    /// Writes as much as the socket takes; the driver writes the rest when it takes more.
+    pub(super) fn post(&self, link: &Link, bytes: Vec<u8>) {
+        let mut out = link.out.lock();
+        if link.dead.load(Ordering::Acquire) {
+            return;
+        }
+        let was_empty = out.bytes.is_empty();
+        if was_empty {
+            *out = Out { bytes, sent: 0 };
+            link.flush(&mut out);
+        } else {
+            out.bytes.extend_from_slice(&bytes);
+        }
+        if was_empty && !out.bytes.is_empty() {
+            // An error means that the driver has just let go of the worker.
+            let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::ReadWrite);
+        }
+    }
+
+    fn give_up(&self, id: u64, why: Why) {
+        let Some(body) = self.state.lock().bodies.remove(&id) else { return };
+        let kind = match why {
+            Why::BootLoop(reason) | Why::NeverStarted(reason) => Kind::PoolBroken { reason },
+            Why::NoWorker(reason) => Kind::Spawn { reason },
+            Why::Foreign => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: 0 },
+        };
+        let error = TaskError::new(body.core().name(), None, kind);
+        body.fail(error);
+    }
+}
+
+impl Link {
+    fn token(&self) -> u64 {
+        self.worker.0 * 2
+    }
+
+    /// Sends what is waiting, as far as the socket takes it.
+    fn flush(&self, out: &mut Out) {
+        while out.sent < out.bytes.len() {
+            match sys::send(self.socket.as_fd(), &out.bytes[out.sent..], Wait::DontBlock) {
+                Ok(sent) => out.sent += sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The worker is dead or dying; the driver will see it.
+                Err(_) => break,
+            }
+        }
+        *out = Out::default();
+    }
+}
+
+/// Starts the driver thread of a pool.
+fn drive(shared: Arc<Shared>) {
+    let thread = std::thread::Builder::new().name("xfork-driver".into());
+    let spawned = thread.spawn(move || Driver { shared, driven: HashMap::new() }.run());
+    if let Err(error) = spawned {
+        panic!("xfork: the process pool needs a thread: {error}");
+    }
+}
+
+const WAKE: u64 = 0;
+
+struct Driver {
+    shared: Arc<Shared>,
+    driven: HashMap<u64, Driven>,
+}
+
+/// Turns a panic of the driver, which would leave everybody waiting, into an abort with a message.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("xfork: the driver of the process pool panicked; this is a bug in xfork");
+            std::process::abort();
+        }
+    }
+}
+
+impl Driver {
+    fn run(mut self) {
+        let _guard = AbortOnPanic;
+        let shared = self.shared.clone();
+        shared.poller.add(shared.wake.as_fd(), WAKE, Interest::Read).expect("a new poller takes an eventfd");
+        let mut ready = Vec::new();
+        loop {
+            let timeout = self.boot_deadline();
+            shared.poller.wait(&mut ready, timeout).expect("the poller is ours");
+            let events = std::mem::take(&mut ready);
+            for event in &events {
+                self.handle(event);
+            }
+            ready = events;
+            self.kill_slow();
+            let (spawns, close) = {
+                let mut state = shared.state.lock();
+                let close = state.closing && state.supervisor.is_idle();
+                (std::mem::take(&mut state.spawns), close)
+            };
+            if close {
+                break;
+            }
+            for worker in spawns {
+                self.spawn(worker);
+            }
+        }
+        self.close();
+    }
+
+    fn handle(&mut self, ready: &Ready) {
+        if ready.token == WAKE {
+            self.shared.wake.clear();
+            return;
+        }
+        let number = ready.token / 2;
+        if !self.driven.contains_key(&number) {
+            return;
+        }
+        if ready.token % 2 == 1 {
+            // The process is dead: what it wrote before is still to be read.
+            self.read(number);
+            self.bury(number);
+            return;
+        }
+        if ready.writable {
+            self.write(number);
+        }
+        if (ready.readable || ready.hangup) && self.read(number) == Flow::Ended {
+            self.ended(number);
+        }
+    }
+
+    fn write(&self, number: u64) {
+        let link = &self.driven[&number].link;
+        let mut out = link.out.lock();
+        link.flush(&mut out);
+        if out.bytes.is_empty() {
+            let _ = self.shared.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
+        }
+    }
+
+    /// Reads and handles what a worker has written, until there is no more for now.
+    fn read(&mut self, number: u64) -> Flow {
+        loop {
+            let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
+            let received = sys::receive(driven.link.socket.as_fd(), driven.decoder.buffer(), Wait::DontBlock);
+            match received {
+                Ok(0) => return Flow::Ended,
+                Ok(count) => driven.decoder.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
+                Err(_) => return Flow::Ended,
+            }
+            loop {
+                let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
+                if driven.verdict.is_some() {
+                    // Nothing that a condemned worker says is believed any more.
+                    break;
+                }
+                match driven.decoder.next() {
+                    Ok(Some(frame)) => {
+                        if let Err(reason) = self.message(number, &frame) {
+                            self.condemn(number, Verdict::Protocol(reason));
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(frame::FrameError::TooLarge { declared, limit }) => {
+                        self.condemn(number, Verdict::TooLarge { declared, limit });
+                    }
+                }
+            }
+            if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
+                return Flow::Ended;
+            }
+        }
+    }
+
+    fn condemn(&mut self, number: u64, verdict: Verdict) {
+        if let Some(driven) = self.driven.get_mut(&number) {
+            driven.verdict.get_or_insert(verdict);
+            let _ = driven.child.kill();
+        }
+    }
+
+    fn message(&mut self, number: u64, frame: &Frame) -> Result<(), String> {
+        let message = FromWorker::read(frame).map_err(|error| error.to_string())?;
+        let driven = self.driven.get_mut(&number).expect("the reader has it");
+        let worker = driven.link.worker;
+        if !driven.ready && !matches!(message, FromWorker::Hello { .. } | FromWorker::LastPanic { .. }) {
+            return Err("something before its hello".into());
+        }
+        let event = match message {
+            FromWorker::Hello { protocol, build, pid: _ } => {
+                if driven.ready {
+                    return Err("a second hello".into());
+                }
+                if protocol != PROTOCOL || build != sys::build_fingerprint() {
+                    return self.foreign(number);
+                }
+                driven.ready = true;
+                let (workers, max_message) = (self.shared.workers as u32, self.shared.max_message);
+                let link = driven.link.clone();
+                let mut bytes = Vec::new();
+                ToWorker::Welcome { workers, max_message }.write(&mut bytes);
+                self.shared.post(&link, bytes);
+                Event::Ready(worker)
+            }
+            FromWorker::Started { id } => {
+                self.step(Event::Started(worker, id))?;
+                let body = self.shared.state.lock().bodies.get(&id).cloned();
+                if let Some(body) = body {
+                    body.remote().expect("only tasks that travel are submitted").release();
+                }
+                return Ok(());
+            }
+            FromWorker::Done { id, micros, result } => {
+                let body = self.finished(worker, id, micros)?;
+                body.complete(result.to_vec());
+                return Ok(());
+            }
+            FromWorker::Failed { id, error } => {
+                let decoded = decode_error(error)?;
+                let body = self.finished(worker, id, 0)?;
+                body.fail(decoded);
+                return Ok(());
+            }
+            FromWorker::Returned { id } => Event::Returned(worker, id),
+            FromWorker::Surplus => Event::Surplus(worker),
+            FromWorker::Child { parent, id, entry, name, args } => {
+                return self.child(number, parent, id, entry, name, args);
+            }
+            FromWorker::Stolen => Event::Stolen(worker),
+            FromWorker::Recalled => Event::Recalled(worker),
+            FromWorker::Blocked { id } => Event::Blocked(worker, id),
+            FromWorker::Unblocked => Event::Unblocked(worker),
+            FromWorker::LastPanic { record } => {
+                let record = codec::decode(&mut &record[..]).map_err(|error| error.to_string())?;
+                driven.last_panic = Some(record);
+                return Ok(());
+            }
+            FromWorker::Unseen { error } => {
+                decode_error(error)?.remember();
+                return Ok(());
+            }
+        };
+        self.step(event)
+    }
+
+    fn step(&self, event: Event) -> Result<(), String> {
+        let actions = self.shared.state.lock().supervisor.step(event).map_err(|Violation(what)| what.to_string())?;
+        self.shared.perform(actions);
+        Ok(())
+    }
+
+    /// Takes a task that has ended out of the accounts, and gives its worker the next.
+    fn finished(&self, worker: WorkerId, id: u64, micros: u64) -> Result<Arc<dyn Body>, String> {
+        let (actions, body) = {
+            let mut state = self.shared.state.lock();
+            let actions = state
+                .supervisor
+                .step(Event::Finished(worker, id, micros))
+                .map_err(|Violation(what)| what.to_string())?;
+            (actions, state.bodies.remove(&id).expect("a running task has a body"))
+        };
+        self.shared.perform(actions);
+        Ok(body)
+    }
+
+    /// Takes over a task that a task of this worker has forked.
+    fn child(
+        &mut self,
+        number: u64,
+        parent: u64,
+        id: u64,
+        entry: u32,
+        name: &str,
+        args: &[u8],
+    ) -> Result<(), String> {
+        if registry::lookup(EntryId(entry)).is_none() {
+            return Err(format!("a task for the function number {entry}, which does not exist"));
+        }
+        let origin = Arc::downgrade(&self.driven[&number].link);
+        let runner: Arc<dyn Runner> = Arc::new(NoRunner);
+        let relay = Relay {
+            core: TaskCore::served(Cow::Owned(name.to_string()), runner),
+            entry: EntryId(entry),
+            args: Mutex::new(args.to_vec()),
+            origin,
+            id,
+            shared: self.shared.me.clone(),
+        };
+        self.shared.submit(Arc::new(relay), Some(parent));
+        Ok(())
+    }
+
+    fn foreign(&mut self, number: u64) -> Result<(), String> {
+        let driven = self.driven.get_mut(&number).expect("the reader has it");
+        driven.verdict = Some(Verdict::Protocol("another build".into()));
+        let _ = driven.child.kill();
+        let worker = driven.link.worker;
+        self.step(Event::Foreign(worker))
+    }
+
+    fn spawn(&mut self, worker: WorkerId) {
+        if let Err(error) = self.try_spawn(worker) {
+            let reason = format!("starting this program again as a worker failed: {error}");
+            self.step(Event::SpawnFailed(worker, reason)).expect("not a worker's message");
+        }
+    }
+
+    fn try_spawn(&mut self, worker: WorkerId) -> io::Result<()> {
+        let (ours, theirs) = sys::pair()?;
+        let mut env: Vec<(OsString, OsString)> =
+            vec![(boot::VARIABLE.into(), std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string().into())];
+        // One worker per core is enough: libraries inside a task don't start threads for all cores again.
+        for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
+            if std::env::var_os(variable).is_none() {
+                env.push((variable.into(), "1".into()));
+            }
+        }
+        let args: Vec<_> = std::env::args_os().collect();
+        let child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
+        drop(theirs);
+        let link = Arc::new(Link {
+            worker,
+            pid: child.pid,
+            socket: ours,
+            out: Mutex::default(),
+            dead: AtomicBool::new(false),
+        });
+        self.shared.poller.add(link.socket.as_fd(), link.token(), Interest::Read)?;
+        if let Some(pidfd) = &child.pidfd {
+            self.shared.poller.add(pidfd.as_fd(), link.token() + 1, Interest::Read)?;
+        }
+        self.shared.state.lock().links.insert(worker, link.clone());
+        let decoder = Decoder::new(self.shared.max_message.saturating_add(1 << 16));
+        let driven =
+            Driven { link, child, decoder, born: Instant::now(), ready: false, last_panic: None, verdict: None };
+        self.driven.insert(worker.0, driven);
+        Ok(())
+    }
+
+    /// The worker's end of the socket is closed: it is dead, dying, or has closed what isn't its own.
+    fn ended(&mut self, number: u64) {
+        let Some(driven) = self.driven.get_mut(&number) else { return };
+        // It may have closed the socket and live on: it is of no use any more. One that is exiting keeps its code.
+        let _ = driven.child.kill();
+        if driven.child.pidfd.is_none() {
+            self.bury(number);
+        } else {
+            // The process id's descriptor tells when it is dead; until then the socket must not wake us.
+            let _ = self.shared.poller.remove(driven.link.socket.as_fd());
+        }
+    }
+
+    /// The process is dead, and everything it wrote has been read.
+    fn bury(&mut self, number: u64) {
+        let Some(mut driven) = self.driven.remove(&number) else { return };
+        let exit = match driven.child.reap() {
+            Ok(sys::Exit::Code(code)) => Exit::Code(code),
+            Ok(sys::Exit::Signal { number, .. }) => Exit::Signal { number },
+            Ok(sys::Exit::Unavailable) | Err(_) => Exit::Unavailable,
+        };
+        let link = &driven.link;
+        {
+            let mut out = link.out.lock();
+            link.dead.store(true, Ordering::Release);
+            *out = Out::default();
+        }
+        let _ = self.shared.poller.remove(link.socket.as_fd());
+        if let Some(pidfd) = &driven.child.pidfd {
+            let _ = self.shared.poller.remove(pidfd.as_fd());
+        }
+        let kind = match &driven.verdict {
+            Some(Verdict::Protocol(reason)) => Kind::Protocol { reason: reason.clone() },
+            Some(Verdict::TooLarge { declared, limit }) => {
+                Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
+            }
+            _ => Kind::Crash { exit, last_panic: driven.last_panic.take() },
+        };
+        let cause = match (&driven.verdict, exit) {
+            (Some(Verdict::Slow), _) => format!("worker {} did not say hello in {BOOT_LIMIT:?}", link.pid),
+            (_, Exit::Code(code)) => format!("worker {} ended with exit code {code}", link.pid),
+            (_, Exit::Signal { number }) => {
+                format!("worker {} was killed by signal {number} ({})", link.pid, sys::signal_name(number))
+            }
+            (_, Exit::Unavailable) => format!("worker {} died, its exit status is unavailable", link.pid),
+        };
+        let actions = {
+            let mut state = self.shared.state.lock();
+            state.links.remove(&link.worker);
+            state.supervisor.step(Event::Gone(link.worker, cause)).expect("a death is no message")
+        };
+        let mut others = Vec::new();
+        for action in actions {
+            let Action::Crashed(_, id) = action else {
+                others.push(action);
+                continue;
+            };
+            let body = self.shared.state.lock().bodies.remove(&id);
+            if let Some(body) = body {
+                let error = TaskError::new(body.core().name(), Some(link.pid), kind.clone());
+                body.fail(error);
+            }
+        }
+        self.shared.perform(others);
+    }
+
+    fn boot_deadline(&self) -> Option<Duration> {
+        let oldest = self.driven.values().filter(|driven| !driven.ready).map(|driven| driven.born).min()?;
+        Some(BOOT_LIMIT.saturating_sub(oldest.elapsed()))
+    }
+
+    fn kill_slow(&mut self) {
+        let slow: Vec<_> = self
+            .driven
+            .iter()
+            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= BOOT_LIMIT)
+            .map(|(&number, _)| number)
+            .collect();
+        for number in slow {
+            self.condemn(number, Verdict::Slow);
+        }
+    }
+
+    /// Ends the workers: nobody uses the pool any more.
+    fn close(mut self) {
+        let mut bye = Vec::new();
+        ToWorker::Bye.write(&mut bye);
+        for driven in self.driven.values() {
+            self.shared.post(&driven.link, bye.clone());
+        }
+        let end = Instant::now() + GRACE;
+        let mut ready = Vec::new();
+        self.reap_the_dead();
+        while !self.driven.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let _ = self.shared.poller.wait(&mut ready, Some(left));
+            for event in std::mem::take(&mut ready) {
+                let number = event.token / 2;
+                if event.token == WAKE {
+                    self.shared.wake.clear();
+                } else if event.token % 2 == 0 && self.driven.contains_key(&number) {
+                    if event.writable {
+                        self.write(number);
+                    }
+                    if self.drain(number) == Flow::Ended {
+                        let _ = self.shared.poller.remove(self.driven[&number].link.socket.as_fd());
+                    }
+                }
+            }
+            self.reap_the_dead();
+        }
+        for (_, mut driven) in self.driven.drain() {
+            let _ = driven.child.kill();
+            let _ = driven.child.reap();
+        }
+    }
+
+    /// Reads without believing.
+    fn drain(&mut self, number: u64) -> Flow {
+        let mut buffer = [0; 4096];
+        loop {
+            match sys::receive(self.driven[&number].link.socket.as_fd(), &mut buffer, Wait::DontBlock) {
+                Ok(0) => return Flow::Ended,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
+                Err(_) => return Flow::Ended,
+            }
+        }
+    }
+
+    fn reap_the_dead(&mut self) {
+        self.driven.retain(|_, driven| !matches!(driven.child.try_reap(), Ok(Some(_)) | Err(_)));
+    }
+}
+
+#[derive(PartialEq)]
+enum Flow {
+    Open,
+    Ended,
+}
+
+fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {
+    let wire: WireError = codec::decode(&mut &bytes[..]).map_err(|error| format!("an unreadable error: {error}"))?;
+    Ok(wire.into())
+}
+
+/// The runner of relayed tasks, which no waiter in the program ever sees.
+struct NoRunner;
+
+impl Runner for NoRunner {
+    fn run(&self, _: Runnable) {
+        unreachable!("a relayed task is given to the pool directly");
+    }
+    fn gives_back(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,74 @@
+//! A task that a task in some worker forked, on its way through the program to another worker.
+
+use super::pool::{Link, Shared};
+use crate::core::error::{TaskError, WireError};
+use crate::core::slot::AnySlot;
+use crate::core::task::{Body, Remote, TaskCore};
+use crate::ground::registry::EntryId;
+use crate::ground::wire::codec;
+use crate::ground::wire::message::ToWorker;
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+
+/// Passes encoded arguments on, and the encoded result back to the worker that asked.
+pub(super) struct Relay {
+    pub(super) core: TaskCore,
+    pub(super) entry: EntryId,
+    pub(super) args: Mutex<Vec<u8>>,
+    pub(super) origin: Weak<Link>,
+    /// The task's number in the worker that it comes from.
+    pub(super) id: u64,
+    pub(super) shared: Weak<Shared>,
+}
+
+impl Relay {
+    fn answer(&self, message: &ToWorker<'_>) {
+        if let (Some(origin), Some(shared)) = (self.origin.upgrade(), self.shared.upgrade()) {
+            let mut bytes = Vec::new();
+            message.write(&mut bytes);
+            shared.post(&origin, bytes);
+        }
+    }
+}
+
+impl Body for Relay {
+    fn core(&self) -> &TaskCore {
+        &self.core
+    }
+    fn run(self: Arc<Self>) {
+        unreachable!("the pool gives nothing back to be run in the program");
+    }
+    fn fail(self: Arc<Self>, error: TaskError) {
+        let mut bytes = Vec::new();
+        match codec::encode(&WireError::from(&error), &mut bytes) {
+            Ok(()) => self.answer(&ToWorker::ChildFailed { id: self.id, error: &bytes }),
+            Err(_) => self.answer(&ToWorker::ChildFailed { id: self.id, error: b"" }),
+        }
+    }
+    fn complete(self: Arc<Self>, result: Vec<u8>) {
+        self.answer(&ToWorker::ChildDone { id: self.id, result: &result });
+    }
+    fn deliver(&self) {}
+    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
+        None
+    }
+    fn failed_input(&self) -> Option<TaskError> {
+        None
+    }
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
+    }
+}
+
+impl Remote for Relay {
+    fn entry(&self) -> Option<EntryId> {
+        Some(self.entry)
+    }
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError> {
+        out.extend_from_slice(&self.args.lock());
+        Ok(())
+    }
+    fn release(&self) {
+        *self.args.lock() = Vec::new();
+    }
+}

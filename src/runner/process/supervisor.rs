@@ -1,0 +1,379 @@
+//! The pool's accounting, pure: events in, actions out; no clock, no process, no lock.
+//!
+//! Owns which task is where (queued, sent, started) and decides which worker gets which. Promises: each task ends
+//! exactly once; a task that was sent and not started goes back to the queue when its worker dies; a task that has
+//! started is never sent again. See README.md beside this file for the protocol and why nothing is lost.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// A worker of this pool; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WorkerId(pub(crate) u64);
+
+/// A task of this pool.
+pub(crate) type Id = u64;
+
+/// Deaths while starting, one after the other, after which the pool gives up what is queued.
+const BOOT_FAILURES: u32 = 5;
+/// Dispatches of one task, none of which got as far as starting it, after which it is given up.
+const DISPATCHES: u32 = 4;
+/// A worker is sent tasks ahead for about this long, in microseconds.
+const AHEAD_MICROS: u64 = 200;
+/// The most tasks sent ahead to one worker.
+const AHEAD_TASKS: usize = 64;
+
+/// What has happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A task, perhaps forked by another task of this pool.
+    Submit { id: Id, parent: Option<Id> },
+    /// A worker has said who it is and was accepted.
+    Ready(WorkerId),
+    /// A worker could not be started.
+    SpawnFailed(WorkerId, String),
+    /// A task's arguments could not be encoded; the task has been told.
+    Unsendable(WorkerId, Id),
+    Started(WorkerId, Id),
+    /// The task has ended, with a value or not, after so many microseconds.
+    Finished(WorkerId, Id, u64),
+    Returned(WorkerId, Id),
+    Surplus(WorkerId),
+    /// A worker has answered `Steal`.
+    Stolen(WorkerId),
+    /// A worker has answered `Recall`.
+    Recalled(WorkerId),
+    Blocked(WorkerId, Id),
+    Unblocked(WorkerId),
+    /// A worker is dead; everything it sent has been handled.
+    Gone(WorkerId, String),
+    /// A worker is another build: none will do better.
+    Foreign(WorkerId),
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Action {
+    Spawn(WorkerId),
+    /// Send the task; `above` is the task in which the worker is blocked, 0 if it isn't.
+    Send { worker: WorkerId, id: Id, above: Id },
+    Steal(WorkerId, u32),
+    Recall(WorkerId, u32),
+    /// The task was running when its worker died.
+    Crashed(WorkerId, Id),
+    /// No worker will run the task.
+    GiveUp(Id, Why),
+}
+
+/// Why a task is given up.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Why {
+    /// Workers die while starting; the last cause.
+    BootLoop(String),
+    /// No worker can be started; the reason.
+    NoWorker(String),
+    /// Workers are another build.
+    Foreign,
+    /// Workers died each time before they could start it; the last cause.
+    NeverStarted(String),
+}
+
+/// An event that an honest worker cannot cause.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Violation(pub(crate) &'static str);
+
+#[derive(Debug, Default)]
+struct Worker {
+    ready: bool,
+    /// Sent, not started; in the order of sending.
+    sent: VecDeque<Id>,
+    /// Started, not finished; the innermost last.
+    running: Vec<Id>,
+    /// The task in which it is blocked, with nothing to do.
+    blocked: Option<Id>,
+    /// It has told of tasks that could be taken over.
+    surplus: bool,
+    /// A `Steal` or `Recall` has not been answered yet.
+    stealing: bool,
+    recalling: bool,
+}
+
+#[derive(Debug)]
+struct Task {
+    parent: Option<Id>,
+    dispatches: u32,
+}
+
+/// The state of the pool.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    wanted: usize,
+    workers: BTreeMap<WorkerId, Worker>,
+    tasks: HashMap<Id, Task>,
+    /// Tasks forked by tasks of this pool: they come first, so that what has begun is finished.
+    nested: VecDeque<Id>,
+    queue: VecDeque<Id>,
+    next_worker: u64,
+    boot_failures: u32,
+    /// How long a task takes, in microseconds: a moving average.
+    micros: u64,
+    /// How many of `workers` have nothing to do and are not blocked; kept to decide fast.
+    actions: Vec<Action>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(wanted: usize) -> Self {
+        Self {
+            wanted,
+            workers: BTreeMap::new(),
+            tasks: HashMap::new(),
+            nested: VecDeque::new(),
+            queue: VecDeque::new(),
+            next_worker: 0,
+            boot_failures: 0,
+            micros: AHEAD_MICROS * 10,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes one event, and says what is to be done.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`] when the worker is not honest: it is to be killed, and its death reported as an event.
+    pub(crate) fn step(&mut self, event: Event) -> Result<Vec<Action>, Violation> {
+        self.account(event)?;
+        self.dispatch();
+        self.balance();
+        self.recruit();
+        Ok(std::mem::take(&mut self.actions))
+    }
+
+    /// Whether no task is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The innermost task that a worker is running: the one to blame when it dies.
+    pub(crate) fn running(&self, worker: WorkerId) -> Option<Id> {
+        self.workers.get(&worker)?.running.last().copied()
+    }
+
+    fn worker(&mut self, id: WorkerId) -> Result<&mut Worker, Violation> {
+        self.workers.get_mut(&id).ok_or(Violation("a message after its end"))
+    }
+
+    fn account(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Submit { id, parent } => {
+                self.tasks.insert(id, Task { parent, dispatches: 0 });
+                if parent.is_some() { self.nested.push_back(id) } else { self.queue.push_back(id) }
+            }
+            Event::Ready(worker) => {
+                self.worker(worker)?.ready = true;
+                self.boot_failures = 0;
+            }
+            Event::SpawnFailed(worker, reason) => {
+                self.workers.remove(&worker);
+                if self.workers.is_empty() {
+                    self.give_up_all(&Why::NoWorker(reason));
+                }
+            }
+            Event::Unsendable(worker, id) => {
+                // Its worker may have died meanwhile, and the task be back in the queue.
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.sent.retain(|&sent| sent != id);
+                }
+                self.queue.retain(|&queued| queued != id);
+                self.nested.retain(|&queued| queued != id);
+                self.tasks.remove(&id);
+            }
+            Event::Started(worker, id) => {
+                let worker = self.worker(worker)?;
+                let position = worker.sent.iter().position(|&sent| sent == id);
+                worker.sent.remove(position.ok_or(Violation("an acknowledgement of a task it was not sent"))?);
+                worker.running.push(id);
+            }
+            Event::Finished(worker, id, micros) => {
+                let worker = self.worker(worker)?;
+                let position = worker.running.iter().rposition(|&running| running == id);
+                worker.running.remove(position.ok_or(Violation("a result of a task it was not running"))?);
+                self.tasks.remove(&id);
+                self.micros = (self.micros * 7 + micros.min(AHEAD_MICROS * 100)) / 8;
+            }
+            Event::Returned(worker, id) => {
+                let worker = self.worker(worker)?;
+                let position = worker.sent.iter().position(|&sent| sent == id);
+                worker.sent.remove(position.ok_or(Violation("a return of a task it was not sent"))?);
+                // Not its worker's fault, and not the task's.
+                let task = self.tasks.get_mut(&id).expect("a sent task is known");
+                task.dispatches -= 1;
+                let nested = task.parent.is_some();
+                if nested { self.nested.push_front(id) } else { self.queue.push_front(id) }
+            }
+            Event::Surplus(worker) => self.worker(worker)?.surplus = true,
+            Event::Stolen(worker) => self.worker(worker)?.stealing = false,
+            Event::Recalled(worker) => self.worker(worker)?.recalling = false,
+            Event::Blocked(worker, id) => {
+                let worker = self.worker(worker)?;
+                if !worker.running.contains(&id) {
+                    return Err(Violation("a block in a task it was not running"));
+                }
+                worker.blocked = Some(id);
+            }
+            Event::Unblocked(worker) => self.worker(worker)?.blocked = None,
+            Event::Gone(worker, cause) => self.bury(worker, &cause),
+            Event::Foreign(worker) => {
+                self.bury(worker, "another build");
+                self.give_up_all(&Why::Foreign);
+            }
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, id: WorkerId, cause: &str) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        for task in worker.running.into_iter().rev() {
+            self.tasks.remove(&task);
+            self.actions.push(Action::Crashed(id, task));
+        }
+        for task in worker.sent.into_iter().rev() {
+            let Some(known) = self.tasks.get(&task) else { continue };
+            if known.dispatches >= DISPATCHES {
+                self.tasks.remove(&task);
+                self.actions.push(Action::GiveUp(task, Why::NeverStarted(cause.to_string())));
+            } else if known.parent.is_some() {
+                self.nested.push_front(task);
+            } else {
+                self.queue.push_front(task);
+            }
+        }
+        if !worker.ready {
+            self.boot_failures += 1;
+            if self.boot_failures >= BOOT_FAILURES {
+                self.boot_failures = 0;
+                self.give_up_all(&Why::BootLoop(cause.to_string()));
+            }
+        }
+    }
+
+    /// Gives up everything that is queued.
+    fn give_up_all(&mut self, why: &Why) {
+        for id in std::mem::take(&mut self.nested).into_iter().chain(std::mem::take(&mut self.queue)) {
+            self.tasks.remove(&id);
+            self.actions.push(Action::GiveUp(id, why.clone()));
+        }
+    }
+
+    fn dispatch(&mut self) {
+        while !self.nested.is_empty() || !self.queue.is_empty() {
+            let Some(worker) = self.free_worker() else { break };
+            let id = self.nested.pop_front().or_else(|| self.queue.pop_front()).expect("one is not empty");
+            self.send(worker, id, 0);
+        }
+        if self.nested.is_empty() {
+            return;
+        }
+        // A blocked worker runs what descends from the task in which it is blocked: see README.md, "Blocking".
+        let blocked: Vec<_> = self
+            .workers
+            .iter()
+            .filter_map(|(&id, worker)| Some((id, worker.blocked.filter(|_| worker.sent.is_empty())?)))
+            .collect();
+        for (worker, ancestor) in blocked {
+            if let Some(position) = self.nested.iter().position(|&id| self.descends(id, ancestor)) {
+                let id = self.nested.remove(position).expect("just found");
+                self.send(worker, id, ancestor);
+            }
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, id: Id, above: Id) {
+        self.tasks.get_mut(&id).expect("a queued task is known").dispatches += 1;
+        self.workers.get_mut(&worker).expect("chosen from the workers").sent.push_back(id);
+        self.actions.push(Action::Send { worker, id, above });
+    }
+
+    /// The worker with the least to do, if any should get a task.
+    fn free_worker(&self) -> Option<WorkerId> {
+        let ahead = ((AHEAD_MICROS / self.micros.max(1)) as usize).min(AHEAD_TASKS);
+        self.workers
+            .iter()
+            .filter(|(_, worker)| worker.ready && worker.blocked.is_none() && !worker.recalling)
+            .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), id))
+            .min()
+            .filter(|&(load, _)| load <= ahead)
+            .map(|(_, id)| id)
+    }
+
+    fn descends(&self, mut id: Id, ancestor: Id) -> bool {
+        loop {
+            match self.tasks.get(&id).and_then(|task| task.parent) {
+                Some(parent) if parent == ancestor => return true,
+                Some(parent) => id = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Takes work from workers that have more than they can do, for those that have none.
+    fn balance(&mut self) {
+        if !self.queue.is_empty() || !self.nested.is_empty() {
+            return;
+        }
+        let mut idle = 0;
+        let mut hungry = Vec::new();
+        for worker in self.workers.values() {
+            if worker.ready && worker.blocked.is_none() && worker.sent.is_empty() && worker.running.is_empty() {
+                idle += 1;
+            } else if let Some(task) = worker.blocked.filter(|_| worker.sent.is_empty()) {
+                hungry.push(task);
+            }
+        }
+        if idle + hungry.len() == 0 {
+            return;
+        }
+        let steals: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.surplus && !worker.stealing && worker.blocked.is_none())
+            .filter(|(_, worker)| {
+                idle > 0
+                    || worker.running.iter().any(|&id| hungry.iter().any(|&h| h == id || self.descends(id, h)))
+            })
+            .map(|(&id, _)| id)
+            .collect();
+        let want = (idle + hungry.len()) as u32;
+        for id in steals {
+            let worker = self.workers.get_mut(&id).expect("just seen");
+            worker.stealing = true;
+            worker.surplus = false;
+            self.actions.push(Action::Steal(id, want));
+        }
+        if idle == 0 {
+            return;
+        }
+        for (&id, worker) in &mut self.workers {
+            if !worker.recalling && !worker.running.is_empty() && !worker.sent.is_empty() {
+                worker.recalling = true;
+                self.actions.push(Action::Recall(id, worker.sent.len().div_ceil(2) as u32));
+            }
+        }
+    }
+
+    /// Starts workers while there is work for them and fewer than wanted.
+    fn recruit(&mut self) {
+        let queued = self.nested.len() + self.queue.len();
+        let wish = self.workers.values().any(|worker| worker.surplus && worker.ready) as usize;
+        let mut starting = self.workers.values().filter(|worker| !worker.ready).count();
+        while self.workers.len() < self.wanted && queued + wish > starting {
+            self.next_worker += 1;
+            let id = WorkerId(self.next_worker);
+            self.workers.insert(id, Worker::default());
+            self.actions.push(Action::Spawn(id));
+            starting += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

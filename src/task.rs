@@ -1,0 +1,402 @@
+//! A task with its types: a function, its inputs and the slot of its result; and [`task()`], one not yet scheduled.
+
+use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
+use crate::callable::{Callable, Cpu, InPlace, Io};
+use crate::core::context;
+use crate::core::error::{Kind, TaskError};
+use crate::core::runner::Runner;
+use crate::core::slot::{AnySlot, Slot};
+use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::wait::settle_if_possible;
+use crate::ground::panics;
+use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
+use crate::ground::wire::codec;
+use crate::plan;
+use crate::proxy::ResultProxy;
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A task with its types, while it is on its way.
+pub(crate) struct TypedTask<F: Callable<A>, A: Args> {
+    core: TaskCore,
+    progress: Mutex<Progress<F, A>>,
+    inputs: Vec<Arc<dyn AnySlot>>,
+    portable: Option<Travel<F, A>>,
+}
+
+struct Progress<F: Callable<A>, A: Args> {
+    work: Option<(F, A::Inputs)>,
+    outcome: Option<Outcome<F::Output>>,
+    slot: Option<Arc<Slot<F::Output>>>,
+}
+
+enum Outcome<R> {
+    Here(Result<R, TaskError>),
+    Encoded(Vec<u8>),
+}
+
+/// How a task travels to a worker: known only where its types are known to be [`Portable`].
+struct Travel<F: Callable<A>, A: Args> {
+    entry: fn() -> Option<EntryId>,
+    encode: fn(&A::Inputs, &mut Vec<u8>) -> Result<(), EncodeError>,
+    decode: fn(&[u8]) -> Result<F::Output, TaskError>,
+}
+
+impl<F, A> TypedTask<F, A>
+where
+    F: Callable<A> + Send + 'static,
+    A: Args + 'static,
+    A::Inputs: Send,
+    F::Output: Send + 'static,
+{
+    fn run_claimed(self: Arc<Self>) {
+        let Some((function, inputs)) = self.progress.lock().work.take() else { return };
+        let outcome = {
+            let _context = context::enter_task(self.clone());
+            panics::catch(|| inputs.resolve().map(|args| function.call(args)))
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(caught) => Err(panic_error(self.core.name(), caught).forked(self.core.fork_place())),
+        };
+        self.progress.lock().outcome = Some(Outcome::Here(outcome));
+        task::finished(&*self);
+    }
+}
+
+impl<F, A> Body for TypedTask<F, A>
+where
+    F: Callable<A> + Send + 'static,
+    A: Args + 'static,
+    A::Inputs: Send,
+    F::Output: Send + 'static,
+{
+    fn core(&self) -> &TaskCore {
+        &self.core
+    }
+
+    fn run(self: Arc<Self>) {
+        self.run_claimed();
+    }
+
+    fn fail(self: Arc<Self>, error: TaskError) {
+        let error = if error.is_dependency() { error } else { error.forked(self.core.fork_place()) };
+        let work = {
+            let mut progress = self.progress.lock();
+            progress.outcome = Some(Outcome::Here(Err(error)));
+            progress.work.take()
+        };
+        drop_quietly(work);
+        task::finished(&*self);
+    }
+
+    fn complete(self: Arc<Self>, result: Vec<u8>) {
+        self.release();
+        self.progress.lock().outcome = Some(Outcome::Encoded(result));
+        task::finished(&*self);
+    }
+    fn deliver(&self) {
+        let (outcome, slot) = {
+            let mut progress = self.progress.lock();
+            (progress.outcome.take(), progress.slot.take())
+        };
+        let (Some(outcome), Some(slot)) = (outcome, slot) else { return };
+        match (outcome, &self.portable) {
+            (Outcome::Here(outcome), _) => {
+                if let Err(error) = &outcome
+                    && !error.is_dependency()
+                {
+                    error.remember();
+                }
+                slot.fulfil(outcome);
+            }
+            (Outcome::Encoded(bytes), Some(travel)) => slot.fulfil_encoded(Arc::new(bytes), travel.decode),
+            (Outcome::Encoded(_), None) => unreachable!("only a task that travels comes back encoded"),
+        }
+    }
+
+    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
+        self.inputs.iter().find(|input| !input.head().is_settled()).cloned()
+    }
+
+    fn failed_input(&self) -> Option<TaskError> {
+        self.inputs.iter().find_map(|input| input.head().error().cloned())
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        self.portable.is_some().then_some(self as &dyn Remote)
+    }
+}
+
+impl<F, A> Remote for TypedTask<F, A>
+where
+    F: Callable<A> + Send + 'static,
+    A: Args + 'static,
+    A::Inputs: Send,
+    F::Output: Send + 'static,
+{
+    fn entry(&self) -> Option<EntryId> {
+        (self.portable.as_ref()?.entry)()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError> {
+        let travel = self.portable.as_ref().expect("only reached through remote()");
+        let progress = self.progress.lock();
+        let Some((_, inputs)) = &progress.work else { return Ok(()) };
+        let what = Cow::Borrowed("arguments");
+        match panics::catch(|| (travel.encode)(inputs, out)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.name())),
+            Ok(Err(EncodeError::Codec { reason, type_name })) => {
+                let reason = format!("{type_name}: {reason}");
+                Err(TaskError::new(self.core.name(), None, Kind::Encode { what, reason }))
+            }
+            Err(caught) => Err(panic_error(self.core.name(), caught)),
+        }
+    }
+
+    fn release(&self) {
+        let work = self.progress.lock().work.take();
+        drop_quietly(work);
+    }
+}
+
+/// Drops what the user gave us in a thread that is not his: a panic in a `Drop` must not end that thread.
+fn drop_quietly<T>(value: T) {
+    let _ = panics::catch(|| drop(value));
+}
+
+/// The error for a panic that was caught in `task`: its own, or one that it passes on.
+pub(crate) fn panic_error(task: &str, caught: panics::Caught) -> TaskError {
+    let panics::Caught { payload, record, inherited } = caught;
+    match inherited.and_then(|error| error.downcast::<TaskError>().ok()) {
+        Some(error) => *error,
+        None => TaskError::new(task, context::worker_pid(), Kind::Panic { record, payload }),
+    }
+}
+
+/// The trampoline of a function: what a worker runs when it gets this entry.
+struct Run<F, A>(PhantomData<fn(F, A)>);
+
+impl<F, A> Entry for Run<F, A>
+where
+    F: Callable<A> + Copy + Send + 'static,
+    A: PortableArgs + 'static,
+    F::Output: Portable,
+{
+    fn invoke(call: &mut dyn Invocation) {
+        let arguments = call.arguments();
+        let args = match A::decode(&mut &arguments[..]) {
+            Ok(args) => args,
+            Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
+        };
+        drop(arguments);
+        let result = registry::conjure::<F>().call(args);
+        let mut bytes = Vec::new();
+        match codec::encode(&result, &mut bytes) {
+            Ok(()) => call.finish(Ok(bytes)),
+            Err(error) => {
+                let reason = format!("{}: {error}", std::any::type_name::<F::Output>());
+                call.finish(Err(InvocationError::Encode(reason)));
+            }
+        }
+    }
+}
+
+fn travel<F, A>() -> Travel<F, A>
+where
+    F: Callable<A> + Copy + Send + 'static,
+    A: PortableArgs + 'static,
+    F::Output: Portable,
+{
+    fn decode<F, A>(mut bytes: &[u8]) -> Result<F::Output, TaskError>
+    where
+        F: Callable<A>,
+        F::Output: Portable,
+    {
+        let error = |reason| {
+            let what = Cow::Borrowed("result");
+            TaskError::new(F::name(), None, Kind::Decode { what, reason })
+        };
+        match panics::catch(|| codec::decode::<F::Output>(&mut bytes)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
+            Err(caught) => Err(panic_error(F::name(), caught)),
+        }
+    }
+    Travel { entry: registry::entry_of::<Run<F, A>>, encode: A::encode, decode: decode::<F, A> }
+}
+
+/// Where a function runs, decided by its mark at compile time; asks for the bounds that the place needs.
+#[diagnostic::on_unimplemented(
+    message = "`{F}` can't run where its mark says",
+    note = "cpu-bound functions run in worker processes: arguments and result need serde's Serialize and Deserialize; \
+            `thread(..)` or `#[io_bound]` runs them on a thread, where `Send` is enough"
+)]
+pub trait Route<F: Callable<A>, A: Args> {
+    #[doc(hidden)]
+    fn start(task: Task<F, A>) -> ResultProxy<F::Output>
+    where
+        F::Output: Send + 'static;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, A> Route<F, A> for Cpu
+where
+    F: Callable<A> + Copy + Send + 'static,
+    A: PortableArgs + 'static,
+    A::Inputs: Send,
+    F::Output: Portable,
+{
+    fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
+        // Refuses function pointers and captures at compile time.
+        let _ = registry::conjure::<F>;
+        start(task, plan::runners().cpu.clone(), Some(travel::<F, A>()))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, A> Route<F, A> for Io
+where
+    F: Callable<A> + Send + 'static,
+    A: Args + 'static,
+    A::Inputs: Send,
+    F::Output: Send + 'static,
+{
+    fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
+        start(task, plan::runners().io.clone(), None)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, A> Route<F, A> for InPlace
+where
+    F: Callable<A> + 'static,
+    A: Args + 'static,
+    F::Output: Send + 'static,
+{
+    fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
+        for slot in task.after.into_iter().chain(task.inputs.slots()) {
+            crate::core::wait::wait(&slot, None);
+        }
+        let args = task.inputs.resolve().unwrap_or_else(|error| crate::proxy::rethrow(&error));
+        crate::proxy::ready(task.function.call(args))
+    }
+}
+
+fn start<F, A>(
+    task: Task<F, A>,
+    runner: Arc<dyn Runner>,
+    portable: Option<Travel<F, A>>,
+) -> ResultProxy<F::Output>
+where
+    F: Callable<A> + Send + 'static,
+    A: Args + 'static,
+    A::Inputs: Send,
+    F::Output: Send + 'static,
+{
+    let Task { function, inputs, name, after, place, .. } = task;
+    let mut slots = inputs.slots();
+    slots.extend(after);
+    for slot in &slots {
+        if runner.runs_in_place() {
+            crate::core::wait::wait(slot, None);
+        }
+        // An expression that is only waited for by a task is evaluated by the pool, unless that is easy now.
+        if !settle_if_possible(slot) && slot.head().state() == crate::core::slot::State::Deferred {
+            crate::proxy::demand(slot.clone());
+        }
+    }
+    let (slot, right) = Slot::pending();
+    let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
+    let core = TaskCore::new(name, place, runner);
+    let task = Arc::new(TypedTask { core, progress: Mutex::new(progress), inputs: slots, portable });
+    slot.head().set_task(task.clone());
+    task::schedule(task.clone(), &task.inputs);
+    ResultProxy::new((slot, right))
+}
+
+/// A fork that has not been scheduled yet, with what there is to say about it; made by [`task()`].
+///
+/// ```
+/// use xfork::{task, thread};
+///
+/// #[xfork::cpu_bound]
+/// fn square(n: u64) -> u64 { n * n }
+///
+/// let prepared = thread(|| { /* … */ }, ());
+/// let nine = task(square, 3).name("three squared").after(&prepared).fork();
+/// assert_eq!(nine, 9);
+/// ```
+#[must_use = "a task does nothing until it is forked"]
+pub struct Task<F: Callable<A>, A: Args> {
+    function: F,
+    inputs: A::Inputs,
+    name: Cow<'static, str>,
+    after: Vec<Arc<dyn AnySlot>>,
+    place: &'static Location<'static>,
+    args: PhantomData<A>,
+}
+
+impl<F: Callable<A>, A: Args> fmt::Debug for Task<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task({} at {})", self.name, self.place)
+    }
+}
+
+/// Prepares a fork without scheduling it; see [`Task`].
+///
+/// ```
+/// use xfork::{ready, task};
+/// assert_eq!(task(|n: u32| n + 1, ready(1)).fork(), 2);
+/// ```
+#[track_caller]
+pub fn task<F, A, Form>(f: F, args: impl IntoArgs<A, Form>) -> Task<F, A>
+where
+    F: Callable<A>,
+    A: Args,
+{
+    Task {
+        function: f,
+        inputs: args.into_inputs(),
+        name: Cow::Borrowed(F::name()),
+        after: Vec::new(),
+        place: Location::caller(),
+        args: PhantomData,
+    }
+}
+
+impl<F: Callable<A>, A: Args> Task<F, A> {
+    /// Names the task in errors and reports; its function's name otherwise.
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Lets the task start only after `other` has a value; if `other` fails, the task isn't run.
+    pub fn after<T: Send + 'static>(mut self, other: &ResultProxy<T>) -> Self {
+        self.after.push(other.any_slot());
+        self
+    }
+
+    /// Schedules the task where its function's mark says.
+    pub fn fork(self) -> ResultProxy<F::Output>
+    where
+        F::Mark: Route<F, A>,
+        F::Output: Send + 'static,
+    {
+        F::Mark::start(self)
+    }
+
+    /// Schedules the task where `M` says, whatever its function's mark.
+    pub(crate) fn fork_as<M: Route<F, A>>(self) -> ResultProxy<F::Output>
+    where
+        F::Output: Send + 'static,
+    {
+        M::start(self)
+    }
+}
