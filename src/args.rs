@@ -220,7 +220,12 @@ impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathere
 
 impl<T: Clone + Send + Sync + 'static> Arg<Vec<T>> for Vec<ResultProxy<T>> {
     fn into_input(self) -> Input<Vec<T>> {
-        Input(Kind::Later(Box::new(Gathered { proxies: self, keys: (), make: |(), values| values, copy: |()| () })))
+        Input(Kind::Later(Box::new(Gathered {
+            proxies: self,
+            keys: (),
+            make: |(), values| values,
+            copy: |()| (),
+        })))
     }
 }
 
@@ -375,7 +380,9 @@ macro_rules! tuples {
 
 fn name_type<T>(error: EncodeError) -> EncodeError {
     match error {
-        EncodeError::Codec { reason, .. } => EncodeError::Codec { reason, type_name: std::any::type_name::<T>() },
+        EncodeError::Codec { reason, .. } => {
+            EncodeError::Codec { reason, type_name: std::any::type_name::<T>() }
+        }
         other => other,
     }
 }

@@ -187,7 +187,9 @@ fn values<T: Send + 'static>(proxies: Vec<ResultProxy<T>>) -> Result<Vec<T>, Tas
     wait_all(&proxies)?;
     Ok(proxies
         .into_iter()
-        .map(|proxy| ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has them")))
+        .map(|proxy| {
+            ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has them"))
+        })
         .collect())
 }
 

@@ -19,8 +19,8 @@ pub use crate::fork::{
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};
 pub use crate::proxy::{
-    AsCompleted, Operand, ProxyState, ResultProxy, as_completed, lazy, ready, wait, wait_all, wait_all_timeout,
-    wait_any, wait_any_timeout, wait_timeout,
+    AsCompleted, Operand, ProxyState, ResultProxy, as_completed, lazy, ready, wait, wait_all,
+    wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};

@@ -132,7 +132,10 @@ impl Plan {
     ///
     /// A [`PlanError`] that names the variable, its value and what it may be.
     pub fn from_env() -> Result<Self, PlanError> {
-        Self::from_values(std::env::var("XFORK_PLAN").ok().as_deref(), std::env::var("XFORK_WORKERS").ok().as_deref())
+        Self::from_values(
+            std::env::var("XFORK_PLAN").ok().as_deref(),
+            std::env::var("XFORK_WORKERS").ok().as_deref(),
+        )
     }
 
     fn from_values(plan: Option<&str>, workers: Option<&str>) -> Result<Self, PlanError> {

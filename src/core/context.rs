@@ -68,11 +68,7 @@ impl Drop for Restore {
         let _ = CONTEXT.try_with(|context| {
             let mut context = context.borrow_mut();
             context.runners = self.runners.take();
-            if let Some(task) = self.task.take() {
-                std::mem::replace(&mut context.task, task)
-            } else {
-                None
-            }
+            if let Some(task) = self.task.take() { std::mem::replace(&mut context.task, task) } else { None }
         });
     }
 }

@@ -233,13 +233,20 @@ impl TaskError {
                 let worker = self.0.failure.pid.map_or("a worker".into(), |pid| format!("worker {pid}"));
                 let how = match exit {
                     Exit::Code(code) => {
-                        format!("it ended itself with exit code {code}; return from the task instead of exiting")
+                        format!(
+                            "it ended itself with exit code {code}; return from the task instead of exiting"
+                        )
                     }
                     Exit::Signal { number } => {
-                        format!("killed by signal {number} ({}){}", signal_name(*number), signal_hint(*number))
+                        format!(
+                            "killed by signal {number} ({}){}",
+                            signal_name(*number),
+                            signal_hint(*number)
+                        )
                     }
                     Exit::Unavailable => {
-                        "its exit status is unavailable, because the program ignores or reaps SIGCHLD itself".into()
+                        "its exit status is unavailable, because the program ignores or reaps SIGCHLD itself"
+                            .into()
                     }
                 };
                 let panic = last_panic.as_ref().map_or(String::new(), |record| match &record.place {

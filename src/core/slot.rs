@@ -341,7 +341,12 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
 
     fn evaluate(&self) {
         // The state keeps everybody else from evaluating; they park until it is settled.
-        if self.head.state.compare_exchange(DEFERRED, EVALUATING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self
+            .head
+            .state
+            .compare_exchange(DEFERRED, EVALUATING, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             return;
         }
         let source = std::mem::replace(&mut *self.source.lock(), Source::None);
@@ -358,7 +363,9 @@ impl<T> Drop for Slot<T> {
     fn drop(&mut self) {
         // A chain of expressions would drop recursively, each node inside its successor's drop: instead the
         // nodes are put aside and dropped one after the other by the outermost drop.
-        let Source::Deferred(deferred) = std::mem::replace(self.source.get_mut(), Source::None) else { return };
+        let Source::Deferred(deferred) = std::mem::replace(self.source.get_mut(), Source::None) else {
+            return;
+        };
         let mut buried: Option<Box<dyn Buried>> = Some(deferred);
         let outermost = GRAVES.try_with(|graves| {
             let mut graves = graves.borrow_mut();

@@ -69,7 +69,11 @@ pub(crate) struct TaskCore {
 
 impl TaskCore {
     /// A task forked here and now by the current task, or by the program outside any.
-    pub(crate) fn new(name: Cow<'static, str>, place: &'static Location<'static>, runner: Arc<dyn Runner>) -> Self {
+    pub(crate) fn new(
+        name: Cow<'static, str>,
+        place: &'static Location<'static>,
+        runner: Arc<dyn Runner>,
+    ) -> Self {
         let parent = context::task();
         match &parent {
             Some(parent) => parent.core().forks.enter(),

@@ -97,10 +97,11 @@ fn run_here(task: Arc<dyn crate::core::task::Body>) {
     // Deep nesting (a task that waits for a task that waits …) goes on where there is stack again.
     let owner = context::thread_runner();
     let nested = task.clone();
-    let spawned = std::thread::Builder::new().name("xfork-nested".into()).stack_size(FRESH_STACK).spawn(move || {
-        context::own_thread(owner);
-        nested.run();
-    });
+    let spawned =
+        std::thread::Builder::new().name("xfork-nested".into()).stack_size(FRESH_STACK).spawn(move || {
+            context::own_thread(owner);
+            nested.run();
+        });
     match spawned {
         Ok(thread) => {
             let _ = thread.join();

@@ -82,7 +82,10 @@ pub fn wait_all_timeout<T: Send + 'static>(
     limit: Duration,
 ) -> Result<Vec<&T>, TaskError> {
     let start = Instant::now();
-    proxies.iter().map(|proxy| ResultProxy::wait_timeout(proxy, limit.saturating_sub(start.elapsed()))).collect()
+    proxies
+        .iter()
+        .map(|proxy| ResultProxy::wait_timeout(proxy, limit.saturating_sub(start.elapsed())))
+        .collect()
 }
 
 /// Waits until at least one is settled; its position, or `None` for no proxies.

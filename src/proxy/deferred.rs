@@ -77,7 +77,6 @@ pub(crate) fn demand(slot: Arc<dyn AnySlot>) {
     });
 }
 
-
 /// A proxy that is ready when `slot` is settled, whether with a value or an error.
 pub(crate) fn settled(slot: &Arc<dyn AnySlot>) -> ResultProxy<()> {
     let (when, right) = Slot::pending();

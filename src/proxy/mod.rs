@@ -161,7 +161,8 @@ impl<T: Send + 'static> ResultProxy<T> {
         if waiting::wait(&this.any_slot(), deadline) {
             return Self::wait(this);
         }
-        let name = this.slot().head().task().map_or("a deferred expression".into(), |task| task.core().name.clone());
+        let name =
+            this.slot().head().task().map_or("a deferred expression".into(), |task| task.core().name.clone());
         Err(TaskError::new(&name, None, Kind::Timeout { waited_ms: limit.as_millis() as u64 }))
     }
 
@@ -377,7 +378,10 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
         Kind::Panic { record, payload } => {
             let places: Vec<_> =
                 forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect();
-            let ran = error.pid().map_or(panics::Ran::Thread(record.thread.as_deref().unwrap_or("unnamed")), panics::Ran::Worker);
+            let ran = error.pid().map_or(
+                panics::Ran::Thread(record.thread.as_deref().unwrap_or("unnamed")),
+                panics::Ran::Worker,
+            );
             let text = panics::report(&panics::Report {
                 task: error.task(),
                 ran,

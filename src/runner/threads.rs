@@ -89,7 +89,8 @@ impl Threads {
             return;
         }
         let Some(pool) = self.me.upgrade() else { return };
-        let spawned = std::thread::Builder::new().name("xfork-io-monitor".into()).spawn(move || pool.monitor());
+        let spawned =
+            std::thread::Builder::new().name("xfork-io-monitor".into()).spawn(move || pool.monitor());
         state.monitored = spawned.is_ok();
     }
 
@@ -142,7 +143,8 @@ impl Threads {
             self.stall.wait_for(&mut state, LOOK);
             let elapsed = begin.elapsed();
             // The guard may have come back late on a busy machine: then little can be said.
-            let busy = sys::process_cpu_time().saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
+            let busy =
+                sys::process_cpu_time().saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
             if busy < 0.75 * cores as f64 {
                 let room = (self.limit + state.blocked).saturating_sub(state.threads);
                 for _ in 0..state.threads.max(1).min(room).min(state.queue.len()) {

@@ -84,9 +84,7 @@ pub(crate) enum Interest {
     HangupOnly,
     /// That bytes can be read.
     Read,
-    /// That bytes can be written.
-    Write,
-    /// Both.
+    /// That bytes can be read, and that bytes can be written.
     ReadWrite,
 }
 
@@ -98,7 +96,6 @@ impl Interest {
         let bits = match self {
             Interest::HangupOnly => 0,
             Interest::Read => read,
-            Interest::Write => libc::EPOLLOUT,
             Interest::ReadWrite => read | libc::EPOLLOUT,
         };
         bits as u32

@@ -120,7 +120,8 @@ impl Decoder {
         *end += count;
     }
 
-    /// Takes bytes that were read elsewhere.
+    /// Takes bytes that were not read into [`buffer`](Decoder::buffer), as tests have them.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let buffer = self.buffer();
@@ -392,7 +393,10 @@ mod tests {
         #[test]
         fn any_frames_come_back_from_any_pieces(
             frames in prop::collection::vec(any_frame(), 0..12),
-            pieces in prop::collection::vec((prop_oneof![1..20usize, 1..2 * BUFFER], any::<bool>()), 1..40),
+            pieces in prop::collection::vec(
+                (prop_oneof![1..20usize, 1..2 * BUFFER], any::<bool>()),
+                1..40,
+            ),
         ) {
             let stream = encoded(&frames);
             let (mut decoder, mut got) = (Decoder::new(u64::MAX), Vec::new());
@@ -412,7 +416,10 @@ mod tests {
 
         /// faults.md, row 92: "Protocol/Decode error, never panic or hang".
         #[test]
-        fn any_bytes_give_frames_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300), limit in 0..100u64) {
+        fn any_bytes_give_frames_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            limit in 0..100u64,
+        ) {
             let mut decoder = Decoder::new(limit);
             for part in bytes.chunks(7) {
                 decoder.push(part);

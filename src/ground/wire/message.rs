@@ -243,7 +243,9 @@ impl<'a> FromWorker<'a> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
-                HELLO => FromWorker::Hello { protocol: fields.u32()?, build: fields.u64()?, pid: fields.u32()? },
+                HELLO => {
+                    FromWorker::Hello { protocol: fields.u32()?, build: fields.u64()?, pid: fields.u32()? }
+                }
                 STARTED => FromWorker::Started { id: fields.u64()? },
                 DONE => FromWorker::Done { id: fields.u64()?, micros: fields.u64()?, result: fields.rest() },
                 FAILED => FromWorker::Failed { id: fields.u64()?, error: fields.rest() },

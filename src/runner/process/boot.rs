@@ -19,7 +19,9 @@ impl sys::AtLoad for Boot {
         }
         let parent = sys::parent_pid();
         let socket = value.to_str().and_then(|text| text.parse().ok()).and_then(sys::open_fd_is_socket);
-        let Some(socket) = socket.filter(|socket| sys::peer_pid(socket.as_fd()).is_ok_and(|pid| pid == parent)) else {
+        let Some(socket) =
+            socket.filter(|socket| sys::peer_pid(socket.as_fd()).is_ok_and(|pid| pid == parent))
+        else {
             eprintln!(
                 "xfork: {VARIABLE} is set, but this process was not started as a worker by its parent; \
                  unset it: xfork starts its workers itself"

@@ -7,7 +7,7 @@
 
 use super::boot;
 use super::relay::Relay;
-use super::supervisor::{Action, Event, Supervisor, Violation, WorkerId, Why};
+use super::supervisor::{Action, Event, Supervisor, Violation, Why, WorkerId};
 use crate::core::error::{Exit, Kind, TaskError, WireError};
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
@@ -97,7 +97,9 @@ impl Processes {
         boot::install();
         let (wake, poller) = match (EventFd::new(), Poller::new()) {
             (Ok(wake), Ok(poller)) => (wake, poller),
-            (Err(error), _) | (_, Err(error)) => panic!("xfork: the process pool needs a few descriptors: {error}"),
+            (Err(error), _) | (_, Err(error)) => {
+                panic!("xfork: the process pool needs a few descriptors: {error}")
+            }
         };
         let shared = Arc::new_cyclic(|me| Shared {
             me: me.clone(),
@@ -381,14 +383,14 @@ impl Driver {
         }
         if ready.token % 2 == 1 {
             // The process is dead: what it wrote before is still to be read.
-            self.read(number);
+            self.read(number, HowMuch::All);
             self.bury(number);
             return;
         }
         if ready.writable {
             self.write(number);
         }
-        if (ready.readable || ready.hangup) && self.read(number) == Flow::Ended {
+        if (ready.readable || ready.hangup) && self.read(number, HowMuch::Once) == Flow::Ended {
             self.ended(number);
         }
     }
@@ -402,17 +404,22 @@ impl Driver {
         }
     }
 
-    /// Reads and handles what a worker has written, until there is no more for now.
-    fn read(&mut self, number: u64) -> Flow {
+    /// Reads and handles what a worker has written: all of it, or what one call to the system gives.
+    fn read(&mut self, number: u64, how_much: HowMuch) -> Flow {
         loop {
             let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
-            let received = sys::receive(driven.link.socket.as_fd(), driven.decoder.buffer(), Wait::DontBlock);
-            match received {
+            let buffer = driven.decoder.buffer();
+            let room = buffer.len();
+            let received = sys::receive(driven.link.socket.as_fd(), buffer, Wait::DontBlock);
+            let emptied = match received {
                 Ok(0) => return Flow::Ended,
-                Ok(count) => driven.decoder.advance(count),
+                Ok(count) => {
+                    driven.decoder.advance(count);
+                    count < room
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
                 Err(_) => return Flow::Ended,
-            }
+            };
             loop {
                 let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
                 if driven.verdict.is_some() {
@@ -433,6 +440,10 @@ impl Driver {
             }
             if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
                 return Flow::Ended;
+            }
+            // The poller tells if there is more.
+            if emptied && how_much == HowMuch::Once {
+                return Flow::Open;
             }
         }
     }
@@ -509,7 +520,8 @@ impl Driver {
     }
 
     fn step(&self, event: Event) -> Result<(), String> {
-        let actions = self.shared.state.lock().supervisor.step(event).map_err(|Violation(what)| what.to_string())?;
+        let actions =
+            self.shared.state.lock().supervisor.step(event).map_err(|Violation(what)| what.to_string())?;
         self.shared.perform(actions);
         Ok(())
     }
@@ -596,8 +608,15 @@ impl Driver {
         }
         self.shared.state.lock().links.insert(worker, link.clone());
         let decoder = Decoder::new(self.shared.max_message.saturating_add(1 << 16));
-        let driven =
-            Driven { link, child, decoder, born: Instant::now(), ready: false, last_panic: None, verdict: None };
+        let driven = Driven {
+            link,
+            child,
+            decoder,
+            born: Instant::now(),
+            ready: false,
+            last_panic: None,
+            verdict: None,
+        };
         self.driven.insert(worker.0, driven);
         Ok(())
     }
@@ -740,6 +759,12 @@ impl Driver {
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum HowMuch {
+    Once,
+    All,
+}
+
 #[derive(PartialEq)]
 enum Flow {
     Open,
@@ -747,7 +772,8 @@ enum Flow {
 }
 
 fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {
-    let wire: WireError = codec::decode(&mut &bytes[..]).map_err(|error| format!("an unreadable error: {error}"))?;
+    let wire: WireError =
+        codec::decode(&mut &bytes[..]).map_err(|error| format!("an unreadable error: {error}"))?;
     Ok(wire.into())
 }
 

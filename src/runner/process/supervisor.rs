@@ -26,7 +26,10 @@ const AHEAD_TASKS: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A task, perhaps forked by another task of this pool.
-    Submit { id: Id, parent: Option<Id> },
+    Submit {
+        id: Id,
+        parent: Option<Id>,
+    },
     /// A worker has said who it is and was accepted.
     Ready(WorkerId),
     /// A worker could not be started.
@@ -55,7 +58,11 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     Spawn(WorkerId),
     /// Send the task; `above` is the task in which the worker is blocked, 0 if it isn't.
-    Send { worker: WorkerId, id: Id, above: Id },
+    Send {
+        worker: WorkerId,
+        id: Id,
+        above: Id,
+    },
     Steal(WorkerId, u32),
     Recall(WorkerId, u32),
     /// The task was running when its worker died.
@@ -190,7 +197,9 @@ impl Supervisor {
             Event::Started(worker, id) => {
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
-                worker.sent.remove(position.ok_or(Violation("an acknowledgement of a task it was not sent"))?);
+                worker
+                    .sent
+                    .remove(position.ok_or(Violation("an acknowledgement of a task it was not sent"))?);
                 worker.running.push(id);
             }
             Event::Finished(worker, id, micros) => {
@@ -214,11 +223,17 @@ impl Supervisor {
             Event::Stolen(worker) => self.worker(worker)?.stealing = false,
             Event::Recalled(worker) => self.worker(worker)?.recalling = false,
             Event::Blocked(worker, id) => {
+                let id_of = worker;
                 let worker = self.worker(worker)?;
                 if !worker.running.contains(&id) {
                     return Err(Violation("a block in a task it was not running"));
                 }
                 worker.blocked = Some(id);
+                // What is still on its way to it would wait as long as it does.
+                if !worker.sent.is_empty() && !std::mem::replace(&mut worker.recalling, true) {
+                    let want = worker.sent.len() as u32;
+                    self.actions.push(Action::Recall(id_of, want));
+                }
             }
             Event::Unblocked(worker) => self.worker(worker)?.blocked = None,
             Event::Gone(worker, cause) => self.bury(worker, &cause),
@@ -323,7 +338,8 @@ impl Supervisor {
         let mut idle = 0;
         let mut hungry = Vec::new();
         for worker in self.workers.values() {
-            if worker.ready && worker.blocked.is_none() && worker.sent.is_empty() && worker.running.is_empty() {
+            if worker.ready && worker.blocked.is_none() && worker.sent.is_empty() && worker.running.is_empty()
+            {
                 idle += 1;
             } else if let Some(task) = worker.blocked.filter(|_| worker.sent.is_empty()) {
                 hungry.push(task);
@@ -338,7 +354,10 @@ impl Supervisor {
             .filter(|(_, worker)| worker.surplus && !worker.stealing && worker.blocked.is_none())
             .filter(|(_, worker)| {
                 idle > 0
-                    || worker.running.iter().any(|&id| hungry.iter().any(|&h| h == id || self.descends(id, h)))
+                    || worker
+                        .running
+                        .iter()
+                        .any(|&id| hungry.iter().any(|&h| h == id || self.descends(id, h)))
             })
             .map(|(&id, _)| id)
             .collect();

@@ -1,0 +1,244 @@
+//! Who reads the socket of a worker.
+//!
+//! An executor that has nothing to do reads it itself. While it runs a task, the *follower* reads, but only once that is
+//! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
+//! of short tasks passes through one thread, and a long task never keeps the worker from answering.
+
+use super::{Incoming, Local};
+use crate::core::error::{Kind, TaskError, WireError};
+use crate::core::task::Body;
+use crate::ground::registry::EntryId;
+use crate::ground::sys::{self, Wait};
+use crate::ground::wire::codec;
+use crate::ground::wire::frame::Decoder;
+use crate::ground::wire::message::{FromWorker, ToWorker};
+use parking_lot::{Condvar, Mutex};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// How long a task runs before the follower reads in its stead.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Tells the follower when to read.
+#[derive(Default)]
+pub(super) struct Follow {
+    /// Counts tasks; odd while one runs.
+    beats: AtomicU64,
+    /// The follower looks every tick; otherwise it sleeps until it is woken.
+    awake: AtomicBool,
+    promoted: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Follow {
+    /// A task begins.
+    pub(super) fn begin(&self) {
+        self.beats.fetch_add(1, Ordering::SeqCst);
+        // SeqCst, here and in `wait`: either this sees the follower asleep, or the follower sees the new beat.
+        if !self.awake.swap(true, Ordering::SeqCst) {
+            drop(self.promoted.lock());
+            self.changed.notify_one();
+        }
+    }
+
+    /// The task has ended.
+    pub(super) fn end(&self) {
+        self.beats.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Has the follower read from now on.
+    pub(super) fn promote(&self) {
+        let mut promoted = self.promoted.lock();
+        if !std::mem::replace(&mut *promoted, true) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Returns when the follower is to read.
+    fn wait(&self) {
+        let mut promoted = self.promoted.lock();
+        let mut seen = self.beats.load(Ordering::SeqCst);
+        while !*promoted {
+            if !self.awake.load(Ordering::SeqCst) {
+                self.changed.wait(&mut promoted);
+                seen = self.beats.load(Ordering::SeqCst);
+                continue;
+            }
+            let timed_out = self.changed.wait_for(&mut promoted, TICK).timed_out();
+            let beats = self.beats.load(Ordering::SeqCst);
+            if timed_out && beats == seen {
+                if beats % 2 == 1 {
+                    return;
+                }
+                self.awake.store(false, Ordering::SeqCst);
+                // A task that began just before has not woken anybody.
+                if self.beats.load(Ordering::SeqCst) != beats {
+                    self.awake.store(true, Ordering::SeqCst);
+                }
+            }
+            seen = beats;
+        }
+        *promoted = false;
+    }
+}
+
+impl Local {
+    /// The follower, on the main thread.
+    pub(super) fn follow(self: &Arc<Self>) -> ! {
+        loop {
+            self.follow.wait();
+            let mut decoder = self.reading.lock();
+            loop {
+                self.read(&mut decoder);
+                let state = self.state.lock();
+                if state.idle && !state.inbox.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reads once, and does what the program says.
+    pub(super) fn read(self: &Arc<Self>, decoder: &mut Decoder) {
+        match sys::receive(self.socket.as_fd(), decoder.buffer(), Wait::Block) {
+            // The program is gone without a word: whatever is running here is of no use to anybody.
+            Ok(0) | Err(_) => sys::exit_now(0),
+            Ok(count) => decoder.advance(count),
+        }
+        while let Ok(Some(frame)) = decoder.next() {
+            match ToWorker::read(&frame) {
+                Ok(message) => self.hear(message),
+                Err(error) => {
+                    eprintln!("xfork: worker {} got {error}", std::process::id());
+                    sys::exit_now(3);
+                }
+            }
+        }
+    }
+
+    fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
+        match message {
+            ToWorker::Welcome { workers, max_message } => {
+                let mut state = self.state.lock();
+                state.workers = workers;
+                state.max_message = max_message;
+            }
+            ToWorker::Task { id, above, entry, name, args } => {
+                let mut state = self.state.lock();
+                // Sent before the program knew that this worker is blocked: somebody else is to run it.
+                let misplaced = state.blocked.is_some() && state.blocked != Some(above);
+                if misplaced || (above != 0 && state.blocked != Some(above)) {
+                    drop(state);
+                    self.say(&FromWorker::Returned { id });
+                    return;
+                }
+                let (name, args) = (name.to_string(), args.to_vec());
+                state.inbox.push_back(Incoming { id, above, entry, name, args });
+                drop(state);
+                self.changed.notify_all();
+            }
+            ToWorker::Steal { want } => {
+                let sent = self
+                    .stealing
+                    .lock()
+                    .get_or_insert_with(|| {
+                        let (sender, receiver) = channel();
+                        let local = self.clone();
+                        let thread = std::thread::Builder::new().name("xfork-hand-over".into());
+                        // Without the thread the receiver is dropped, and the program is told so below.
+                        let _ = thread.spawn(move || receiver.iter().for_each(|want| local.hand_over(want)));
+                        sender
+                    })
+                    .send(want);
+                if sent.is_err() {
+                    self.say(&FromWorker::Stolen);
+                }
+            }
+            ToWorker::Recall { want } => {
+                let mut back = Vec::new();
+                {
+                    let mut state = self.state.lock();
+                    for _ in 0..want {
+                        let Some(incoming) = state.inbox.pop_back() else { break };
+                        FromWorker::Returned { id: incoming.id }.write(&mut back);
+                    }
+                }
+                FromWorker::Recalled.write(&mut back);
+                self.write(&back);
+            }
+            ToWorker::ChildDone { id, result } => {
+                let body = self.state.lock().away.remove(&id);
+                if let Some(body) = body {
+                    body.complete(result.to_vec());
+                    self.changed.notify_all();
+                }
+            }
+            ToWorker::ChildFailed { id, error } => {
+                let body = self.state.lock().away.remove(&id);
+                if let Some(body) = body {
+                    let error = match codec::decode::<WireError>(&mut &error[..]) {
+                        Ok(wire) => wire.into(),
+                        Err(error) => {
+                            let kind = Kind::Protocol { reason: format!("an unreadable error: {error}") };
+                            TaskError::new(body.core().name(), None, kind)
+                        }
+                    };
+                    body.fail(error);
+                    self.changed.notify_all();
+                }
+            }
+            ToWorker::Bye => sys::exit(0),
+        }
+    }
+
+    /// Gives up to `want` of the oldest forked tasks to the program.
+    fn hand_over(&self, want: u32) {
+        for _ in 0..want {
+            let Some(body) = self.state.lock().forked.pop_front() else { break };
+            let parent = serving(&body);
+            let (Some(remote), Some(parent)) = (body.remote(), parent) else {
+                self.state.lock().forked.push_back(body.clone());
+                break;
+            };
+            let Some(EntryId(entry)) = remote.entry() else { continue };
+            if !body.core().claim() {
+                continue;
+            }
+            let mut args = Vec::new();
+            if let Err(error) = remote.encode(&mut args) {
+                body.fail(error);
+                continue;
+            }
+            remote.release();
+            let id = body.core().id.0;
+            let mut bytes = Vec::new();
+            let name = body.core().name();
+            FromWorker::Child { parent, id, entry, name, args: &args }.write(&mut bytes);
+            self.state.lock().away.insert(id, body.clone());
+            self.write(&bytes);
+        }
+        let mut state = self.state.lock();
+        let more = !state.forked.is_empty();
+        state.advertised = more;
+        drop(state);
+        self.say(&FromWorker::Stolen);
+        if more {
+            self.say(&FromWorker::Surplus);
+        }
+    }
+}
+
+/// The number of the task of the program that `body` is part of.
+fn serving(body: &Arc<dyn Body>) -> Option<u64> {
+    let mut task = body.clone();
+    loop {
+        if let Some(id) = task.served_as() {
+            return Some(id);
+        }
+        let parent = task.core().parent.clone()?;
+        task = parent;
+    }
+}

@@ -1,0 +1,134 @@
+//! The other end: what a worker process does.
+//!
+//! One executor thread runs tasks, first those that its own tasks forked, then those sent to it (`execute`, `served`).
+//! It reads the socket itself while it has nothing to do; the main thread reads when it is busy (`listen`). A third
+//! thread, started when first asked, hands tasks over to other workers, since encoding them runs code of the user.
+//! Tasks forked here stay unencoded until they are handed over.
+
+mod execute;
+mod listen;
+mod served;
+
+use crate::core::context;
+use crate::core::runner::Runner;
+use crate::core::task::Body;
+use crate::ground::panics::{self, PanicRecord};
+use crate::ground::sys;
+use crate::ground::wire::codec;
+use crate::ground::wire::frame::Decoder;
+use crate::ground::wire::message::{FromWorker, PROTOCOL};
+use listen::Follow;
+use parking_lot::{Condvar, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
+
+/// The stack of the executor, in bytes; address space only, until it is used. Where so much is not to be had, less is
+/// tried.
+const STACKS: [usize; 3] = [256 << 20, 64 << 20, 8 << 20];
+
+static LOCAL: OnceLock<Arc<Local>> = OnceLock::new();
+
+/// The runner for forks inside this worker; `None` if this process is no worker.
+pub(super) fn local() -> Option<Arc<dyn Runner>> {
+    LOCAL.get().map(|local| local.clone() as Arc<dyn Runner>)
+}
+
+/// What the threads of a worker share.
+struct Local {
+    socket: OwnedFd,
+    writing: Mutex<()>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The right to read the socket, with what has been read of the next message.
+    reading: Mutex<Decoder>,
+    follow: Follow,
+    /// Asks the thread that hands tasks over.
+    stealing: Mutex<Option<Sender<u32>>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Sent by the program, not started; in the order of arrival.
+    inbox: VecDeque<Incoming>,
+    /// Forked by tasks of this worker, not started; the newest last.
+    forked: VecDeque<Arc<dyn Body>>,
+    /// Handed over to other workers.
+    away: HashMap<u64, Arc<dyn Body>>,
+    /// The program knows that `forked` is not empty.
+    advertised: bool,
+    /// How many workers the pool has; with one, nobody ever takes over anything.
+    workers: u32,
+    max_message: u64,
+    /// Tasks of the program that are running or not delivered yet, the innermost last.
+    serving: Vec<u64>,
+    /// The task in which the program knows this worker to be blocked.
+    blocked: Option<u64>,
+    /// The executor has nothing to do and waits for the next task.
+    idle: bool,
+}
+
+struct Incoming {
+    id: u64,
+    above: u64,
+    entry: u32,
+    name: String,
+    args: Vec<u8>,
+}
+
+/// Turns this process into a worker; does not return.
+pub(super) fn serve(socket: OwnedFd) -> ! {
+    context::become_worker();
+    panics::install();
+    panics::on_abort(send_last_panic);
+    let local = Arc::new(Local {
+        socket,
+        writing: Mutex::new(()),
+        state: Mutex::new(State { workers: 1, ..State::default() }),
+        changed: Condvar::new(),
+        reading: Mutex::new(Decoder::new(u64::MAX)),
+        follow: Follow::default(),
+        stealing: Mutex::new(None),
+    });
+    assert!(LOCAL.set(local.clone()).is_ok(), "a process becomes a worker once");
+    local.say(&FromWorker::Hello {
+        protocol: PROTOCOL,
+        build: sys::build_fingerprint(),
+        pid: std::process::id(),
+    });
+    let executor = STACKS.iter().any(|&stack| {
+        let local = local.clone();
+        let thread = std::thread::Builder::new().name("xfork-worker".into()).stack_size(stack);
+        thread.spawn(move || local.execute()).is_ok()
+    });
+    if !executor {
+        eprintln!("xfork: worker {} could not start a thread", std::process::id());
+        sys::exit_now(3);
+    }
+    local.follow()
+}
+
+/// Called by the panic hook when a panic is about to end the process.
+fn send_last_panic(record: &PanicRecord) {
+    let mut bytes = Vec::new();
+    if let Some(local) = LOCAL.get()
+        && codec::encode(record, &mut bytes).is_ok()
+    {
+        local.say(&FromWorker::LastPanic { record: &bytes });
+    }
+}
+
+impl Local {
+    fn say(&self, message: &FromWorker<'_>) {
+        let mut bytes = Vec::new();
+        message.write(&mut bytes);
+        self.write(&bytes);
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let _one_at_a_time = self.writing.lock();
+        // An error means that the program is gone; the listening thread sees that and ends the process.
+        let _ = sys::send_all(self.socket.as_fd(), bytes);
+    }
+}

@@ -1,0 +1,124 @@
+//! A task of the program while it runs in a worker, and one call of its trampoline.
+
+use super::Local;
+use crate::core::context;
+use crate::core::error::{Kind, TaskError, WireError};
+use crate::core::slot::AnySlot;
+use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::unseen;
+use crate::ground::registry::{Invocation, InvocationError};
+use crate::ground::wire::codec;
+use crate::ground::wire::message::FromWorker;
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A task of the program while it runs here.
+pub(super) struct Served {
+    pub(super) core: TaskCore,
+    pub(super) local: Arc<Local>,
+    pub(super) id: u64,
+    pub(super) begin: Instant,
+    pub(super) outcome: Mutex<Option<Result<Vec<u8>, TaskError>>>,
+}
+
+impl Served {
+    pub(super) fn error(&self, kind: Kind) -> TaskError {
+        TaskError::new(self.core.name(), context::worker_pid(), kind)
+    }
+
+    /// Says that the function has ended; its forks may not have.
+    pub(super) fn end(self: &Arc<Self>, outcome: Result<Vec<u8>, TaskError>) {
+        *self.outcome.lock() = Some(outcome);
+        // What a task printed is seen before its result is.
+        let _ = std::io::stdout().flush();
+        task::finished(&**self);
+    }
+}
+
+impl Body for Served {
+    fn core(&self) -> &TaskCore {
+        &self.core
+    }
+    fn run(self: Arc<Self>) {
+        unreachable!("a served task is run where it arrives");
+    }
+    fn fail(self: Arc<Self>, error: TaskError) {
+        self.end(Err(error));
+    }
+    fn complete(self: Arc<Self>, result: Vec<u8>) {
+        self.end(Ok(result));
+    }
+    fn deliver(&self) {
+        let outcome = self.outcome.lock().take().expect("delivered once, after its end");
+        let mut bytes = Vec::new();
+        for failure in unseen::take() {
+            let mut error = Vec::new();
+            if codec::encode(&WireError::from(&failure), &mut error).is_ok() {
+                FromWorker::Unseen { error: &error }.write(&mut bytes);
+            }
+        }
+        let limit = {
+            let mut state = self.local.state.lock();
+            state.serving.retain(|&id| id != self.id);
+            state.max_message
+        };
+        let outcome = outcome.and_then(|result| match result.len() as u64 {
+            size if size > limit => {
+                Err(self.error(Kind::TooLarge { what: Cow::Borrowed("result"), bytes: size, limit }))
+            }
+            _ => Ok(result),
+        });
+        match outcome {
+            Ok(result) => {
+                let micros = self.begin.elapsed().as_micros() as u64;
+                FromWorker::Done { id: self.id, micros, result: &result }.write(&mut bytes);
+            }
+            Err(failure) => {
+                let mut error = Vec::new();
+                if codec::encode(&WireError::from(&failure), &mut error).is_err() {
+                    error.clear();
+                }
+                FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
+            }
+        }
+        self.local.write(&bytes);
+    }
+    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
+        None
+    }
+    fn failed_input(&self) -> Option<TaskError> {
+        None
+    }
+    fn remote(&self) -> Option<&dyn Remote> {
+        None
+    }
+    fn served_as(&self) -> Option<u64> {
+        Some(self.id)
+    }
+}
+
+/// One call of a trampoline.
+pub(super) struct Call<'a> {
+    pub(super) body: &'a Arc<Served>,
+    pub(super) args: Option<Vec<u8>>,
+    pub(super) ended: bool,
+}
+
+impl Invocation for Call<'_> {
+    fn arguments(&mut self) -> Vec<u8> {
+        self.args.take().unwrap_or_default()
+    }
+
+    fn finish(&mut self, outcome: Result<Vec<u8>, InvocationError>) {
+        self.ended = true;
+        self.body.end(outcome.map_err(|error| {
+            self.body.error(match error {
+                InvocationError::Decode(reason) => Kind::Decode { what: Cow::Borrowed("arguments"), reason },
+                InvocationError::Encode(reason) => Kind::Encode { what: Cow::Borrowed("result"), reason },
+            })
+        }));
+    }
+}
