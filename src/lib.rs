@@ -1,4 +1,64 @@
 //! xfork turns a sequential program into a parallel one by wrapping calls.
+//!
+//! [`fork(f, args)`](fork()) starts `f` in the background and returns a [`ResultProxy`] at once. The proxy behaves like
+//! the value: it waits only when the value is needed, arithmetic on it is deferred, and given to another fork it is a
+//! dependency.
+//!
+//! ```
+//! use xfork::{cpu_bound, fork};
+//!
+//! #[cpu_bound]
+//! fn fib(n: u64) -> u64 { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }
+//!
+//! let (a, b) = (fork(fib, 20), fork(fib, 21));
+//! let larger = fork(|x: u64, y: u64| x.max(y), (&a, &b));
+//! assert_eq!(a + b, 17_711);
+//! assert_eq!(larger, 10_946);
+//! ```
+//!
+//! # Where to find what
+//!
+//! | you want to | look at |
+//! | --- | --- |
+//! | say where a function runs | [`#[cpu_bound]`](macro@cpu_bound) (the default), [`#[io_bound]`](macro@io_bound), [`#[r#unsafe]`](macro@r#unsafe); [`cpu_bound()`], [`io_bound()`], [`r#unsafe()`] for functions of others |
+//! | start tasks | [`fork()`], [`fork!`], [`thread`], [`process`], [`map`], [`block_map`], [`task()`] |
+//! | have a plain call fork | [`#[cpu_bound_fork]`](macro@cpu_bound_fork), [`#[io_bound_fork]`](macro@io_bound_fork) |
+//! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
+//! | make a proxy without a task | [`ready`], [`lazy`] |
+//! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
+//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
+//! | run tasks yourself | [`Runner`] |
+//!
+//! # Where tasks run
+//!
+//! Cpu-bound tasks run in *worker processes*: this program, started again and turned into a worker before its `main`.
+//! There is no set-up call. Arguments and results travel as bytes, so their types implement serde's `Serialize` and
+//! `Deserialize`. What a task does to its process (globals, the working directory, a crash) stays there.
+//!
+//! Io-bound tasks run on *threads* of this process, up to 512 at once; `Send` is enough for their types, and with
+//! [`thread`] also closures that capture can be forked.
+//!
+//! A task may fork, wait and be waited for at any depth. Whoever waits for a task that nobody has started runs it, so
+//! that one worker or one thread is enough for any nesting. A task's own forks end before its result is delivered.
+//!
+//! # Failures
+//!
+//! A panic in a task is silent where it happens, and rethrown with its payload wherever the value is used, after a report
+//! with the panic's own place and stack and the places of the forks. `RUST_BACKTRACE=0` leaves the stack out, `full`
+//! shows all of it. A worker that dies fails the task that it was running, with a [`TaskError`] that says how it died.
+//! [`wait()`] gives a `Result` instead of panicking.
+//!
+//! ```
+//! use xfork::{fork, wait};
+//!
+//! let odd = fork(|n: u32| assert!(n % 2 == 0, "{n} is odd"), 3);
+//! assert_eq!(wait(&odd).unwrap_err().message(), "3 is odd");
+//! ```
+//!
+//! A panic hook of the program is called for panics outside tasks as always, and once for each panic that is rethrown
+//! out of a task. At its end the program waits for what it forked and reports the failures that nobody looked at.
+
+extern crate self as xfork;
 
 mod args;
 mod callable;

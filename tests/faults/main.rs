@@ -1,0 +1,19 @@
+//! What can go wrong, and what must happen then: one test for each row of the catalogue of faults.
+//!
+//! Every test runs in a process of its own ([`fixture::alone`]): it may kill its children, count its descriptors and
+//! change its signals without disturbing the others, it has a watchdog, and at its end nothing may be left. What
+//! needs a program with an end of its own is in [`programs`], what needs other build settings in [`built`].
+
+#![expect(unsafe_code, reason = "faults are injected by libc calls")]
+#![cfg(target_os = "linux")]
+
+mod a_task;
+mod b_data;
+mod built;
+mod c_pool;
+mod d_parent;
+mod e_binary;
+mod fixture;
+mod g_proxies;
+mod programs;
+mod soak;
