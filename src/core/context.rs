@@ -81,14 +81,14 @@ pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
             let runners = std::mem::replace(&mut context.runners, task.core().runners.clone());
             Restore { task: Some(context.task.replace(task)), runners }
         })
-        .unwrap_or(Restore { task: None, runners: None })
+        .unwrap_or_else(|_| Restore { task: None, runners: None })
 }
 
 /// Makes `runners` the ones of this thread's forks until the guard is dropped.
 pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
     CONTEXT
         .try_with(|context| Restore { task: None, runners: context.borrow_mut().runners.replace(runners) })
-        .unwrap_or(Restore { task: None, runners: None })
+        .unwrap_or_else(|_| Restore { task: None, runners: None })
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);

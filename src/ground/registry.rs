@@ -84,8 +84,16 @@ mod table {
 
     fn slice() -> &'static [usize] {
         // SAFETY: the linker defines both symbols as the bounds of the section, which holds nothing but the
-        // aligned words written by `entry_of`; it is never written after relocation.
+        // aligned words written by `entry_of` and here; it is never written after relocation. The zero written here
+        // has the section exist in a program that forks nothing into a process; `lookup` refuses it.
         unsafe {
+            asm!(
+                ".pushsection xfork_tasks,\"awR\",@progbits",
+                ".balign 8",
+                ".quad 0",
+                ".popsection",
+                options(nomem, nostack, preserves_flags)
+            );
             let start = &raw const START;
             let len = (&raw const STOP).offset_from(start).cast_unsigned();
             std::slice::from_raw_parts(start, len)
@@ -106,14 +114,14 @@ mod table {
     }
 
     pub(crate) fn lookup(id: EntryId) -> Option<Trampoline> {
-        let &address = slice().get(id.0 as usize)?;
+        let &address = slice().get(id.0 as usize).filter(|&&address| address != 0)?;
         // SAFETY: `id` was checked against the table, and every word of the table was written by `entry_of` as
         // the address of an instance of `trampoline`, which has the type `Trampoline`.
         Some(unsafe { std::mem::transmute::<usize, Trampoline>(address) })
     }
 
-    pub(crate) fn len() -> usize {
-        slice().len()
+    pub(crate) fn is_empty() -> bool {
+        slice().iter().all(|&address| address == 0)
     }
 }
 
@@ -134,12 +142,12 @@ mod table {
         TABLE.lock().expect("the table is only locked for single pushes").get(id.0 as usize).copied()
     }
 
-    pub(crate) fn len() -> usize {
-        0
+    pub(crate) fn is_empty() -> bool {
+        true
     }
 }
 
-pub(crate) use table::{entry_of, len, lookup};
+pub(crate) use table::{entry_of, is_empty, lookup};
 
 /// Makes a value of a function's type out of nothing: function items and closures without captures have no bytes.
 ///

@@ -277,8 +277,8 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// #[xfork::io_bound]
     /// fn length(text: &str) -> usize { text.len() }
     ///
-    /// let length = ResultProxy::and_then(&ready("four".to_string()), |text| fork(length, text.as_str()));
-    /// assert_eq!(length, 4);
+    /// let four = ResultProxy::and_then(&ready("four".to_string()), |text| fork(length, text.as_str()));
+    /// assert_eq!(four, 4);
     /// ```
     #[track_caller]
     pub fn and_then<U: Clone + Send + Sync + 'static>(

@@ -142,7 +142,7 @@ fn why_impossible() -> Option<String> {
             boot::VARIABLE
         ));
     }
-    if registry::len() == 0 {
+    if registry::is_empty() {
         return Some("the table of functions is empty; use Plan::threads()".into());
     }
     None
