@@ -200,7 +200,7 @@ pub(crate) fn follow<T: Send + 'static>(
     inputs: &[Arc<dyn AnySlot>],
     then: impl FnOnce() -> T + Send + 'static,
 ) -> ResultProxy<T> {
-    let settled = inputs.iter().map(|input| crate::proxy::settled(input));
+    let settled = inputs.iter().map(crate::proxy::settled);
     let mut following = task(then, ()).name(name);
     for input in settled {
         following = following.after(&input);

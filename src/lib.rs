@@ -58,8 +58,6 @@
 //! A panic hook of the program is called for panics outside tasks as always, and once for each panic that is rethrown
 //! out of a task. At its end the program waits for what it forked and reports the failures that nobody looked at.
 
-extern crate self as xfork;
-
 mod args;
 mod callable;
 mod core;

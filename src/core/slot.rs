@@ -53,9 +53,11 @@ struct Waiting {
     task: Option<Arc<dyn Body>>,
 }
 
+type Call = Box<dyn FnOnce() + Send>;
+
 enum Waiter {
     Thread(Thread),
-    Call(Box<dyn FnOnce() + Send>),
+    Call(Call),
 }
 
 /// A slot of any value type.
@@ -137,11 +139,6 @@ impl Head {
         }
     }
 
-    /// Wakes this thread when the slot is settled, without sleeping here.
-    pub(crate) fn unpark_when_settled(&self, thread: Thread) {
-        self.when_settled(move || thread.unpark());
-    }
-
     fn forget_this_thread(&self) {
         let me = std::thread::current().id();
         self.inner.lock().waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(t) if t.id() == me));
@@ -178,11 +175,10 @@ impl Head {
 
 thread_local! {
     /// Calls that settled slots asked for, run one after the other by the outermost settling.
-    static CALLS: RefCell<(bool, VecDeque<Box<dyn FnOnce() + Send>>)> =
-        const { RefCell::new((false, VecDeque::new())) };
+    static CALLS: RefCell<(bool, VecDeque<Call>)> = const { RefCell::new((false, VecDeque::new())) };
 }
 
-fn call_soon(call: Box<dyn FnOnce() + Send>) {
+fn call_soon(call: Call) {
     let mut call = Some(call);
     let _ = CALLS.try_with(|calls| calls.borrow_mut().1.push_back(call.take().expect("set just above")));
     // The thread is ending and its locals are gone: there is no outer settling either.

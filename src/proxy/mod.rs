@@ -378,10 +378,11 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
         Kind::Panic { record, payload } => {
             let places: Vec<_> =
                 forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect();
-            let ran = error.pid().map_or(
-                panics::Ran::Thread(record.thread.as_deref().unwrap_or("unnamed")),
-                panics::Ran::Worker,
-            );
+            let ran = match (error.pid(), &record.thread) {
+                (Some(pid), _) => panics::Ran::Worker(pid),
+                (None, Some(thread)) => panics::Ran::Thread(thread),
+                (None, None) => panics::Ran::InPlace,
+            };
             let text = panics::report(&panics::Report {
                 task: error.task(),
                 ran,

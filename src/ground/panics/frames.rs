@@ -55,15 +55,6 @@ pub(crate) fn __xfork_task_boundary<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Fills the cache of names, so that they can be had when the program's file is gone (trap 7); once per worker.
-pub(crate) fn warm() {
-    let mut frames = Frames::capture();
-    if let Code::Here(addresses) = &mut frames.code {
-        addresses.truncate(1);
-    }
-    frames.resolve_all();
-}
-
 impl Default for Code {
     fn default() -> Self {
         Self::Here(Vec::new())
@@ -86,6 +77,7 @@ impl Frames {
         Self { code: Code::Here(addresses), is_cut }
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

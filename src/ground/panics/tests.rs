@@ -13,6 +13,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
+use super::frames::Frames;
 use super::*;
 use super::{hook, payload, scope};
 
@@ -542,7 +543,6 @@ fn marked_functions_appear_under_their_own_name() {
 
 #[test]
 fn row_1_the_wire_keeps_text_place_and_names() {
-    warm();
     for error in [caught(|| panic!("literal")), caught(|| panic_any(String::from("s")))] {
         let sent = postcard::to_stdvec(&(&error.payload, &error.record)).unwrap();
         let (payload, record): (Payload, PanicRecord) = postcard::from_bytes(&sent).unwrap();

@@ -269,10 +269,10 @@ mod tests {
         poller.add(left.as_fd(), 7, Interest::ReadWrite).unwrap();
         send_all(right.as_fd(), b"x").unwrap();
         assert_eq!(waited(&poller, NOW), [Ready { token: 7, readable: true, writable: true, hangup: false }]);
-        poller.modify(left.as_fd(), 8, Interest::Write).unwrap();
+        poller.modify(left.as_fd(), 8, Interest::Read).unwrap();
         assert_eq!(
             waited(&poller, NOW),
-            [Ready { token: 8, readable: false, writable: true, hangup: false }]
+            [Ready { token: 8, readable: true, writable: false, hangup: false }]
         );
         poller.modify(left.as_fd(), 8, Interest::HangupOnly).unwrap();
         assert!(waited(&poller, NOW).is_empty());

@@ -164,12 +164,12 @@ pub(crate) fn open_fd_is_socket(raw: i32) -> Option<OwnedFd> {
     Some(fd)
 }
 
-/// Takes a variable out of the environment, so that no program which a task starts can take itself for a worker
-/// (faults.md, row 86). Only for a worker that has just started, while no other thread can read the environment;
-/// that is what `boot` upholds by calling it before it starts one.
+/// Takes a variable out of the environment, so that no program which a task starts can take itself for a
+/// worker (faults.md, row 86). Only for a worker that has just started, while no other thread can read the
+/// environment; that is what `boot` upholds by calling it before it starts one.
 pub(crate) fn forget_variable(name: &str) {
-    // SAFETY: no other thread runs, as said above; a library that starts one in a constructor which stands before
-    // ours, and reads the environment in it at this instant, would break it, as it would break any `unsetenv`.
+    // SAFETY: no other thread runs, as said above; a library that starts one in a constructor which stands
+    // before ours, and reads the environment in it at this instant, would break this, as any `unsetenv`.
     unsafe { std::env::remove_var(name) };
 }
 

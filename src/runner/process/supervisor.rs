@@ -160,11 +160,6 @@ impl Supervisor {
         self.tasks.is_empty()
     }
 
-    /// The innermost task that a worker is running: the one to blame when it dies.
-    pub(crate) fn running(&self, worker: WorkerId) -> Option<Id> {
-        self.workers.get(&worker)?.running.last().copied()
-    }
-
     fn worker(&mut self, id: WorkerId) -> Result<&mut Worker, Violation> {
         self.workers.get_mut(&id).ok_or(Violation("a message after its end"))
     }
