@@ -11,7 +11,7 @@ use crate::ground::cell::{ReadRight, WriteOnce};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Instant;
@@ -41,8 +41,6 @@ pub(crate) enum State {
 /// The part of a slot that does not depend on the type of the value.
 pub(crate) struct Head {
     state: AtomicU8,
-    /// Proxies that hold the slot; the last one may move the value out.
-    handles: AtomicUsize,
     inner: Mutex<Waiting>,
     error: OnceLock<TaskError>,
 }
@@ -72,7 +70,7 @@ pub(crate) trait AnySlot: Send + Sync {
 impl Head {
     fn new(state: u8) -> Self {
         let inner = Mutex::new(Waiting { waiters: Vec::new(), task: None });
-        Self { state: AtomicU8::new(state), handles: AtomicUsize::new(1), inner, error: OnceLock::new() }
+        Self { state: AtomicU8::new(state), inner, error: OnceLock::new() }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -160,16 +158,6 @@ impl Head {
         }
         drop(task);
         run_calls();
-    }
-
-    pub(crate) fn add_handle(&self) {
-        // Relaxed: a new handle is only made from an existing one.
-        self.handles.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Gives a handle up, and says whether it was the last.
-    pub(crate) fn drop_handle(&self) -> bool {
-        self.handles.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -318,9 +306,18 @@ impl<T: 'static> Slot<T> {
         self.value.get(right)
     }
 
-    pub(crate) fn into_value(mut self) -> Option<T> {
-        let (empty, _right) = WriteOnce::new();
-        std::mem::replace(&mut self.value, empty).into_inner()
+    /// One more right to read the value.
+    pub(crate) fn share(&self, right: &ReadRight<T>) -> ReadRight<T> {
+        self.value.share(right)
+    }
+
+    pub(crate) fn release(&self, right: ReadRight<T>) {
+        self.value.release(right);
+    }
+
+    /// Moves the decoded value out, if nobody else has a right to it.
+    pub(crate) fn take(&self, right: ReadRight<T>) -> Result<T, ReadRight<T>> {
+        self.value.take(right)
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`ResultProxy`]: a smart pointer to a value that is not there yet.
 //!
-//! Owns the handle on a slot and everything that makes it behave like its value: `Deref` and the traits that read
+//! Owns the right to read a slot and everything that makes it behave like its value: `Deref` and the traits that read
 //! the value ([`traits`]), operators that build deferred expressions ([`ops`], [`deferred`]), and waiting for
 //! several ([`collect`]). Like `Arc` it has no methods, only associated functions, so it hides none of `T`'s.
 
@@ -49,57 +49,56 @@ use std::time::{Duration, Instant};
 ///
 /// Every read rethrows the panic of a failed task, and panics with the [`TaskError`]'s text if its worker died.
 pub struct ResultProxy<T: Send + 'static> {
-    handle: Handle<T>,
-    right: ReadRight<T>,
-}
-
-/// One of the proxies of a slot; counted, so that the last one may move the value out.
-struct Handle<T: Send + 'static>(Arc<Slot<T>>);
-
-impl<T: Send + 'static> Clone for Handle<T> {
-    fn clone(&self) -> Self {
-        self.0.head().add_handle();
-        Self(self.0.clone())
-    }
-}
-
-impl<T: Send + 'static> Drop for Handle<T> {
-    fn drop(&mut self) {
-        self.0.head().drop_handle();
-    }
+    slot: Arc<Slot<T>>,
+    /// Taken only by `drop` and `take`.
+    right: Option<ReadRight<T>>,
 }
 
 impl<T: Send + 'static> Clone for ResultProxy<T> {
     /// Another pointer to the same result.
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), right: self.right.clone() }
+        Self { slot: self.slot.clone(), right: Some(self.slot.share(self.right())) }
+    }
+}
+
+impl<T: Send + 'static> Drop for ResultProxy<T> {
+    /// Neither cancels nor waits: the task goes on.
+    fn drop(&mut self) {
+        if let Some(right) = self.right.take() {
+            self.slot.release(right);
+        }
     }
 }
 
 impl<T: Send + 'static> ResultProxy<T> {
     pub(crate) fn new((slot, right): (Arc<Slot<T>>, ReadRight<T>)) -> Self {
-        Self { handle: Handle(slot), right }
+        Self { slot, right: Some(right) }
+    }
+
+    #[inline]
+    fn right(&self) -> &ReadRight<T> {
+        self.right.as_ref().expect("only `drop` and `take` remove it, and both end the proxy")
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
-        &self.handle.0
+        &self.slot
     }
 
     pub(crate) fn any_slot(&self) -> Arc<dyn AnySlot> {
-        self.handle.0.clone()
+        self.slot.clone()
     }
 
     /// The outcome of a settled proxy.
     pub(crate) fn settled(&self) -> Result<&T, TaskError> {
-        self.handle.0.settled(&self.right)
+        self.slot.settled(self.right())
     }
 
     pub(crate) fn encoded_value(&self) -> Option<Bytes> {
-        self.handle.0.encoded()
+        self.slot.encoded()
     }
 
     fn outcome(&self) -> Result<&T, TaskError> {
-        if let Some(value) = self.handle.0.peek(&self.right) {
+        if let Some(value) = self.slot.peek(self.right()) {
             return Ok(value);
         }
         waiting::wait(&self.any_slot(), None);
@@ -109,7 +108,7 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// The value, waited for if need be; the heart of `Deref`.
     #[inline]
     pub(crate) fn force(&self) -> &T {
-        match self.handle.0.peek(&self.right) {
+        match self.slot.peek(self.right()) {
             Some(value) => value,
             None => self.outcome().unwrap_or_else(|error| rethrow(&error)),
         }
@@ -211,28 +210,13 @@ impl<T: Send + 'static> ResultProxy<T> {
         this.take()
     }
 
-    /// The value of a settled, decoded proxy if this is the only handle.
-    fn take(self) -> Result<T, Self> {
-        let mut slot = self.handle.0.clone();
-        let head_is_ours = {
-            let head = slot.head();
-            head.add_handle();
-            drop(self.handle);
-            head.drop_handle()
-        };
-        if !head_is_ours {
-            slot.head().add_handle();
-            return Err(Self { handle: Handle(slot), right: self.right });
-        }
-        // No other proxy is left, so nobody can become an owner; those still there are about to let go of the
-        // slot: the one who has just settled it, or who was walking through it.
-        loop {
-            match Arc::try_unwrap(slot) {
-                Ok(slot) => return Ok(slot.into_value().expect("the caller has read the value")),
-                Err(shared) => slot = shared,
-            }
-            std::thread::yield_now();
-        }
+    /// The value of a settled, decoded proxy if there is no other.
+    fn take(mut self) -> Result<T, Self> {
+        let right = self.right.take().expect("only `drop` and `take` remove it, and both end the proxy");
+        self.slot.take(right).map_err(|right| {
+            self.right = Some(right);
+            self
+        })
     }
 
     /// Calls `then` with the outcome as soon as it is there, on a pool thread (or now, if it is).

@@ -847,7 +847,7 @@ mod tests {
             });
         sum += counted(4);
         sum += Counted(5, clones.clone());
-        sum = sum + [counted(6), counted(7)].into_iter().sum::<ResultProxy<_>>();
+        sum += [counted(6), counted(7)].into_iter().sum::<ResultProxy<_>>();
         assert_eq!(ResultProxy::into_inner(sum).0, 28);
         assert_eq!(clones.load(Ordering::Relaxed), 0);
 
@@ -876,13 +876,7 @@ mod tests {
     #[test]
     fn a_chain_of_one_million_evaluates_and_drops_without_recursion() {
         on_a_small_stack(|| {
-            let chain = || {
-                let mut p = lazy(|| 0_u64);
-                for _ in 0..MANY {
-                    p = p + 1;
-                }
-                p
-            };
+            let chain = || (0..MANY).fold(lazy(|| 0_u64), |sum, _| sum + 1);
             assert_eq!(chain(), MANY);
             drop(chain());
         });
@@ -891,13 +885,7 @@ mod tests {
     #[test]
     fn a_chain_to_the_right_evaluates_and_drops_without_recursion() {
         on_a_small_stack(|| {
-            let chain = || {
-                let mut p = lazy(|| 0_u64);
-                for _ in 0..MANY {
-                    p = ready(1) + p;
-                }
-                p
-            };
+            let chain = || (0..MANY).fold(lazy(|| 0_u64), |sum, _| ready(1) + sum);
             assert_eq!(chain(), MANY);
             drop(chain());
         });

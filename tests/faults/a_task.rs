@@ -105,7 +105,10 @@ fn hooks_of_the_program_and_of_the_task_change_nothing_for_the_report() {
                 assert_eq!(error.message(), "under a hook of the task");
             }
             let error = ended(process(panic_in_some_way, 0)).unwrap_err();
-            assert!(error.location().is_some(), "the hook of an earlier task in the same worker hides this place");
+            assert!(
+                error.location().is_some(),
+                "the hook of an earlier task in the same worker hides this place"
+            );
         });
         let _ = std::panic::take_hook();
     });
@@ -123,7 +126,7 @@ fn the_place_of_a_panic_is_always_told_and_its_stack_unless_unwanted() {
         let ended = run("uses_a_panicked_task", command);
         assert_eq!(ended.code(), Some(0), "{ended:?}");
         assert!(ended.stderr.contains(&format!("{HERE}:")), "{setting:?}: {}", ended.stderr);
-        let told = ended.stderr.contains("uses_a_panicked_task::deep");
+        let told = ended.stderr.contains("uses_a_panicked_task_deep");
         assert_eq!(told, has_stack, "{setting:?}: {}", ended.stderr);
     }
 }
@@ -141,9 +144,12 @@ fn a_task_that_ends_its_process_is_a_crash_with_its_code() {
     alone(|| {
         pool(2, || {
             let sibling = process(u64::count_ones, 15);
-            for (proxy, code) in
-                [(process(exit, 0), 0), (process(exit, 42), 42), (process(leave, 0), 0), (process(leave, 7), 7)]
-            {
+            for (proxy, code) in [
+                (process(exit, 0), 0),
+                (process(exit, 42), 42),
+                (process(leave, 0), 0),
+                (process(leave, 7), 7),
+            ] {
                 let error = ended(proxy).unwrap_err();
                 assert!(error.is_crash(), "{error}");
                 assert_eq!((error.exit_code(), error.signal()), (Some(code), None), "{error}");

@@ -1,8 +1,8 @@
 //! Section B: arguments and results.
 
 use crate::fixture::{
-    Dir, alone, double, ended, ends_within, hang, hear, hear_pid, kill, leave_a_trace, pool, pool_of, stop, tell,
-    the_next_task_succeeds, traces,
+    Dir, alone, double, ended, ends_within, hang, hear, hear_pid, kill, leave_a_trace, pool, pool_of, stop,
+    tell, the_next_task_succeeds, traces,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
@@ -37,19 +37,19 @@ impl Fault {
 
 /// A value whose way into bytes or back goes wrong.
 #[derive(Clone, Debug, PartialEq)]
-struct Cargo {
+struct Fragile {
     out: Fault,
     back: Fault,
 }
 
-impl Serialize for Cargo {
+impl Serialize for Fragile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.out.strike(serde::ser::Error::custom)?;
         self.back.serialize(serializer)
     }
 }
 
-impl<'a> Deserialize<'a> for Cargo {
+impl<'a> Deserialize<'a> for Fragile {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let back = Fault::deserialize(deserializer)?;
         back.strike(serde::de::Error::custom)?;
@@ -57,13 +57,13 @@ impl<'a> Deserialize<'a> for Cargo {
     }
 }
 
-fn take(_: Cargo, trace: String) -> u64 {
+fn take(_: Fragile, trace: String) -> u64 {
     leave_a_trace(trace);
     1
 }
 
-fn give(out: Fault, back: Fault) -> Cargo {
-    Cargo { out, back }
+fn give(out: Fault, back: Fault) -> Fragile {
+    Fragile { out, back }
 }
 
 /// The error of a task that takes or gives such a value, while a sibling goes on.
@@ -81,10 +81,14 @@ fn arguments_that_refuse_to_be_serialised_are_an_error_and_nothing_is_sent() {
         let dir = Dir::new();
         let trace = dir.path("trace");
         pool(2, || {
-            let error = failure(process(take, (Cargo { out: Fault::Error, back: Fault::None }, trace.clone())));
+            let error =
+                failure(process(take, (Fragile { out: Fault::Error, back: Fault::None }, trace.clone())));
             assert!(error.is_transport(), "{error}");
             let text = error.to_string();
-            assert!(text.contains("take") && text.contains("Cargo") && text.contains("could not be serialised"), "{text}");
+            assert!(
+                text.contains("take") && text.contains("Fragile") && text.contains("could not be serialised"),
+                "{text}"
+            );
         });
         assert_eq!(traces(&trace), 0);
     });
@@ -103,7 +107,7 @@ fn arguments_that_panic_while_serialised_are_a_panic_of_the_task() {
                 let pipe = dir.pipe("running");
                 let busy = process(hang, pipe.clone());
                 let pid = hear_pid(&pipe);
-                let queued = process(take, (Cargo { out: Fault::Panic, back: Fault::None }, trace.clone()));
+                let queued = process(take, (Fragile { out: Fault::Panic, back: Fault::None }, trace.clone()));
                 let behind = process(double, 5);
                 kill(pid, libc::SIGKILL);
                 assert!(ended(busy).unwrap_err().is_crash());
@@ -111,7 +115,8 @@ fn arguments_that_panic_while_serialised_are_a_panic_of_the_task() {
                 assert!(error.is_panic(), "{error}");
                 assert_eq!(error.message(), "a panic on the way");
                 assert_eq!(behind, 10);
-                let direct = failure(process(take, (Cargo { out: Fault::Panic, back: Fault::None }, trace.clone())));
+                let direct =
+                    failure(process(take, (Fragile { out: Fault::Panic, back: Fault::None }, trace.clone())));
                 assert!(direct.is_panic(), "{direct}");
                 std::fs::remove_file(pipe).unwrap();
             }
@@ -127,10 +132,12 @@ fn arguments_that_do_not_come_back_are_an_error_of_that_task() {
         let dir = Dir::new();
         let trace = dir.path("trace");
         pool(2, || {
-            let error = failure(process(take, (Cargo { out: Fault::None, back: Fault::Error }, trace.clone())));
+            let error =
+                failure(process(take, (Fragile { out: Fault::None, back: Fault::Error }, trace.clone())));
             assert!(error.is_transport(), "{error}");
-            assert!(error.to_string().contains("take") && error.to_string().contains("Cargo"), "{error}");
-            let error = failure(process(take, (Cargo { out: Fault::None, back: Fault::Panic }, trace.clone())));
+            assert!(error.to_string().contains("take") && error.to_string().contains("Fragile"), "{error}");
+            let error =
+                failure(process(take, (Fragile { out: Fault::None, back: Fault::Panic }, trace.clone())));
             assert!(error.is_panic() && error.message() == "a panic on the way", "{error}");
         });
         assert_eq!(traces(&trace), 0);
@@ -144,9 +151,11 @@ fn arguments_that_kill_the_worker_are_a_crash() {
         let dir = Dir::new();
         let trace = dir.path("trace");
         pool(2, || {
-            let error = failure(process(take, (Cargo { out: Fault::None, back: Fault::Exit }, trace.clone())));
+            let error =
+                failure(process(take, (Fragile { out: Fault::None, back: Fault::Exit }, trace.clone())));
             assert!(error.is_crash() && error.exit_code() == Some(9), "{error}");
-            let error = failure(process(take, (Cargo { out: Fault::None, back: Fault::Crash }, trace.clone())));
+            let error =
+                failure(process(take, (Fragile { out: Fault::None, back: Fault::Crash }, trace.clone())));
             assert!(error.is_crash() && error.signal() == Some(libc::SIGSEGV), "{error}");
         });
         assert_eq!(traces(&trace), 0);
@@ -160,7 +169,7 @@ fn a_result_that_is_not_serialised_is_an_error_of_its_kind() {
         pool(2, || {
             let error = failure(process(give, (Fault::Error, Fault::None)));
             assert!(error.is_transport(), "{error}");
-            assert!(error.to_string().contains("result") && error.to_string().contains("Cargo"), "{error}");
+            assert!(error.to_string().contains("result") && error.to_string().contains("Fragile"), "{error}");
             let error = failure(process(give, (Fault::Panic, Fault::None)));
             assert!(error.is_panic() && error.message() == "a panic on the way", "{error}");
             let error = failure(process(give, (Fault::Exit, Fault::None)));
@@ -322,7 +331,8 @@ fn a_death_in_the_middle_of_a_large_message_concerns_that_task_only() {
             assert_eq!(traces(&trace), 1);
 
             // From the worker: the program reads nothing while the argument's destructor waits.
-            let filled = process(fill, (Held { home: std::process::id(), pipe: held.clone() }, running.clone()));
+            let filled =
+                process(fill, (Held { home: std::process::id(), pipe: held.clone() }, running.clone()));
             let next = process(double, 3);
             let pid = hear_pid(&running);
             kill(pid, libc::SIGKILL);

@@ -99,7 +99,10 @@ impl Started {
     pub(crate) fn new(name: &str, mut command: Command) -> Self {
         // Not pipes: a worker that lives too long would hold them, and the reader would wait instead of telling.
         let output = [memory_file(), memory_file()];
-        command.stdout(output[0].try_clone().unwrap()).stderr(output[1].try_clone().unwrap()).process_group(0);
+        command
+            .stdout(output[0].try_clone().unwrap())
+            .stderr(output[1].try_clone().unwrap())
+            .process_group(0);
         let child = command.spawn().unwrap();
         Self { name: name.to_string(), child, output, begun: Instant::now() }
     }
@@ -207,7 +210,8 @@ fn processes() -> Vec<(u32, char, u32, i32)> {
 
 /// The living processes of a group.
 fn members(group: i32) -> Vec<u32> {
-    let of_group = processes().into_iter().filter(|&(_, state, _, its)| its == group && !matches!(state, 'Z' | 'X'));
+    let of_group =
+        processes().into_iter().filter(|&(_, state, _, its)| its == group && !matches!(state, 'Z' | 'X'));
     of_group.map(|(pid, ..)| pid).collect()
 }
 
@@ -258,7 +262,9 @@ pub(crate) fn descriptors_of(pid: &str) -> Vec<String> {
 /// The names of the threads of this process.
 pub(crate) fn threads() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-    tasks.filter_map(|task| Some(fs::read_to_string(task.path().join("comm")).ok()?.trim().to_string())).collect()
+    tasks
+        .filter_map(|task| Some(fs::read_to_string(task.path().join("comm")).ok()?.trim().to_string()))
+        .collect()
 }
 
 fn assert_nothing_left(before: &[String]) {
@@ -305,7 +311,8 @@ impl Dir {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}-{number}", std::process::id()));
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -391,7 +398,11 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new() -> Self {
-        Self(Instant::now().elapsed().as_nanos() as u64 ^ (u64::from(std::process::id()) << 20) | 1)
+        Self(
+            u64::from(std::process::id()) << 32
+                | u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos())
+                | 1,
+        )
     }
 
     pub(crate) fn below(&mut self, limit: u64) -> u64 {

@@ -593,7 +593,7 @@ impl Driver {
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
+        let mut child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
         drop(theirs);
         let link = Arc::new(Link {
             worker,
@@ -602,9 +602,10 @@ impl Driver {
             out: Mutex::default(),
             dead: AtomicBool::new(false),
         });
-        self.shared.poller.add(link.socket.as_fd(), link.token(), Interest::Read)?;
-        if let Some(pidfd) = &child.pidfd {
-            self.shared.poller.add(pidfd.as_fd(), link.token() + 1, Interest::Read)?;
+        if let Err(error) = self.watch(&link, &child) {
+            let _ = child.kill();
+            let _ = child.reap();
+            return Err(error);
         }
         self.shared.state.lock().links.insert(worker, link.clone());
         let decoder = Decoder::new(self.shared.max_message.saturating_add(1 << 16));
@@ -619,6 +620,14 @@ impl Driver {
         };
         self.driven.insert(worker.0, driven);
         Ok(())
+    }
+
+    fn watch(&self, link: &Link, child: &sys::Child) -> io::Result<()> {
+        self.shared.poller.add(link.socket.as_fd(), link.token(), Interest::Read)?;
+        match &child.pidfd {
+            Some(pidfd) => self.shared.poller.add(pidfd.as_fd(), link.token() + 1, Interest::Read),
+            None => Ok(()),
+        }
     }
 
     /// The worker's end of the socket is closed: it is dead, dying, or has closed what isn't its own.

@@ -1,0 +1,222 @@
+//! Programs with an end of their own: functions that a test has run in a new process of this binary.
+
+use crate::fixture::{
+    chosen_program, descriptors_of, double, ended, ends_within, hang, hear, kill, tell,
+    the_next_task_succeeds,
+};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
+use std::time::Duration;
+use xfork::{Plan, process, thread};
+
+/// Set to a file, has every worker leave a trace there and end before it is one.
+pub(crate) const DIE_AT_BOOT: &str = "XFORK_FAULTS_DIE_AT_BOOT";
+
+/// Runs before the hook that makes a process a worker.
+extern "C" fn die_at_boot() {
+    if std::env::var_os("XFORK_WORKER").is_some()
+        && let Ok(trace) = std::env::var(DIE_AT_BOOT)
+    {
+        crate::fixture::leave_a_trace(trace);
+        // SAFETY: takes a number.
+        unsafe { libc::_exit(77) };
+    }
+}
+
+// SAFETY: a section of functions without arguments, and this is one; it needs nothing of std that is set up by `main`.
+#[used]
+#[unsafe(link_section = ".init_array.00001")]
+static AT_LOAD: extern "C" fn() = die_at_boot;
+
+#[test]
+#[ignore = "run by other tests, in a process of its own"]
+fn program() {
+    match chosen_program().as_deref() {
+        None => {}
+        Some("uses_a_panicked_task") => uses_a_panicked_task(),
+        Some("exits_in_a_thread_task") => exits_in_a_thread_task(),
+        Some("exits_in_two_threads") => exits_in_two_threads(),
+        Some("forks_in_an_exit_function") => forks_in_an_exit_function(),
+        Some("runs_two_endless_tasks") => runs_two_endless_tasks(),
+        Some("boots_workers") => boots_workers(),
+        Some("handles_interrupts") => handles_interrupts(),
+        Some("runs_without_stdio") => runs_without_stdio(),
+        Some("loses_its_binary") => loses_its_binary(),
+        Some("says_hello") => println!("hello {}", *process(double, 21)),
+        Some("fails_with_a_pool") => fails_with_a_pool(),
+        Some("drops_a_failure") => drops_a_failure(),
+        Some("nests_and_hangs") => nests_and_hangs(),
+        Some(other) => panic!("there is no program {other}"),
+    }
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn small_test_one() {
+    the_next_task_succeeds();
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn small_test_two() {
+    println!("a test that prints");
+    the_next_task_succeeds();
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn small_test_three() {
+    xfork::with_plan(Plan::processes(1), the_next_task_succeeds);
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap()
+}
+
+fn uses_a_panicked_task() {
+    mod deeper {
+        #[inline(never)]
+        pub(super) fn uses_a_panicked_task_deep(way: u32) -> u64 {
+            crate::a_task::panic_in_some_way(way)
+        }
+    }
+    let broken = process(deeper::uses_a_panicked_task_deep, 2);
+    catch_unwind(AssertUnwindSafe(|| *broken)).unwrap_err();
+}
+
+fn exits_in_a_thread_task() {
+    let task = thread(|| -> u64 { std::process::exit(5) }, ());
+    let _ = ended(task);
+    unreachable!("the program has ended");
+}
+
+fn exits_in_two_threads() {
+    the_next_task_succeeds();
+    drop(process(double, 1));
+    let barrier = Barrier::new(2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                barrier.wait();
+                std::process::exit(5)
+            });
+        }
+    });
+}
+
+extern "C" fn fork_late() {
+    eprintln!("after the end: {:?}", ended(process(double, 21)));
+}
+
+fn forks_in_an_exit_function() {
+    // Registered before ours, so called after it.
+    // SAFETY: a function without arguments that lives as long as the program.
+    assert_eq!(unsafe { libc::atexit(fork_late) }, 0);
+    the_next_task_succeeds();
+    std::process::exit(0);
+}
+
+fn runs_two_endless_tasks() {
+    xfork::plan(Plan::processes(2));
+    let pipes = variable("PIPES");
+    let pipes: Vec<_> = pipes.split(':').collect();
+    let tasks: Vec<_> = pipes.iter().map(|&pipe| process(hang, pipe)).collect();
+    if let Ok(word) = std::env::var("ABORT") {
+        hear(&word);
+        std::process::abort();
+    }
+    for task in tasks {
+        let _ = ended(task);
+    }
+}
+
+fn boots_workers() {
+    xfork::plan(Plan::processes(3));
+    for task in xfork::map_process(double, 0..6_u64) {
+        let _ = ended(task);
+    }
+    // Whoever started this program kills it now or has done so.
+    loop {
+        std::thread::park();
+    }
+}
+
+fn handles_interrupts() {
+    extern "C" fn ignore(_: i32) {}
+    fn wait_for(started: String, gate: String) -> String {
+        tell(&started, &std::process::id().to_string());
+        hear(&gate)
+    }
+    let ignore: extern "C" fn(i32) = ignore;
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGINT, ignore as libc::sighandler_t) };
+    xfork::plan(Plan::processes(1));
+    println!("{:?}", ended(process(wait_for, (variable("STARTED"), variable("GATE")))));
+}
+
+fn runs_without_stdio() {
+    fn look() -> String {
+        println!("printed by a task");
+        eprintln!("printed by a task");
+        let standard = ["0: ", "1: ", "2: "];
+        let all = descriptors_of("self").into_iter();
+        all.filter(|fd| standard.iter().any(|start| fd.starts_with(start))).collect::<Vec<_>>().join("\n")
+    }
+    if variable("HOW") == "inside" {
+        // SAFETY: takes numbers; nobody prints before the end.
+        (0..3).for_each(|fd| unsafe { drop(libc::close(fd)) });
+    }
+    let seen = ended(process(look, ()));
+    let value = ended(process(double, 21));
+    let ours = descriptors_of("self").into_iter();
+    let ours: Vec<_> =
+        ours.filter(|fd| ["0: ", "1: ", "2: "].iter().any(|start| fd.starts_with(start))).collect();
+    fs::write(variable("OUT"), format!("{}\nours {ours:?}\nvalue {}", seen.unwrap(), value.unwrap()))
+        .unwrap();
+    std::process::exit(0);
+}
+
+fn loses_its_binary() {
+    xfork::plan(Plan::processes(1));
+    let (exe, other) = (variable("EXE"), format!("{}other", variable("DIR")));
+    println!("value {}", *process(double, 21));
+    let worker = *process(std::process::id, ());
+    let replace_by = |file: &str| {
+        fs::copy(file, &other).unwrap();
+        fs::rename(&other, &exe).unwrap();
+    };
+    match variable("WHAT").as_str() {
+        "delete" => fs::remove_file(&exe).unwrap(),
+        "true" => replace_by("/bin/true"),
+        _ => replace_by(&variable("OTHER")),
+    }
+    kill(worker, libc::SIGKILL);
+    assert!(ends_within(worker, Duration::from_secs(5)));
+    println!("value {}", *process(double, 21));
+    assert_ne!(*process(std::process::id, ()), worker);
+}
+
+fn fails_with_a_pool() {
+    assert_eq!(*process(double, 1), 2);
+    let _unawaited = xfork::map_process(double, 0..10_u64);
+    panic!("this test fails");
+}
+
+fn drops_a_failure() {
+    fn fail() -> u64 {
+        panic!("dropped unseen")
+    }
+    xfork::plan(Plan::processes(1));
+    drop(process(fail, ()));
+    std::process::exit(0);
+}
+
+fn nest_and_hang(depth: u64, pipe: String) -> u64 {
+    if depth == 0 { hang(pipe) } else { *process(nest_and_hang, (depth - 1, pipe)) }
+}
+
+fn nests_and_hangs() {
+    xfork::plan(Plan::processes(3));
+    let _ = ended(process(nest_and_hang, (5, variable("PIPE"))));
+}

@@ -1,0 +1,25 @@
+//! What xfork promises, seen from outside: a module for each topic, a test for each promise.
+//!
+//! A test's name is the behaviour, its comment quotes the row of the acceptance table that it shows; `tests/README.md`
+//! lists them by row. Each has a deadline. What concerns a whole process (its end, its streams, its environment) happens
+//! in a process of its own: this binary, started again for one test (`fixture::Program`).
+
+mod fixture;
+
+mod anywhere;
+mod arguments;
+mod cascades;
+mod collecting;
+mod dependencies;
+mod ending;
+mod environment;
+mod failures;
+mod forcing;
+mod forking;
+mod laziness;
+mod mapping;
+mod metadata;
+mod plans;
+mod runners;
+mod upstream;
+mod waiting;
