@@ -152,7 +152,7 @@ fn io_tasks<'a>(field: &mut Vec<Competitor<'a>>, runtime: &'a tokio::runtime::Ru
     field.push(Competitor::latency(case, "xfork thread", 500, || *thread(no_op, ())));
     field.push(Competitor::latency(case, "rayon spawn + channel", 500, || {
         let (sender, receiver) = sync_channel(1);
-        rayon::spawn(move || sender.send(no_op()).expect("somebody waits"));
+        rayon::spawn(move || sender.send(()).expect("somebody waits"));
         receiver.recv().expect("somebody answers");
     }));
     field.push(Competitor::latency(case, "tokio spawn_blocking", 500, || {
@@ -168,22 +168,22 @@ fn io_tasks<'a>(field: &mut Vec<Competitor<'a>>, runtime: &'a tokio::runtime::Ru
     let case = "io hand-off";
     field.push(Competitor::latency(case, "xfork thread", 500, || {
         let (sender, receiver) = channel();
-        thread(move || sender.send(no_op()).expect("somebody waits"), ());
+        thread(move || sender.send(()).expect("somebody waits"), ());
         receiver.recv().expect("somebody answers");
     }));
     field.push(Competitor::latency(case, "rayon spawn", 500, || {
         let (sender, receiver) = channel();
-        rayon::spawn(move || sender.send(no_op()).expect("somebody waits"));
+        rayon::spawn(move || sender.send(()).expect("somebody waits"));
         receiver.recv().expect("somebody answers");
     }));
     field.push(Competitor::latency(case, "tokio spawn_blocking", 500, || {
         let (sender, receiver) = channel();
-        runtime.spawn_blocking(move || sender.send(no_op()).expect("somebody waits"));
+        runtime.spawn_blocking(move || sender.send(()).expect("somebody waits"));
         receiver.recv().expect("somebody answers");
     }));
     field.push(Competitor::latency(case, "std thread spawn", 100, || {
         let (sender, receiver) = channel();
-        std::thread::spawn(move || sender.send(no_op()).expect("somebody waits"));
+        std::thread::spawn(move || sender.send(()).expect("somebody waits"));
         receiver.recv().expect("somebody answers");
     }));
 
@@ -195,7 +195,7 @@ fn io_tasks<'a>(field: &mut Vec<Competitor<'a>>, runtime: &'a tokio::runtime::Ru
     field.push(Competitor::throughput(case, "rayon spawn + channel", 100_000 / scale, |tasks| {
         let submit = |_| {
             let (sender, receiver) = sync_channel(1);
-            rayon::spawn(move || sender.send(no_op()).expect("somebody waits"));
+            rayon::spawn(move || sender.send(()).expect("somebody waits"));
             receiver
         };
         let receivers: Vec<_> = (0..tasks).map(submit).collect();

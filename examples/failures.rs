@@ -31,7 +31,7 @@ fn main() {
     let panic = error("panic");
     assert!(panic.is_panic());
     assert_eq!(panic.message(), "the task panicked");
-    assert!(panic.location().is_some_and(|(file, line, _)| file.ends_with("failures.rs") && line == 12));
+    assert!(panic.location().is_some_and(|(file, _, _)| file.ends_with("failures.rs")));
 
     // In a process of its own a task can't take the program with it.
     assert_eq!(error("exit").exit_code(), Some(3));

@@ -47,12 +47,12 @@ fn in_a_worker(n: u32) -> u32 {
 
 fn main() {
     let start = Instant::now();
-    let expected = queens(10, &[]);
+    let expected = queens(12, &[]);
     let sequential = start.elapsed();
     let start = Instant::now();
-    let found = *fork(forked_queens, (10, Vec::new()));
+    let found = *fork(forked_queens, (12, Vec::<usize>::new()));
     println!("{found} solutions, sequentially in {sequential:?}, forked in {:?}", start.elapsed());
-    assert_eq!((found, expected), (724, 724));
+    assert_eq!((found, expected), (14_200, 14_200));
 
     assert_eq!(fork(depth, 200), 200);
     assert_eq!(fork(on_a_thread, 20), 41);

@@ -27,6 +27,7 @@ use xfork::{ResultProxy, as_completed, cpu_bound, fork, io_bound, ready, wait};
 const SIDE: u32 = 256;
 /// The quality of a thumbnail's JPEG, out of 100.
 const QUALITY: u8 = 85;
+const USAGE: &str = "usage: thumbnails [FOLDER [OUT]]";
 /// How many photographs the parallel job may hold in memory at once.
 const AT_ONCE: usize = 256;
 
@@ -112,6 +113,9 @@ fn gain(photo: i64, thumbnail: &Result<i64, String>) -> i64 {
 
 /// Decodes a photograph, turns it as its camera was held, makes it small and encodes it.
 fn shrunk(photo: &[u8]) -> image::ImageResult<Vec<u8>> {
+    if is_cut_off(photo) {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is cut off").into());
+    }
     let mut decoder = ImageReader::new(Cursor::new(photo)).with_guessed_format()?.into_decoder()?;
     let orientation = decoder.orientation()?;
     let mut image = DynamicImage::from_decoder(decoder)?;
@@ -122,6 +126,23 @@ fn shrunk(photo: &[u8]) -> image::ImageResult<Vec<u8>> {
     let mut jpeg = Vec::new();
     image.to_rgb8().write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY))?;
     Ok(jpeg)
+}
+
+/// Whether a JPEG's picture has no end; the decoder would paint what is missing grey.
+fn is_cut_off(photo: &[u8]) -> bool {
+    let Some(mut rest) = photo.strip_prefix(b"\xff\xd8") else { return false };
+    loop {
+        rest = match *rest {
+            // The picture begins, and nothing in it looks like the mark of its end. A camera may put more after it.
+            [0xff, 0xda, ..] => return !rest.windows(2).rev().any(|mark| mark == b"\xff\xd9"),
+            [0xff, 0xff, ..] => &rest[1..],
+            [0xff, _, high, low, ..] => {
+                rest.get(2 + usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default()
+            }
+            // Not a JPEG's order: the decoder knows better what to say.
+            _ => return false,
+        };
+    }
 }
 
 /// Where a thumbnail goes; the photograph's whole name is kept, since there may be a `cat.png` beside a `cat.jpg`.
@@ -156,9 +177,9 @@ fn bad_photos(good: &[Photo], folder: &Path) -> Result<Vec<Photo>, String> {
     let make = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("text.jpg"), "This is not a photograph.")?;
-        for photo in good.iter().take(1) {
+        if let Some(photo) = good.last() {
             let whole = fs::read(&photo.path)?;
-            fs::write(folder.join("truncated.png"), &whole[..whole.len() / 2])?;
+            fs::write(folder.join("truncated.jpg"), &whole[..whole.len() / 2])?;
         }
         Ok(())
     };
@@ -197,8 +218,12 @@ impl Drop for Bar {
 
 fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
     let (folder, out, rest) = (arguments.next(), arguments.next(), arguments.next());
+    if folder.as_ref().is_some_and(|folder| folder == "--help" || folder == "-h") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     if rest.is_some() {
-        return Err("too many arguments; usage: thumbnails [FOLDER [OUT]]".to_string());
+        return Err(format!("too many arguments; {USAGE}"));
     }
     let out = out.map_or_else(
         || env::temp_dir().join(format!("xfork-thumbnails-{}", std::process::id())),
@@ -240,7 +265,7 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
                 );
             }
             Err(error) => {
-                eprintln!("{}: {error}", photo.path.display());
+                eprintln!("{}: {}", photo.path.display(), error.trim().replace('\n', " "));
                 failures += 1;
             }
         }

@@ -15,8 +15,8 @@ fn half(n: u32) -> u32 {
 
 /// Stands for whatever one waits for: comes when it is sent.
 #[io_bound]
-fn letter(box_: Receiver<&'static str>) -> &'static str {
-    box_.recv().unwrap_or("nothing")
+fn letter(from: Receiver<&'static str>) -> &'static str {
+    from.recv().unwrap_or("nothing")
 }
 
 fn main() {
@@ -47,10 +47,10 @@ fn main() {
     send(1);
     assert_eq!(wait_any(&letters), Some(1));
     let mut arrived = as_completed(letters);
-    let mut order = vec![arrived.next().map(|letter| *letter)];
+    let mut order = vec![arrived.next().map(|arrived| *arrived)];
     for next in [2, 0] {
         send(next);
-        order.push(arrived.next().map(|letter| *letter));
+        order.push(arrived.next().map(|arrived| *arrived));
     }
     println!("in order of arrival: {order:?}");
     assert_eq!(order, [Some("b"), Some("c"), Some("a")]);

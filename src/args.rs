@@ -354,7 +354,6 @@ macro_rules! tuples {
         }
 
         #[allow(non_snake_case, unused_variables, clippy::ptr_arg, reason = "as above")]
-        #[diagnostic::do_not_recommend]
         impl<$($type: Portable),*> PortableArgs for ($($type,)*) {
             fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError> {
                 let ($($type,)*) = inputs;

@@ -244,7 +244,6 @@ pub trait Route<F: Callable<A>, A: Args> {
         F::Output: Send + 'static;
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, A> Route<F, A> for Cpu
 where
     F: Callable<A> + Copy + Send + 'static,
@@ -259,7 +258,6 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, A> Route<F, A> for Io
 where
     F: Callable<A> + Send + 'static,
@@ -272,7 +270,6 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, A> Route<F, A> for InPlace
 where
     F: Callable<A> + 'static,

@@ -47,6 +47,7 @@ pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
     let output = marked.output();
     let forks = quote! {
         #[allow(non_camel_case_types)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy)]
         struct #marker;
 
         #callable

@@ -3,20 +3,26 @@
 use crate::core::scope::ROOT;
 use crate::core::{context, unseen};
 use crate::ground::{panics, sys};
-use std::sync::Once;
+use std::sync::OnceLock;
+
+/// The process that has forks to wait for: one made by the system's `fork` inherits the handler, and no threads.
+static PROGRAM: OnceLock<u32> = OnceLock::new();
 
 /// Has the program wait at its end; called by the first fork.
 pub(crate) fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
+    PROGRAM.get_or_init(|| {
         if context::worker_pid().is_none() {
             // Without room for a handler the program ends as it always did.
             let _ = sys::at_exit(at_exit);
         }
+        std::process::id()
     });
 }
 
 extern "C" fn at_exit() {
+    if PROGRAM.get() != Some(&std::process::id()) {
+        return;
+    }
     // A task that ends the program can't be waited for: it would wait for itself.
     if !context::in_task() {
         ROOT.wait();

@@ -197,6 +197,18 @@ fn run_calls() {
     }
 }
 
+/// Runs the calls that wait for the outermost settling of this thread, and says whether there were any. For a thread
+/// that is about to block: a task that a call runs in place would otherwise wait for a call that waits for it.
+pub(crate) fn run_waiting_calls() -> bool {
+    let next = || CALLS.try_with(|calls| calls.borrow_mut().1.pop_front()).ok().flatten();
+    let mut any = false;
+    while let Some(call) = next() {
+        any = true;
+        call();
+    }
+    any
+}
+
 /// The unevaluated form of a deferred value: an expression over other slots.
 pub(crate) trait Deferred<T>: Buried {
     /// The operand at `position`, `None` past the last one.

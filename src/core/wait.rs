@@ -10,7 +10,7 @@
 
 use crate::core::context;
 use crate::core::runner::Until;
-use crate::core::slot::{AnySlot, State};
+use crate::core::slot::{AnySlot, State, run_waiting_calls};
 use crate::ground::sys;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,10 +29,11 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> bool {
             needed.pop();
             continue;
         }
-        let until = Until { slot: &**top, deadline };
-        if until.is_over() {
-            return false;
+        // Not `is_over`: `top` may have been settled since, and is only something that `slot` needs.
+        if deadline.is_some_and(|end| Instant::now() >= end) {
+            return slot.head().is_settled();
         }
+        let until = Until { slot: &**top, deadline };
         if head.state() == State::Deferred {
             match top.next_operand() {
                 Some(operand) => needed.push(operand),
@@ -116,6 +117,9 @@ fn has_stack() -> bool {
 }
 
 fn block(until: &Until<'_>) {
+    if run_waiting_calls() {
+        return;
+    }
     match context::thread_runner() {
         Some(runner) => runner.block(until),
         None => until.park(),

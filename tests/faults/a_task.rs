@@ -126,7 +126,7 @@ fn the_place_of_a_panic_is_always_told_and_its_stack_unless_unwanted() {
         let ended = run("uses_a_panicked_task", command);
         assert_eq!(ended.code(), Some(0), "{ended:?}");
         assert!(ended.stderr.contains(&format!("{HERE}:")), "{setting:?}: {}", ended.stderr);
-        let told = ended.stderr.contains("uses_a_panicked_task_deep");
+        let told = ended.stderr.contains("::panic_in_some_way");
         assert_eq!(told, has_stack, "{setting:?}: {}", ended.stderr);
     }
 }

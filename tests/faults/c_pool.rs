@@ -234,6 +234,56 @@ fn tasks_sent_ahead_behind_killers_are_innocent() {
     });
 }
 
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable and outlives the call.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Sets how many descriptors this process may have, and gives what it might have before.
+fn limit_descriptors(limit: u64) -> u64 {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limits` is readable and writable, and outlives the calls.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits), 0);
+        let before = limits.rlim_cur;
+        limits.rlim_cur = limit;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits), 0);
+        before
+    }
+}
+
+/// Row 48: spawn fails once (EAGAIN, EMFILE, ENOMEM, pids.max): retried/degraded to live workers; with none -> Spawn error,
+/// not hang.
+#[test]
+fn where_no_worker_can_be_started_those_alive_do_the_work_and_nobody_spins() {
+    alone(|| {
+        let dir = Dir::new();
+        let pipe = dir.pipe("running");
+        pool(2, || {
+            let busy = process(hang, &pipe);
+            let worker = hear_pid(&pipe);
+            let before = limit_descriptors(5);
+            let queued = xfork::map_process(double, 0..3_u64);
+            let used = processor_time();
+            assert!(
+                ResultProxy::wait_timeout(&queued[0], Duration::from_millis(500)).unwrap_err().is_timeout()
+            );
+            let used = processor_time() - used;
+            // Its death leaves nobody, and nobody can be started.
+            kill(worker, libc::SIGKILL);
+            assert!(ended(busy).unwrap_err().is_crash());
+            for task in queued {
+                let error = ended(task).unwrap_err();
+                assert!(error.is_spawn() && error.to_string().contains("open files"), "{error}");
+            }
+            limit_descriptors(before);
+            assert!(used < Duration::from_millis(100), "{used:?} of processor time in 500 ms of waiting");
+        });
+    });
+}
+
 /// Row 53: first use from 64 threads simultaneously: one pool, no leak.
 #[test]
 fn a_first_use_by_64_threads_makes_one_pool() {
@@ -265,6 +315,8 @@ fn pools_end_wherever_and_whenever_their_last_user_does() {
     }
     let ends = || assert!(within(GONE * 2, || children().is_empty()), "{:?}", children());
     alone(|| {
+        // Forks outside the pools below: their default would be one more pool, which lives as long as the program.
+        xfork::plan(Plan::threads());
         let dir = Dir::new();
         // Unused, idle, twice.
         with_plan(Plan::processes(2), || {});
@@ -309,13 +361,27 @@ fn pools_end_wherever_and_whenever_their_last_user_does() {
     });
 }
 
-/// Row 54, the end of the program: `exit` is called in a task, and in two threads at once.
+/// Row 54, the end of the program: `exit` is called in a task that runs on a thread, or is run by who waits for it.
 #[test]
-fn an_exit_in_a_task_or_in_two_threads_ends_the_program() {
-    for name in ["exits_in_a_thread_task", "exits_in_two_threads"] {
+fn an_exit_in_a_task_ends_the_program() {
+    for name in ["exits_in_a_pool_thread", "exits_in_a_task_in_place"] {
         let ended = run(name, quiet(program(name)));
         assert_eq!(ended.code(), Some(5), "{name}: {ended:?}");
     }
+}
+
+/// Row 54, the end of the program: `exit` is called while the arguments of a task are serialised.
+#[test]
+fn an_exit_while_arguments_are_serialised_ends_the_program() {
+    let ended = run("exits_while_serialising", quiet(program("exits_while_serialising")));
+    assert_eq!(ended.code(), Some(5), "{ended:?}");
+}
+
+/// Row 54, the end of the program: `exit` is called in two threads at once.
+#[test]
+fn an_exit_in_two_threads_ends_the_program() {
+    let ended = run("exits_in_two_threads", quiet(program("exits_in_two_threads")));
+    assert_eq!(ended.code(), Some(5), "{ended:?}");
 }
 
 /// Row 55: fork() after shutdown: Shutdown error or documented restart.

@@ -105,7 +105,7 @@ fn an_interrupt_of_the_group_ends_the_program_quietly() {
     let mut command = quiet(program("runs_two_endless_tasks"));
     command.env("PIPES", pipes.join(":"));
     let started = Started::new("interrupt", command);
-    pipes.iter().for_each(|pipe| drop(hear_pid(pipe)));
+    pipes.iter().for_each(|pipe| _ = hear_pid(pipe));
     started.signal_group(libc::SIGINT);
     let ended = started.wait(Duration::from_secs(30));
     assert!(ended.signal() == Some(libc::SIGINT) || ended.code() == Some(130), "{ended:?}");
@@ -141,7 +141,7 @@ fn closed_standard_descriptors_do_not_become_sockets() {
             // SAFETY: only `close` is called between fork and exec.
             unsafe {
                 command.pre_exec(|| {
-                    (0..3).for_each(|fd| drop(libc::close(fd)));
+                    (0..3).for_each(|fd| _ = libc::close(fd));
                     Ok(())
                 });
             }
@@ -172,7 +172,7 @@ fn descriptors_stay_where_they_belong() {
             let names =
                 [0, 1, 2].map(|n| (dir.pipe(&format!("started-{n}")), dir.pipe(&format!("gate-{n}"))));
             let looks = names.each_ref().map(|(started, gate)| process(look, (started, gate)));
-            names.iter().for_each(|(started, _)| drop(hear_pid(started)));
+            names.iter().for_each(|(started, _)| _ = hear_pid(started));
             let listing = Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
             let listing = String::from_utf8(listing.stdout).unwrap();
             assert!(!listing.contains("socket") && !listing.contains("anon_inode"), "{listing}");

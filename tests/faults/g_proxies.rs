@@ -184,7 +184,17 @@ fn tasks_that_wait_for_each_other_starve_nobody() {
                 assert_eq!(ended(thread(down_by_threads, 50)).unwrap(), 50);
                 assert_eq!(ended(thread(down_by_both, 50)).unwrap(), 50);
                 assert_eq!(ended(process(down_by_both, 50)).unwrap(), 50);
-                // Through proxies: a task whose input is another task's result, 50 times, either way.
+            });
+        }
+    });
+}
+
+/// Row 106: chains of proxies through threads and processes; the inputs' own proxies are dropped on the way.
+#[test]
+fn chains_through_threads_and_processes_end() {
+    alone(|| {
+        for workers in [1, 2] {
+            pool_of(Plan::processes(workers).io_threads(1), || {
                 let mut chain = thread(double, 0);
                 for n in 0..50 {
                     chain = if n % 2 == 0 {

@@ -35,7 +35,9 @@ fn program() {
     match chosen_program().as_deref() {
         None => {}
         Some("uses_a_panicked_task") => uses_a_panicked_task(),
-        Some("exits_in_a_thread_task") => exits_in_a_thread_task(),
+        Some("exits_in_a_pool_thread") => exits_in_a_pool_thread(),
+        Some("exits_in_a_task_in_place") => exits_in_a_task_in_place(),
+        Some("exits_while_serialising") => exits_while_serialising(),
         Some("exits_in_two_threads") => exits_in_two_threads(),
         Some("forks_in_an_exit_function") => forks_in_an_exit_function(),
         Some("runs_two_endless_tasks") => runs_two_endless_tasks(),
@@ -75,19 +77,34 @@ fn variable(name: &str) -> String {
 }
 
 fn uses_a_panicked_task() {
-    mod deeper {
-        #[inline(never)]
-        pub(super) fn uses_a_panicked_task_deep(way: u32) -> u64 {
-            crate::a_task::panic_in_some_way(way)
-        }
-    }
-    let broken = process(deeper::uses_a_panicked_task_deep, 2);
+    let broken = process(|way: u32| crate::a_task::panic_in_some_way(way), 2);
     catch_unwind(AssertUnwindSafe(|| *broken)).unwrap_err();
 }
 
-fn exits_in_a_thread_task() {
-    let task = thread(|| -> u64 { std::process::exit(5) }, ());
-    let _ = ended(task);
+fn exits_in_a_pool_thread() {
+    let _task = thread(|| -> u64 { std::process::exit(5) }, ());
+    loop {
+        std::thread::park();
+    }
+}
+
+fn exits_in_a_task_in_place() {
+    xfork::with_plan(Plan::sequential(), || drop(thread(|| -> u64 { std::process::exit(5) }, ())));
+    unreachable!("the program has ended");
+}
+
+fn exits_while_serialising() {
+    #[derive(serde::Deserialize)]
+    struct Ends;
+    impl serde::Serialize for Ends {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            std::process::exit(5)
+        }
+    }
+    xfork::plan(Plan::processes(1));
+    the_next_task_succeeds();
+    // A worker is free, so the arguments are serialised here and now.
+    drop(process(|_: Ends| 1_u64, Ends));
     unreachable!("the program has ended");
 }
 
@@ -165,7 +182,7 @@ fn runs_without_stdio() {
     }
     if variable("HOW") == "inside" {
         // SAFETY: takes numbers; nobody prints before the end.
-        (0..3).for_each(|fd| unsafe { drop(libc::close(fd)) });
+        (0..3).for_each(|fd| unsafe { _ = libc::close(fd) });
     }
     let seen = ended(process(look, ()));
     let value = ended(process(double, 21));

@@ -62,7 +62,7 @@ fn a_slice_parameter_takes_vectors_slices_and_proxies() {
             fork(total, &ready(numbers.clone())),
             fork(total, numbers),
         ];
-        assert!(totals.iter().all(|total| **total == 6));
+        assert!(totals.iter().all(|p| **p == 6));
     });
 }
 
@@ -78,7 +78,7 @@ fn a_path_parameter_takes_paths_and_text() {
             fork(extension, thread(|| PathBuf::from("a.png"), ())),
             fork(extension, path),
         ];
-        assert!(extensions.iter().all(|extension| extension.as_deref() == Some("png")));
+        assert!(extensions.iter().all(|p| p.as_deref() == Some("png")));
         assert_eq!(*fork(os_length, OsStr::new("four")), 4);
     });
 }
@@ -176,7 +176,7 @@ fn one_proxy_feeds_many_tasks() {
     deadline(MINUTE, || {
         let three = thread(|| 3_u64, ());
         let squares: Vec<_> = (0..50).map(|_| fork(square, &three)).collect();
-        assert!(squares.iter().all(|square| **square == 9));
+        assert!(squares.iter().all(|p| **p == 9));
         assert_eq!(*three, 3);
     });
 }

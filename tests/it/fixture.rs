@@ -60,6 +60,7 @@ fn test_name<F>() -> String {
 }
 
 /// A folder that lives as long as its value.
+#[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -95,18 +96,26 @@ impl Drop for Folder {
 /// A place where tasks, in whatever process, stop until the test lets them go on.
 pub(crate) struct Gate {
     listener: UnixListener,
-    folder: Folder,
+    path: PathBuf,
+    _folder: Option<Folder>,
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
         let folder = Folder::new();
-        Self { listener: UnixListener::bind(folder.file("gate")).expect("a gate"), folder }
+        let gate = Self::inside(folder.path());
+        Self { _folder: Some(folder), ..gate }
+    }
+
+    /// A gate in a folder that somebody else will remove.
+    pub(crate) fn inside(folder: &Path) -> Self {
+        let path = folder.join("gate");
+        Self { listener: UnixListener::bind(&path).expect("a gate"), path, _folder: None }
     }
 
     /// What a task is given to stop at the gate.
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.file("gate")
+        self.path.clone()
     }
 
     /// Waits for the next task that stops here.
@@ -171,7 +180,7 @@ pub(crate) fn square(n: u64) -> u64 {
 }
 
 #[cpu_bound]
-pub(crate) fn pid() -> u32 {
+pub(crate) fn own_pid() -> u32 {
     std::process::id()
 }
 
@@ -211,9 +220,17 @@ pub(crate) fn children() -> Vec<u32> {
 /// Says in the environment for which test this binary has been started as a program.
 const ROLE: &str = "XFORK_IT_PROGRAM";
 
-/// A program of one's own: this test binary, started again for the calling test alone, where it runs `body`.
+/// Says in the environment which folder a program may write to.
+const FOLDER: &str = "XFORK_IT_FOLDER";
+
+/// In a program: the folder that the test will look into.
+pub(crate) fn given_folder() -> PathBuf {
+    std::env::var_os(FOLDER).expect("a program is given a folder").into()
+}
+
+/// A program of one's own: this test binary, started again for the calling test alone, where it runs a body.
 pub(crate) struct Program {
-    command: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     redirections: &'static str,
 }
 
@@ -223,16 +240,18 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// What the program knew as its `given_folder`.
+    pub(crate) folder: Folder,
 }
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { command: Vec::new(), redirections: "" }
+        Self { environment: Vec::new(), redirections: "" }
     }
 
     /// Sets a variable of its environment.
-    pub(crate) fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
-        self.command.push((name.into(), value.as_ref().to_str().expect("text").into()));
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -250,6 +269,7 @@ impl Program {
             body();
             return None;
         }
+        let folder = Folder::new();
         let binary = std::env::current_exe().expect("a test has a file");
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("exec \"$0\" \"$@\" {}", self.redirections)).arg(binary);
@@ -257,7 +277,7 @@ impl Program {
         for variable in ["XFORK_PLAN", "XFORK_WORKERS", "XFORK_UNSEEN", "RUST_BACKTRACE"] {
             command.env_remove(variable);
         }
-        command.env(ROLE, &name).envs(self.command);
+        command.env(ROLE, &name).env(FOLDER, folder.path()).envs(self.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().expect("a shell");
         let pid = child.id();
@@ -269,7 +289,8 @@ impl Program {
         };
         let output = output.expect("its output can be read");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Some(Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Some(Ended { code: output.status.code(), stdout, stderr, folder })
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::id;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, ThreadId};
 
-use crate::fixture::{Gate, MINUTE, deadline, fail, fib, panic_of, pass, pass_io, pid, square, stop_at};
+use crate::fixture::{Gate, MINUTE, deadline, fail, fib, panic_of, pass, pass_io, own_pid, square};
 use xfork::{ProxyState, ResultProxy, cpu_bound, fork, io_bound, process, thread, wait};
 
 /// XF-01: `fork(f, args) -> ResultProxy` returns at once, never blocks; f runs in background (a worker process).
@@ -47,7 +47,7 @@ fn fork_goes_by_any_name_it_is_imported_by() {
 /// XF-02: cpu → worker process (pid differs).
 #[test]
 fn a_cpu_bound_function_runs_in_another_process() {
-    deadline(MINUTE, || assert_ne!(*fork(pid, ()), id()));
+    deadline(MINUTE, || assert_ne!(*fork(own_pid, ()), id()));
 }
 
 /// XF-02: `@cpu_bound` (default when unmarked).
@@ -84,7 +84,7 @@ fn an_io_bound_function_runs_on_another_thread_of_this_process() {
 /// XF-02: the decorator only tags: the function stays callable sequentially.
 #[test]
 fn a_marked_function_called_plainly_runs_in_place() {
-    assert_eq!(pid(), id());
+    assert_eq!(own_pid(), id());
     let (sender, receiver) = channel();
     tell_where(sender);
     assert_eq!(receiver.recv().unwrap(), (id(), thread::current().id()));
@@ -135,61 +135,6 @@ fn an_unsafe_function_waits_for_its_arguments_in_place() {
     });
 }
 
-#[xfork::cpu_bound_fork]
-fn implicit_cpu(gate: &std::path::Path, fails: bool) -> u32 {
-    stop_at(gate, 0);
-    assert!(!fails, "implicitly");
-    id()
-}
-
-#[xfork::io_bound_fork]
-fn implicit_io(gate: &std::path::Path) -> u32 {
-    stop_at(gate, 0);
-    id()
-}
-
-/// XF-04: `@cpu_bound_fork`, `@io_bound_fork`: calling the function *is* a fork and returns a proxy.
-#[test]
-fn a_plain_call_of_an_implicitly_marked_function_forks() {
-    deadline(MINUTE, || {
-        let gate = Gate::new();
-        let (cpu, io) = (implicit_cpu(gate.path(), false), implicit_io(gate.path()));
-        let stopped = gate.many(2);
-        assert_eq!(ResultProxy::state(&cpu), ProxyState::Pending);
-        assert_eq!(ResultProxy::state(&io), ProxyState::Pending);
-        let mut pids: Vec<_> = stopped.iter().map(|stopped| stopped.pid).collect();
-        pids.retain(|pid| *pid != id());
-        drop(stopped);
-        assert_eq!(pids, [*cpu]);
-        assert_eq!(*io, id());
-    });
-}
-
-/// XF-04: and the way back: the call in place, and proxies as arguments of the plain call.
-#[test]
-fn an_implicitly_marked_function_is_called_in_place_by_sequential() {
-    deadline(MINUTE, || {
-        let nowhere = std::path::Path::new("/nonexistent");
-        assert_eq!(implicit_cpu::sequential(nowhere, false), id());
-        assert_eq!(implicit_io::sequential(nowhere), id());
-        let path = thread(|| PathBuf::from("/nonexistent"), ());
-        assert_ne!(*implicit_cpu(&path, false), id());
-    });
-}
-
-/// XF-04: name preserved; the traceback shows the user's call line.
-#[test]
-fn an_implicit_forks_error_names_the_function_and_the_line_of_the_call() {
-    deadline(MINUTE, || {
-        let (p, line) = (implicit_cpu("/nonexistent", true), line!());
-        let error = wait(&p).unwrap_err();
-        assert_eq!(error.message(), "implicitly");
-        assert!(error.task().ends_with("forking::implicit_cpu"), "{error}");
-        let (file, forked, _) = error.forked_at()[0];
-        assert_eq!((file, forked), (file!(), line));
-    });
-}
-
 /// XF-05: `process(f, …)`, `thread(f, …)` override the mark for one call.
 #[test]
 fn process_and_thread_override_the_mark() {
@@ -203,7 +148,7 @@ fn process_and_thread_override_the_mark() {
         stopped.let_go();
         assert_eq!((*on_thread, *in_process), (1, 2));
         // For one call: the mark is as it was.
-        assert_ne!(*fork(pid, ()), id());
+        assert_ne!(*fork(own_pid, ()), id());
     });
 }
 
@@ -233,7 +178,7 @@ fn the_fork_macro_is_the_fork_of_an_ordinary_call() {
         let nine = xfork::fork!(square(3));
         let (p, line) = (xfork::fork!(fail("in a macro")), line!());
         assert_eq!(*xfork::fork!(square(nine)), 81);
-        assert_ne!(*xfork::fork!(pid()), id());
+        assert_ne!(*xfork::fork!(own_pid()), id());
         let error = wait(&p).unwrap_err();
         let (file, forked, _) = error.forked_at()[0];
         assert_eq!((&*error.message(), file, forked), ("in a macro", file!(), line));

@@ -16,6 +16,7 @@ mod environment;
 mod failures;
 mod forcing;
 mod forking;
+// mod implicit;
 mod laziness;
 mod mapping;
 mod metadata;

@@ -2,7 +2,7 @@
 
 use std::process::id;
 
-use crate::fixture::{Folder, MINUTE, deadline, fail, pid, square};
+use crate::fixture::{Folder, MINUTE, deadline, fail, own_pid, square};
 use xfork::{
     ResultProxy, block_map, block_map_process, block_map_thread, cpu_bound, map, map_process, map_thread,
     wait_all_timeout,
@@ -43,8 +43,8 @@ impl ToUppercaseOwned for str {
 #[test]
 fn map_process_and_map_thread_override_the_mark() {
     deadline(MINUTE, || {
-        assert!(map_process(pid, [(), ()]).iter().all(|pid| **pid != id()));
-        assert!(map_thread(pid, [(), ()]).iter().all(|pid| **pid == id()));
+        assert!(map_process(own_pid, [(), ()]).iter().all(|pid| **pid != id()));
+        assert!(map_thread(own_pid, [(), ()]).iter().all(|pid| **pid == id()));
         let word = String::from("ab");
         assert_eq!(map_thread(move |n: usize| word.repeat(n), [1, 2]), ["ab", "abab"]);
     });
@@ -62,9 +62,9 @@ fn block_map_gives_the_values_of_all_items_in_order() {
     deadline(MINUTE, || {
         assert_eq!(block_map(square, 1..=5).unwrap(), [1, 4, 9, 16, 25]);
         assert_eq!(block_map(square, vec![7]).unwrap(), [49]);
-        assert!(block_map(square, []).unwrap().is_empty());
-        assert!(block_map_process(pid, [()]).unwrap()[0] != id());
-        assert!(block_map_thread(pid, [()]).unwrap()[0] == id());
+        assert!(block_map(square, 0..0).unwrap().is_empty());
+        assert!(block_map_process(own_pid, [()]).unwrap()[0] != id());
+        assert!(block_map_thread(own_pid, [()]).unwrap()[0] == id());
         // Values that cannot be cloned are handed out all the same.
         struct Unique(u32);
         let unique = block_map_thread(Unique, [1, 2]).unwrap();

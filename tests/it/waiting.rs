@@ -24,8 +24,11 @@ fn wait_gives_the_value_or_the_error() {
 #[test]
 fn a_timeout_is_an_error_of_its_own_and_leaves_the_task_running() {
     deadline(MINUTE, || {
-        let gate = Gate::new();
-        for p in [fork(pass, (gate.path(), 7)), fork(pass_io, (gate.path(), 7))] {
+        let forks: [fn(&Gate) -> ResultProxy<u32>; 2] =
+            [|gate| fork(pass, (gate.path(), 7)), |gate| fork(pass_io, (gate.path(), 7))];
+        for fork in forks {
+            let gate = Gate::new();
+            let p = fork(&gate);
             let stopped = gate.next();
             for limit in [Duration::ZERO, SHORT] {
                 let error = wait_timeout(&p, limit).unwrap_err();

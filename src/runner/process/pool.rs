@@ -179,11 +179,17 @@ impl Shared {
         let id = body.core().id.0;
         let actions = {
             let mut state = self.state.lock();
-            state.bodies.insert(id, body);
-            if !state.driven {
-                state.driven = true;
-                drive(self.me.upgrade().expect("a pool in use is alive"));
+            if !state.driven
+                && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
+            {
+                drop(state);
+                let reason = format!("the process pool needs a thread: {error}");
+                let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
+                body.fail(error);
+                return;
             }
+            state.driven = true;
+            state.bodies.insert(id, body);
             state.supervisor.step(Event::Submit { id, parent }).expect("a submission is no worker's message")
         };
         self.perform(actions);
@@ -246,6 +252,10 @@ impl Shared {
             Err(error) => {
                 let actions = {
                     let mut state = self.state.lock();
+                    if !state.supervisor.is_sent(worker, id) {
+                        // The worker died meanwhile, and the task is for another: that sending decides.
+                        return Vec::new();
+                    }
                     state.bodies.remove(&id);
                     state.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
                 };
@@ -315,12 +325,10 @@ impl Link {
 }
 
 /// Starts the driver thread of a pool.
-fn drive(shared: Arc<Shared>) {
+fn drive(shared: Arc<Shared>) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("xfork-driver".into());
-    let spawned = thread.spawn(move || Driver { shared, driven: HashMap::new() }.run());
-    if let Err(error) = spawned {
-        panic!("xfork: the process pool needs a thread: {error}");
-    }
+    thread.spawn(move || Driver { shared, driven: HashMap::new() }.run())?;
+    Ok(())
 }
 
 const WAKE: u64 = 0;
@@ -553,7 +561,11 @@ impl Driver {
         if registry::lookup(EntryId(entry)).is_none() {
             return Err(format!("a task for the function number {entry}, which does not exist"));
         }
-        let origin = Arc::downgrade(&self.driven[&number].link);
+        let link = &self.driven[&number].link;
+        if !self.shared.state.lock().supervisor.is_running(link.worker, parent) {
+            return Err("a fork of a task that it is not running".into());
+        }
+        let origin = Arc::downgrade(link);
         let runner: Arc<dyn Runner> = Arc::new(NoRunner);
         let relay = Relay {
             core: TaskCore::served(Cow::Owned(name.to_string()), runner),

@@ -34,7 +34,7 @@ pub(crate) enum Event {
     Ready(WorkerId),
     /// A worker could not be started.
     SpawnFailed(WorkerId, String),
-    /// A task's arguments could not be encoded; the task has been told.
+    /// The arguments of a task that [`is_sent`](Supervisor::is_sent) could not be encoded; the task is told.
     Unsendable(WorkerId, Id),
     Started(WorkerId, Id),
     /// The task has ended, with a value or not, after so many microseconds.
@@ -123,7 +123,7 @@ pub(crate) struct Supervisor {
     boot_failures: u32,
     /// How long a task takes, in microseconds: a moving average.
     micros: u64,
-    /// How many of `workers` have nothing to do and are not blocked; kept to decide fast.
+    /// What has been decided in this step.
     actions: Vec<Action>,
 }
 
@@ -148,16 +148,30 @@ impl Supervisor {
     ///
     /// A [`Violation`] when the worker is not honest: it is to be killed, and its death reported as an event.
     pub(crate) fn step(&mut self, event: Event) -> Result<Vec<Action>, Violation> {
+        // Whether another can be started now is asked at the next event: at once would be for ever.
+        let recruits = !matches!(event, Event::SpawnFailed(..));
         self.account(event)?;
         self.dispatch();
         self.balance();
-        self.recruit();
+        if recruits {
+            self.recruit();
+        }
         Ok(std::mem::take(&mut self.actions))
     }
 
     /// Whether no task is left.
     pub(crate) fn is_idle(&self) -> bool {
         self.tasks.is_empty()
+    }
+
+    /// Whether the task is the worker's and not started.
+    pub(crate) fn is_sent(&self, worker: WorkerId, id: Id) -> bool {
+        self.workers.get(&worker).is_some_and(|worker| worker.sent.contains(&id))
+    }
+
+    /// Whether the worker has started the task and not finished it.
+    pub(crate) fn is_running(&self, worker: WorkerId, id: Id) -> bool {
+        self.workers.get(&worker).is_some_and(|worker| worker.running.contains(&id))
     }
 
     fn worker(&mut self, id: WorkerId) -> Result<&mut Worker, Violation> {
@@ -181,12 +195,7 @@ impl Supervisor {
                 }
             }
             Event::Unsendable(worker, id) => {
-                // Its worker may have died meanwhile, and the task be back in the queue.
-                if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.sent.retain(|&sent| sent != id);
-                }
-                self.queue.retain(|&queued| queued != id);
-                self.nested.retain(|&queued| queued != id);
+                self.worker(worker)?.sent.retain(|&sent| sent != id);
                 self.tasks.remove(&id);
             }
             Event::Started(worker, id) => {
@@ -242,12 +251,18 @@ impl Supervisor {
 
     fn bury(&mut self, id: WorkerId, cause: &str) {
         let Some(worker) = self.workers.remove(&id) else { return };
+        let was_running = !worker.running.is_empty();
         for task in worker.running.into_iter().rev() {
             self.tasks.remove(&task);
             self.actions.push(Action::Crashed(id, task));
         }
+        // What it was running is to blame, else the first that it had not started; the others cost it nothing.
+        let blamed = if was_running { None } else { worker.sent.front().copied() };
         for task in worker.sent.into_iter().rev() {
-            let Some(known) = self.tasks.get(&task) else { continue };
+            let known = self.tasks.get_mut(&task).expect("a sent task is known");
+            if Some(task) != blamed {
+                known.dispatches -= 1;
+            }
             if known.dispatches >= DISPATCHES {
                 self.tasks.remove(&task);
                 self.actions.push(Action::GiveUp(task, Why::NeverStarted(cause.to_string())));

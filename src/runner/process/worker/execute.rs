@@ -1,5 +1,6 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
+use super::listen::serving;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
 use crate::core::context;
@@ -42,23 +43,28 @@ impl Local {
                 state.idle = false;
                 return work;
             }
-            if !state.serving.is_empty() {
+            if let Some(&id) = state.serving.last() {
                 // Tasks that have returned, but whose forks are being run elsewhere, are blocked in them.
-                state = self.say_blocked(state);
-                if state.inbox.is_empty() && state.forked.is_empty() && !state.serving.is_empty() {
+                let known = state.blocked;
+                state = self.say_blocked(state, id);
+                if state.blocked == known {
                     self.changed.wait(&mut state);
                 }
                 continue;
             }
-            state.idle = true;
-            drop(state);
-            // With nothing to do, the executor reads the socket itself: a task then starts without a hand-over.
-            if let Some(mut decoder) = self.reading.try_lock() {
-                self.read(&mut decoder);
+            if state.blocked.is_some() {
+                // The task in which it was blocked has been delivered by whoever finished its last fork.
+                drop(state);
+                self.say_unblocked();
                 continue;
             }
-            let mut state = self.state.lock();
-            if state.inbox.is_empty() && state.forked.is_empty() {
+            state.idle = true;
+            // With nothing to do, the executor reads the socket itself: a task then starts without a hand-over. Tried
+            // under the lock, because a follower that stops reading says so under the lock.
+            if let Some(mut decoder) = self.reading.try_lock() {
+                drop(state);
+                self.read(&mut decoder);
+            } else {
                 self.changed.wait(&mut state);
             }
         }
@@ -81,21 +87,27 @@ impl Local {
         }
     }
 
-    /// Gives back what was sent ahead, and asks for something that may be run while the innermost task waits.
-    fn say_blocked<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let Some(&id) = state.serving.last() else { return state };
-        if state.workers <= 1 || state.blocked == Some(id) {
+    /// Gives back what was sent ahead, and asks for something that may be run while the task `id` waits. The lock was
+    /// let go exactly if `state.blocked` has changed.
+    fn say_blocked<'a>(&'a self, mut state: MutexGuard<'a, State>, id: u64) -> MutexGuard<'a, State> {
+        if state.blocked == Some(id) {
+            return state;
+        }
+        self.follow.promote();
+        if state.workers <= 1 {
             return state;
         }
         state.blocked = Some(id);
-        self.follow.promote();
         let mut bytes = Vec::new();
         for incoming in state.inbox.drain(..) {
             FromWorker::Returned { id: incoming.id }.write(&mut bytes);
         }
         FromWorker::Blocked { id }.write(&mut bytes);
+        // Another thread may finish the task as soon as the lock is free: its result must not overtake this.
+        let writing = self.writing.lock();
         drop(state);
-        self.write(&bytes);
+        self.write_holding(&writing, &bytes);
+        drop(writing);
         self.state.lock()
     }
 
@@ -147,9 +159,13 @@ impl Local {
 impl Runner for Local {
     fn run(&self, task: Runnable) {
         let mut state = self.state.lock();
+        let taken = state.sweep();
         state.forked.push_back(task.into_task());
-        let advertise = state.workers > 1 && !std::mem::replace(&mut state.advertised, true);
+        // An idle executor may be reading the socket: the program's answer wakes it.
+        let tell = state.workers > 1 || state.idle;
+        let advertise = tell && !std::mem::replace(&mut state.advertised, true);
         drop(state);
+        drop(taken);
         self.changed.notify_all();
         if advertise {
             self.follow.promote();
@@ -165,6 +181,8 @@ impl Runner for Local {
             local.changed.notify_all();
         });
         let local = LOCAL.get().expect("as above");
+        // Not the last of `serving`: that may have returned already, and only wait for its forks.
+        let task = context::task().and_then(|task| serving(&task));
         loop {
             let work = {
                 let mut state = self.state.lock();
@@ -183,9 +201,9 @@ impl Runner for Local {
                         // next is another task.
                         break Some(Work::Served(incoming));
                     }
-                    if above.is_none() {
-                        state = self.say_blocked(state);
-                        if !state.forked.is_empty() || !state.inbox.is_empty() || until.is_over() {
+                    if let Some(id) = task {
+                        state = self.say_blocked(state, id);
+                        if state.blocked != above {
                             continue;
                         }
                     }

@@ -98,6 +98,10 @@ impl Local {
                     break;
                 }
             }
+            drop(decoder);
+            // By now the executor may have done that task, found the socket taken, and gone to sleep.
+            let _state = self.state.lock();
+            self.changed.notify_all();
         }
     }
 
@@ -197,16 +201,18 @@ impl Local {
     /// Gives up to `want` of the oldest forked tasks to the program.
     fn hand_over(&self, want: u32) {
         for _ in 0..want {
-            let Some(body) = self.state.lock().forked.pop_front() else { break };
-            let parent = serving(&body);
-            let (Some(remote), Some(parent)) = (body.remote(), parent) else {
-                self.state.lock().forked.push_back(body.clone());
-                break;
+            let taken = self.state.lock().sweep();
+            drop(taken);
+            let (body, parent, entry) = {
+                let mut state = self.state.lock();
+                let found = (0..).zip(&state.forked).find_map(|(at, body)| Some((at, portable(body)?)));
+                let Some((at, (parent, entry))) = found else { break };
+                (state.forked.remove(at).expect("just found"), parent, entry)
             };
-            let Some(EntryId(entry)) = remote.entry() else { continue };
             if !body.core().claim() {
                 continue;
             }
+            let remote = body.remote().expect("a portable task");
             let mut args = Vec::new();
             if let Err(error) = remote.encode(&mut args) {
                 body.fail(error);
@@ -221,7 +227,7 @@ impl Local {
             self.write(&bytes);
         }
         let mut state = self.state.lock();
-        let more = !state.forked.is_empty();
+        let more = state.forked.iter().any(|body| portable(body).is_some());
         state.advertised = more;
         drop(state);
         self.say(&FromWorker::Stolen);
@@ -231,8 +237,17 @@ impl Local {
     }
 }
 
+/// The task of the program that `body` is part of and the function that it calls, if it can be handed over.
+fn portable(body: &Arc<dyn Body>) -> Option<(u64, u32)> {
+    if body.core().is_claimed() {
+        return None;
+    }
+    let EntryId(entry) = body.remote()?.entry()?;
+    Some((serving(body)?, entry))
+}
+
 /// The number of the task of the program that `body` is part of.
-fn serving(body: &Arc<dyn Body>) -> Option<u64> {
+pub(super) fn serving(body: &Arc<dyn Body>) -> Option<u64> {
     let mut task = body.clone();
     loop {
         if let Some(id) = task.served_as() {

@@ -18,7 +18,7 @@ use crate::ground::wire::codec;
 use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
 use listen::Follow;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
@@ -38,6 +38,7 @@ pub(super) fn local() -> Option<Arc<dyn Runner>> {
 /// What the threads of a worker share.
 struct Local {
     socket: OwnedFd,
+    /// May be taken while `state` is held, never the other way round.
     writing: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
@@ -67,6 +68,21 @@ struct State {
     blocked: Option<u64>,
     /// The executor has nothing to do and waits for the next task.
     idle: bool,
+}
+
+impl State {
+    /// Takes out, at both ends, the forked tasks that whoever waited for them has already run; to be dropped without
+    /// the lock. A task that forks and waits for ever would otherwise collect them for ever.
+    fn sweep(&mut self) -> Vec<Arc<dyn Body>> {
+        let mut taken = Vec::new();
+        while let Some(body) = self.forked.pop_back_if(|body| body.core().is_claimed()) {
+            taken.push(body);
+        }
+        while let Some(body) = self.forked.pop_front_if(|body| body.core().is_claimed()) {
+            taken.push(body);
+        }
+        taken
+    }
 }
 
 struct Incoming {
@@ -127,7 +143,10 @@ impl Local {
     }
 
     fn write(&self, bytes: &[u8]) {
-        let _one_at_a_time = self.writing.lock();
+        self.write_holding(&self.writing.lock(), bytes);
+    }
+
+    fn write_holding(&self, _one_at_a_time: &MutexGuard<'_, ()>, bytes: &[u8]) {
         // An error means that the program is gone; the listening thread sees that and ends the process.
         let _ = sys::send_all(self.socket.as_fd(), bytes);
     }

@@ -65,6 +65,8 @@ impl Body for Served {
             state.serving.retain(|&id| id != self.id);
             state.max_message
         };
+        // The executor may wait for nothing but this.
+        self.local.changed.notify_all();
         let outcome = outcome.and_then(|result| match result.len() as u64 {
             size if size > limit => {
                 Err(self.error(Kind::TooLarge { what: Cow::Borrowed("result"), bytes: size, limit }))
