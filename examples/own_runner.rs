@@ -26,7 +26,9 @@ impl UrgentFirst {
                     .unwrap_or_else(PoisonError::into_inner);
                 let task = queue.pop_front();
                 drop(queue); // while the task runs, others may arrive
-                task.map(Runnable::run);
+                if let Some(task) = task {
+                    task.run();
+                }
             }
         });
         runner

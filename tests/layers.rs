@@ -53,7 +53,9 @@ fn tokens(source: &str) -> Vec<Token> {
             '\'' => {
                 // A character, or a lifetime, whose name may go the way of other words.
                 position += match (at(position + 1), at(position + 2)) {
-                    ('\\', _) => chars[position + 3..].iter().position(|c| *c == '\'').map_or(1, |end| end + 4),
+                    ('\\', _) => {
+                        chars[position + 3..].iter().position(|c| *c == '\'').map_or(1, |end| end + 4)
+                    }
                     (_, '\'') => 3,
                     _ => 1,
                 };
@@ -161,8 +163,11 @@ fn first_names(tokens: &[Token], start: usize) -> Vec<Token> {
 
 /// The names of the modules that lead to a file of `src`.
 fn module_path(file: &Path) -> Vec<String> {
-    let mut path: Vec<String> =
-        file.with_extension("").iter().map(|part| part.to_str().expect("names are text").to_string()).collect();
+    let mut path: Vec<String> = file
+        .with_extension("")
+        .iter()
+        .map(|part| part.to_str().expect("names are text").to_string())
+        .collect();
     if path.last().is_some_and(|last| last == "mod" || last == "lib") {
         path.pop();
     }
@@ -179,7 +184,9 @@ fn violations(file: &Path, source: &str) -> Vec<String> {
     let own = module_path(file).first().cloned().unwrap_or("lib".into());
     let references = references(file, &tokens(source));
     let upward = references.into_iter().filter(|(name, _)| height(name) > height(&own));
-    upward.map(|(name, line)| format!("src/{}:{line}: `{own}` imports `{name}`, above it", file.display())).collect()
+    upward
+        .map(|(name, line)| format!("src/{}:{line}: `{own}` imports `{name}`, above it", file.display()))
+        .collect()
 }
 
 /// Every place outside the lowest layer where `unsafe` is written or let through, as `file:line: …`.
@@ -189,7 +196,9 @@ fn unsafe_words(file: &Path, source: &str) -> Vec<String> {
     }
     let tokens = tokens(source);
     let found = tokens.iter().filter(|token| token.text == "unsafe" || token.text == "unsafe_code");
-    found.map(|token| format!("src/{}:{}: `{}` outside `{UNSAFE}`", file.display(), token.line, token.text)).collect()
+    found
+        .map(|token| format!("src/{}:{}: `{}` outside `{UNSAFE}`", file.display(), token.line, token.text))
+        .collect()
 }
 
 /// Every file of `src`, by its path in there.
@@ -235,7 +244,10 @@ fn unsafe_is_written_in_the_lowest_layer_only() {
 fn every_module_of_the_root_has_a_layer() {
     for (file, _) in sources() {
         let module = module_path(&file).first().cloned().unwrap_or("lib".into());
-        assert!(LAYERS.iter().any(|layer| layer.contains(&&*module)), "give `{module}` a layer in tests/layers.rs");
+        assert!(
+            LAYERS.iter().any(|layer| layer.contains(&&*module)),
+            "give `{module}` a layer in tests/layers.rs"
+        );
     }
 }
 
@@ -248,7 +260,10 @@ fn an_upward_import_is_found_in_every_form() {
         ("// it's\nuse super::super::fork::follow;", 2),
         ("use crate::ResultProxy;", 1),
         ("mod tests {\n    use super::super::super::plan;\n}", 2),
-        ("const C: char = '\"';\nconst S: &str = \"\\\"\";\nconst R: &str = r#\"\"\"#;\nuse crate::args::Arg;", 4),
+        (
+            "const C: char = '\"';\nconst S: &str = \"\\\"\";\nconst R: &str = r#\"\"\"#;\nuse crate::args::Arg;",
+            4,
+        ),
         ("fn f<'a>(c: &'a str) -> char { '\\'' }\nuse crate::task;", 2),
     ] {
         let found = violations(Path::new("core/slot.rs"), source);

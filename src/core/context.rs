@@ -32,6 +32,11 @@ thread_local! {
     static CONTEXT: RefCell<Context> = const { RefCell::new(Context { task: None, runners: None, thread: None }) };
 }
 
+thread_local! {
+    /// Whether this thread is running a task; without a destructor, because `exit` runs those of its thread first.
+    static IN_TASK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 /// The task that this thread is running; `None` outside any task and while the thread ends.
 pub(crate) fn task() -> Option<Arc<dyn Body>> {
     CONTEXT.try_with(|context| context.borrow().task.clone()).ok().flatten()
@@ -39,7 +44,7 @@ pub(crate) fn task() -> Option<Arc<dyn Body>> {
 
 /// Whether this thread is running a task.
 pub(crate) fn in_task() -> bool {
-    CONTEXT.try_with(|context| context.borrow().task.is_some()).unwrap_or(false)
+    IN_TASK.get()
 }
 
 /// The runners chosen for this scope, if not the program's.
@@ -68,7 +73,12 @@ impl Drop for Restore {
         let _ = CONTEXT.try_with(|context| {
             let mut context = context.borrow_mut();
             context.runners = self.runners.take();
-            if let Some(task) = self.task.take() { std::mem::replace(&mut context.task, task) } else { None }
+            if let Some(task) = self.task.take() {
+                IN_TASK.set(task.is_some());
+                std::mem::replace(&mut context.task, task)
+            } else {
+                None
+            }
         });
     }
 }
@@ -79,9 +89,18 @@ pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
         .try_with(|context| {
             let mut context = context.borrow_mut();
             let runners = std::mem::replace(&mut context.runners, task.core().runners.clone());
+            IN_TASK.set(true);
             Restore { task: Some(context.task.replace(task)), runners }
         })
         .unwrap_or_else(|_| Restore { task: None, runners: None })
+}
+
+/// Code of the user runs here for a task; a task is not run, but `exit` must not wait for it either.
+pub(crate) fn for_a_task<R>(code: impl FnOnce() -> R) -> R {
+    let before = IN_TASK.replace(true);
+    let result = code();
+    IN_TASK.set(before);
+    result
 }
 
 /// Makes `runners` the ones of this thread's forks until the guard is dropped.

@@ -163,7 +163,8 @@ fn options_and_maps_of_proxies_arrive_as_those_of_values() {
         let maybe = |n: Option<u64>| n.map_or(0, |n| n + 1);
         assert_eq!(*fork(maybe, Some(fork(square, 3))), 10);
         assert_eq!(*fork(maybe, None::<ResultProxy<u64>>), 0);
-        let hashed: HashMap<String, _> = [("a".to_string(), fork(square, 2)), ("b".to_string(), fork(square, 3))].into();
+        let hashed: HashMap<String, _> =
+            [("a".to_string(), fork(square, 2)), ("b".to_string(), fork(square, 3))].into();
         assert_eq!(*fork(|map: HashMap<String, u64>| (map["a"], map["b"]), hashed), (4, 9));
         let sorted: BTreeMap<u8, _> = [(1, fork(square, 4)), (2, fork(square, 5))].into();
         assert_eq!(*fork(|map: BTreeMap<u8, u64>| map.into_values().collect::<Vec<_>>(), sorted), [16, 25]);

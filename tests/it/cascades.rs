@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use crate::fixture::{Folder, Gate, MINUTE, MINUTES, deadline, fail, own_pid, square, stop_at};
-use xfork::{Plan, ResultProxy, cpu_bound, fork, io_bound, map, map_process, process, thread, wait, wait_timeout, with_plan};
+use xfork::{
+    Plan, ResultProxy, cpu_bound, fork, io_bound, map, map_process, process, thread, wait, wait_timeout,
+    with_plan,
+};
 
 #[cpu_bound]
 fn deep(n: u32) -> u32 {
@@ -51,7 +54,9 @@ fn io_bound_tasks_nest_deeper_than_there_are_threads() {
 #[test]
 fn cpu_and_io_bound_tasks_nest_in_each_other() {
     deadline(MINUTES, || {
-        for plan in [Plan::processes(1).io_threads(1), Plan::processes(2), Plan::threads(), Plan::sequential()] {
+        for plan in
+            [Plan::processes(1).io_threads(1), Plan::processes(2), Plan::threads(), Plan::sequential()]
+        {
             with_plan(plan, || {
                 assert_eq!(*fork(alternating, 30), 30);
                 assert_eq!(*fork(alternating_io, 31), 31);
@@ -65,7 +70,11 @@ fn cpu_and_io_bound_tasks_nest_in_each_other() {
 fn trees_of_tasks_share_few_workers() {
     #[cpu_bound]
     fn tree(depth: u32) -> u64 {
-        if depth == 0 { 1 } else { map(tree, [depth - 1; 3]).iter().sum::<ResultProxy<u64>>().count_ones().into() }
+        if depth == 0 {
+            1
+        } else {
+            map(tree, [depth - 1; 3]).iter().sum::<ResultProxy<u64>>().count_ones().into()
+        }
     }
     #[cpu_bound]
     fn leaves(depth: u32) -> u64 {
@@ -117,7 +126,9 @@ fn a_result_is_delivered_after_the_tasks_own_forks_have_finished() {
                     let p = start(&gate, &folder);
                     for _ in 0..4 {
                         let stopped = gate.next();
-                        assert!(wait_timeout(&p, std::time::Duration::from_millis(1)).unwrap_err().is_timeout());
+                        assert!(
+                            wait_timeout(&p, std::time::Duration::from_millis(1)).unwrap_err().is_timeout()
+                        );
                         stopped.let_go();
                     }
                     assert_eq!(*p, 4);
@@ -138,7 +149,13 @@ fn a_result_is_delivered_after_the_forks_of_its_forks() {
             return;
         }
         for n in 0..3 {
-            fork(spread, (depth - 1, path.with_file_name(format!("{}{n}", path.file_name().unwrap().to_str().unwrap()))));
+            fork(
+                spread,
+                (
+                    depth - 1,
+                    path.with_file_name(format!("{}{n}", path.file_name().unwrap().to_str().unwrap())),
+                ),
+            );
         }
     }
     deadline(MINUTE, || {
@@ -259,10 +276,8 @@ fn trees_forked_from_eight_threads() {
 #[test]
 fn thread_and_process_inside_a_worker() {
     deadline(MINUTE, || {
-        let (own, on_thread, in_process) = *fork(
-            || (std::process::id(), *thread(own_pid, ()), *process(square, 3)),
-            (),
-        );
+        let (own, on_thread, in_process) =
+            *fork(|| (std::process::id(), *thread(own_pid, ()), *process(square, 3)), ());
         assert_eq!(own, on_thread);
         assert_eq!(in_process, 9);
         assert!(map_process(own_pid, [(); 4]).iter().all(|pid| **pid != std::process::id()));

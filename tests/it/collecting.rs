@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::fixture::{Gate, MINUTE, deadline, fail, fail_io, pass, pass_io, square};
 use xfork::{
-    ResultProxy, as_completed, fork, lazy, map, ready, wait, wait_all, wait_all_timeout, wait_any, wait_any_timeout,
+    ResultProxy, as_completed, fork, lazy, map, ready, wait, wait_all, wait_all_timeout, wait_any,
+    wait_any_timeout,
 };
 
 const SHORT: Duration = Duration::from_millis(5);

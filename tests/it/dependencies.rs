@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::fixture::{
-    Folder, Gate, MINUTE, MINUTES, deadline, fail, fail_io, panic_of, pass, pass_io, own_pid, square,
+    Folder, Gate, MINUTE, MINUTES, deadline, fail, fail_io, own_pid, panic_of, pass, pass_io, square,
 };
-use xfork::{Plan, ProxyState, ResultProxy, cpu_bound, fork, io_bound, map, ready, task, thread, wait, with_plan};
+use xfork::{
+    Plan, ProxyState, ResultProxy, cpu_bound, fork, io_bound, map, ready, task, thread, wait, with_plan,
+};
 
 #[cpu_bound]
 fn add(a: u64, b: u64) -> u64 {
@@ -99,7 +101,10 @@ fn a_failed_dependency_fails_its_dependents_without_running_them() {
         let gate = Gate::new();
         let flag = Arc::new(AtomicBool::new(false));
         let origin = ResultProxy::and_then(&fork(pass_io, (gate.path(), 0)), |_| fork(fail, "no"));
-        let marks = [fork(leave_a_mark, (&origin, folder.file("a"))), fork(leave_a_mark, (&origin + 1, folder.file("b")))];
+        let marks = [
+            fork(leave_a_mark, (&origin, folder.file("a"))),
+            fork(leave_a_mark, (&origin + 1, folder.file("b"))),
+        ];
         let on_thread = fork(set, (vec![ready(1), origin.clone()], flag.clone()));
         gate.next().let_go();
         for dependent in marks.iter().chain([&on_thread]) {
@@ -292,7 +297,11 @@ fn a_task_after_a_failed_one_is_not_run() {
         let folder = Folder::new();
         let write = |path: PathBuf| std::fs::write(path, "").unwrap();
         let failed = fork(fail, "before");
-        let p = task(write, folder.file("file")).name("the follower").after(&fork(own_pid, ())).after(&failed).fork();
+        let p = task(write, folder.file("file"))
+            .name("the follower")
+            .after(&fork(own_pid, ()))
+            .after(&failed)
+            .fork();
         let error = wait(&p).unwrap_err();
         assert!(error.is_dependency());
         assert_eq!(error.message(), "before");

@@ -8,7 +8,12 @@ use xfork::{Plan, fork, map, thread, wait};
 /// Runs a program that says where its tasks run.
 fn places() {
     let (cpu, in_thread) = (*fork(own_pid, ()), *thread(own_pid, ()));
-    println!("cpu in place: {}, io in place: {}, children: {}", cpu == id(), in_thread == id(), children().len());
+    println!(
+        "cpu in place: {}, io in place: {}, children: {}",
+        cpu == id(),
+        in_thread == id(),
+        children().len()
+    );
 }
 
 /// XF-48, XF-06: `XFORK_PLAN=sequential|threads|processes` says where things run, without a change of code.
@@ -151,7 +156,12 @@ fn workers_see_the_programs_arguments_environment_and_folder() {
         let there = fork(
             || {
                 let args: Vec<String> = std::env::args().collect();
-                (args, std::env::var("XFORK_IT_SAID").ok(), std::env::var("XFORK_WORKER").ok(), std::env::current_dir().ok())
+                (
+                    args,
+                    std::env::var("XFORK_IT_SAID").ok(),
+                    std::env::var("XFORK_WORKER").ok(),
+                    std::env::current_dir().ok(),
+                )
             },
             (),
         );

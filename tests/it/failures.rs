@@ -50,7 +50,10 @@ fn a_task_error_tells_what_happened_where() {
         assert!(file == file!() && line < forked && column > 0, "{file}:{line}:{column}");
         let backtrace = error.backtrace().unwrap();
         assert!(backtrace.contains("inner_frame") && backtrace.contains("outer_frame"), "{backtrace}");
-        assert_eq!(error.forked_at().iter().map(|place| (place.0, place.1)).collect::<Vec<_>>(), [(file!(), forked)]);
+        assert_eq!(
+            error.forked_at().iter().map(|place| (place.0, place.1)).collect::<Vec<_>>(),
+            [(file!(), forked)]
+        );
         assert_eq!((error.signal(), error.exit_code()), (None, None));
         let pid = error.pid().unwrap();
         assert_ne!(pid, std::process::id());
@@ -117,14 +120,18 @@ fn the_report_reads_like_that_of_a_sequential_program() {
         return;
     };
     assert_eq!(ended.code, Some(101), "{ended:?}");
-    let parts = ["failures::", "panicked at tests/it/failures.rs:", "innermost", "stack backtrace:", "deepest_frame"];
+    let parts =
+        ["failures::", "panicked at tests/it/failures.rs:", "innermost", "stack backtrace:", "deepest_frame"];
     let mut rest = &*ended.stderr;
     for part in parts {
-        let Some((_, after)) = rest.split_once(part) else { panic!("no {part:?} in its place: {}", ended.stderr) };
+        let Some((_, after)) = rest.split_once(part) else {
+            panic!("no {part:?} in its place: {}", ended.stderr)
+        };
         rest = after;
     }
     // Every fork between there and here, the innermost first, each one by the user's own line.
-    let places: Vec<_> = rest.lines().filter(|line| line.starts_with("forked at tests/it/failures.rs:")).collect();
+    let places: Vec<_> =
+        rest.lines().filter(|line| line.starts_with("forked at tests/it/failures.rs:")).collect();
     assert_eq!(places.len(), 2, "{}", ended.stderr);
     assert!(places[0].contains("innermost_task") && places[1].contains("middle"), "{places:?}");
     assert_eq!(ended.stderr.matches("panicked at").count(), 1, "told once: {}", ended.stderr);
@@ -151,14 +158,16 @@ fn middle() {
 #[test]
 fn rust_backtrace_chooses_how_much_of_the_stack_is_shown() {
     let report = |value: Option<&str>| -> Option<String> {
-        let program = value.into_iter().fold(Program::new(), |program, value| program.env("RUST_BACKTRACE", value));
+        let program =
+            value.into_iter().fold(Program::new(), |program, value| program.env("RUST_BACKTRACE", value));
         let ended = program.run(|| {
             *fork(innermost_task, ());
         });
         ended.map(|ended| ended.stderr)
     };
     let Some(unset) = report(None) else { return };
-    let (Some(none), Some(one), Some(full)) = (report(Some("0")), report(Some("1")), report(Some("full"))) else {
+    let (Some(none), Some(one), Some(full)) = (report(Some("0")), report(Some("1")), report(Some("full")))
+    else {
         unreachable!("only the program itself gets none");
     };
     for text in [&unset, &one] {

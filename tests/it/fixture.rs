@@ -214,7 +214,9 @@ pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
 pub(crate) fn children() -> Vec<u32> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("proc is mounted");
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
+    lists
+        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>())
+        .collect()
 }
 
 /// Says in the environment for which test this binary has been started as a program.

@@ -36,9 +36,17 @@ where
 #[test]
 fn formatting_forces() {
     deadline(MINUTE, || {
-        forces(255_u64, |p| format!("{p} {p:?} {p:>5} {p:x} {p:#b}"), |v| format!("{v} {v:?} {v:>5} {v:x} {v:#b}"));
+        forces(
+            255_u64,
+            |p| format!("{p} {p:?} {p:>5} {p:x} {p:#b}"),
+            |v| format!("{v} {v:?} {v:>5} {v:x} {v:#b}"),
+        );
         forces(vec!["a"], |p| format!("{p:?} {p:#?}"), |v| format!("{v:?} {v:#?}"));
-        forces(1.5, |p| format!("{p:.3} {p:e} {}", p.to_string()), |v| format!("{v:.3} {v:e} {}", v.to_string()));
+        forces(
+            1.5,
+            |p| format!("{p:.3} {p:e} {}", p.to_string()),
+            |v| format!("{v:.3} {v:e} {}", v.to_string()),
+        );
     });
 }
 
@@ -46,14 +54,18 @@ fn formatting_forces() {
 #[test]
 fn comparing_forces() {
     deadline(MINUTE, || {
-        forces(3_u64, |p| [p < 4, p <= 3, p == 3, p != 3, p > 2, p >= 4], |v| {
-            [v < 4, v <= 3, v == 3, v != 3, v > 2, v >= 4]
-        });
+        forces(
+            3_u64,
+            |p| [p < 4, p <= 3, p == 3, p != 3, p > 2, p >= 4],
+            |v| [v < 4, v <= 3, v == 3, v != 3, v > 2, v >= 4],
+        );
         forces(3_u64, |p| [4 > p, 3 == p, 3 < p], |v| [4 > v, 3 == v, 3 < v]);
         forces(3_u64, |p| [p < ready(4), p == ready(4), ready(4) > p], |v| [v < 4, v == 4, 4 > v]);
-        forces("b".to_string(), |p| (p == "b", p > ready("a".to_string()), p.cmp(&ready("c".into()))), |v| {
-            (v == "b", v > "a".to_string(), v.cmp(&"c".to_string()))
-        });
+        forces(
+            "b".to_string(),
+            |p| (p == "b", p > ready("a".to_string()), p.cmp(&ready("c".into()))),
+            |v| (v == "b", v > "a".to_string(), v.cmp(&"c".to_string())),
+        );
     });
 }
 
@@ -61,9 +73,17 @@ fn comparing_forces() {
 #[test]
 fn a_proxy_is_a_key_of_maps_and_sets() {
     deadline(MINUTE, || {
-        forces("key".to_string(), |p| HashMap::from([(p, 1)])[&"key".to_string()], |v| HashMap::from([(v, 1)])["key"]);
+        forces(
+            "key".to_string(),
+            |p| HashMap::from([(p, 1)])[&"key".to_string()],
+            |v| HashMap::from([(v, 1)])["key"],
+        );
         forces(3_u64, |p| HashSet::from([p, ready(3)]).len(), |v| HashSet::from([v, 3]).len());
-        forces(3_u64, |p| BTreeSet::from([ready(1), p]).pop_last().map(|p| *p), |v| BTreeSet::from([1, v]).pop_last());
+        forces(
+            3_u64,
+            |p| BTreeSet::from([ready(1), p]).pop_last().map(|p| *p),
+            |v| BTreeSet::from([1, v]).pop_last(),
+        );
     });
 }
 
@@ -72,10 +92,16 @@ fn a_proxy_is_a_key_of_maps_and_sets() {
 fn using_a_collection_forces() {
     deadline(MINUTE, || {
         let list = || vec![3_u64, 1, 2];
-        forces(list(), |p| (p.len(), p.is_empty(), p[1], p[1..].to_vec()), |v| {
-            (v.len(), v.is_empty(), v[1], v[1..].to_vec())
-        });
-        forces(list(), |p| p.iter().rev().copied().collect::<Vec<_>>(), |v| v.iter().rev().copied().collect());
+        forces(
+            list(),
+            |p| (p.len(), p.is_empty(), p[1], p[1..].to_vec()),
+            |v| (v.len(), v.is_empty(), v[1], v[1..].to_vec()),
+        );
+        forces(
+            list(),
+            |p| p.iter().rev().copied().collect::<Vec<_>>(),
+            |v| v.iter().rev().copied().collect(),
+        );
         forces(list(), |p| (&p).into_iter().sum::<u64>(), |v| v.iter().sum());
         forces(list(), |p| p.into_iter().max(), |v| v.into_iter().max());
         forces(list(), |p| p.contains(&2), |v| v.contains(&2));
@@ -89,7 +115,11 @@ fn using_a_collection_forces() {
 #[test]
 fn a_proxy_is_an_index_and_a_range_bound() {
     deadline(MINUTE, || {
-        forces(2_usize, |p| ([5, 6, 7][*p], (0..*p).sum::<usize>()), |v| ([5, 6, 7][v], (0..v).sum::<usize>()));
+        forces(
+            2_usize,
+            |p| ([5, 6, 7][*p], (0..*p).sum::<usize>()),
+            |v| ([5, 6, 7][v], (0..v).sum::<usize>()),
+        );
     });
 }
 

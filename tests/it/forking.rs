@@ -5,7 +5,7 @@ use std::process::id;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, ThreadId};
 
-use crate::fixture::{Gate, MINUTE, deadline, fail, fib, panic_of, pass, pass_io, own_pid, square};
+use crate::fixture::{Gate, MINUTE, deadline, fail, fib, own_pid, panic_of, pass, pass_io, square};
 use xfork::{ProxyState, ResultProxy, cpu_bound, fork, io_bound, process, thread, wait};
 
 /// XF-01: `fork(f, args) -> ResultProxy` returns at once, never blocks; f runs in background (a worker process).

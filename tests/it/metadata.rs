@@ -68,8 +68,11 @@ fn after_gives_an_order() {
             last = task(append, (folder.file("log"), n)).after(&last).fork();
         }
         wait(&last).unwrap();
-        let lines: Vec<u32> =
-            std::fs::read_to_string(folder.file("log")).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        let lines: Vec<u32> = std::fs::read_to_string(folder.file("log"))
+            .unwrap()
+            .lines()
+            .map(|line| line.parse().unwrap())
+            .collect();
         assert_eq!(lines, (0..50).collect::<Vec<_>>());
     });
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::fixture::{Gate, MINUTE, children, deadline, fail, panic_of, pass, own_pid, square};
+use crate::fixture::{Gate, MINUTE, children, deadline, fail, own_pid, panic_of, pass, square};
 use xfork::{MAX_WORKERS, Plan, ProxyState, ResultProxy, cpu_bound, fork, io_bound, map, wait, with_plan};
 
 /// XF-48: easy way back: `Plan::sequential` runs all in place, in program order.
@@ -38,11 +38,7 @@ fn the_sequential_plan_runs_in_place_in_program_order() {
 fn a_program_means_the_same_under_every_plan() {
     #[cpu_bound]
     fn collatz(n: u64) -> u64 {
-        if n == 1 {
-            0
-        } else {
-            1 + *fork(collatz, if n % 2 == 0 { n / 2 } else { 3 * n + 1 })
-        }
+        if n == 1 { 0 } else { 1 + *fork(collatz, if n % 2 == 0 { n / 2 } else { 3 * n + 1 }) }
     }
     fn program() -> (Vec<u64>, String, String) {
         let steps = map(collatz, 1..20);
@@ -54,7 +50,9 @@ fn a_program_means_the_same_under_every_plan() {
     }
     deadline(MINUTE, || {
         let expected = with_plan(Plan::sequential(), program);
-        for plan in [Plan::threads(), Plan::processes(1), Plan::processes(3), Plan::processes(2).io_threads(1)] {
+        for plan in
+            [Plan::threads(), Plan::processes(1), Plan::processes(3), Plan::processes(2).io_threads(1)]
+        {
             assert_eq!(with_plan(plan.clone(), program), expected, "{plan:?}");
         }
     });

@@ -131,7 +131,8 @@ fn a_task_dropped_by_its_runner_is_cancelled() {
 fn a_runner_survives_the_panic_of_a_task() {
     deadline(MINUTE, || {
         let runner = Arc::new(Hoarder::default());
-        let (failed, fine) = with_plan(Plan::runner(runner.clone()), || (fork(fail, "in it"), fork(square, 3)));
+        let (failed, fine) =
+            with_plan(Plan::runner(runner.clone()), || (fork(fail, "in it"), fork(square, 3)));
         for task in runner.0.lock().unwrap().drain(..) {
             task.run();
         }

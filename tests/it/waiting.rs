@@ -80,7 +80,8 @@ fn state_tells_what_is_known_without_waiting() {
         let stopped = gate.next();
         let failed = fork(fail, "failed");
         wait(&failed).unwrap_err();
-        let states = [ResultProxy::state(&pending), ResultProxy::state(&ready(1)), ResultProxy::state(&failed)];
+        let states =
+            [ResultProxy::state(&pending), ResultProxy::state(&ready(1)), ResultProxy::state(&failed)];
         assert_eq!(states, [ProxyState::Pending, ProxyState::Ready, ProxyState::Failed]);
         assert_eq!(ResultProxy::state(&lazy(|| 1)), ProxyState::Deferred);
         assert!(ResultProxy::try_wait(&pending).is_none());
@@ -140,7 +141,9 @@ fn on_ready_calls_with_the_outcome() {
         let stopped = gate.next();
         for _ in 0..3 {
             let sender = sender.clone();
-            ResultProxy::on_ready(&p, move |outcome| sender.send(outcome.copied().map_err(|e| e.to_string())).unwrap());
+            ResultProxy::on_ready(&p, move |outcome| {
+                sender.send(outcome.copied().map_err(|e| e.to_string())).unwrap()
+            });
         }
         assert!(receiver.try_recv().is_err());
         stopped.let_go();
@@ -165,7 +168,9 @@ fn map_and_then_and_unzip_give_proxies_of_what_comes_later() {
         let text = ResultProxy::map(&p, |n| format!("{n}!"));
         let next = ResultProxy::and_then(&p, |n| fork(square, u64::from(*n)));
         let (half, double) = ResultProxy::unzip(ResultProxy::map(&p, |n| (n / 2, n * 2)));
-        assert!(!ResultProxy::is_ready(&text) && !ResultProxy::is_ready(&next) && !ResultProxy::is_ready(&half));
+        assert!(
+            !ResultProxy::is_ready(&text) && !ResultProxy::is_ready(&next) && !ResultProxy::is_ready(&half)
+        );
         stopped.let_go();
         assert_eq!(text, "12!");
         assert_eq!(next, 144);

@@ -108,6 +108,7 @@ struct Worker {
 struct Task {
     parent: Option<Id>,
     dispatches: u32,
+    blamed_until: u64,
 }
 
 /// The state of the pool.
@@ -121,6 +122,8 @@ pub(crate) struct Supervisor {
     queue: VecDeque<Id>,
     next_worker: u64,
     boot_failures: u32,
+    /// The last worker that had been started when one last died while starting.
+    boot_tries: u64,
     /// How long a task takes, in microseconds: a moving average.
     micros: u64,
     /// What has been decided in this step.
@@ -137,6 +140,7 @@ impl Supervisor {
             queue: VecDeque::new(),
             next_worker: 0,
             boot_failures: 0,
+            boot_tries: 0,
             micros: AHEAD_MICROS * 10,
             actions: Vec::new(),
         }
@@ -181,7 +185,7 @@ impl Supervisor {
     fn account(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Submit { id, parent } => {
-                self.tasks.insert(id, Task { parent, dispatches: 0 });
+                self.tasks.insert(id, Task { parent, dispatches: 0, blamed_until: 0 });
                 if parent.is_some() { self.nested.push_back(id) } else { self.queue.push_back(id) }
             }
             Event::Ready(worker) => {
@@ -260,8 +264,11 @@ impl Supervisor {
         let blamed = if was_running { None } else { worker.sent.front().copied() };
         for task in worker.sent.into_iter().rev() {
             let known = self.tasks.get_mut(&task).expect("a sent task is known");
-            if Some(task) != blamed {
+            // A worker started before the last such death may have died with that one, not of the task.
+            if Some(task) != blamed || id.0 <= known.blamed_until {
                 known.dispatches -= 1;
+            } else {
+                known.blamed_until = self.next_worker;
             }
             if known.dispatches >= DISPATCHES {
                 self.tasks.remove(&task);
@@ -272,7 +279,9 @@ impl Supervisor {
                 self.queue.push_front(task);
             }
         }
-        if !worker.ready {
+        // Those that were started before the last failure was seen die with it, not of trying again.
+        if !worker.ready && id.0 > self.boot_tries {
+            self.boot_tries = self.next_worker;
             self.boot_failures += 1;
             if self.boot_failures >= BOOT_FAILURES {
                 self.boot_failures = 0;

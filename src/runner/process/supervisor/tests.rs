@@ -239,8 +239,7 @@ impl Pool {
             _ => {}
         }
         let text = format!("{event:?}");
-        let actions =
-            self.supervisor.step(event).unwrap_or_else(|Violation(what)| panic!("{text}: {what}"));
+        let actions = self.supervisor.step(event).unwrap_or_else(|Violation(what)| panic!("{text}: {what}"));
         for action in actions {
             match action {
                 Action::Spawn(worker) => self.spawns.push(worker),
