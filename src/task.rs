@@ -148,7 +148,8 @@ where
         let progress = self.progress.lock();
         let Some((_, inputs)) = &progress.work else { return Ok(()) };
         let what = Cow::Borrowed("arguments");
-        match context::for_a_task(|| panics::catch(|| (travel.encode)(inputs, out))) {
+        let _for_a_task = context::for_a_task();
+        match panics::catch(|| (travel.encode)(inputs, out)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.name())),
             Ok(Err(EncodeError::Codec { reason, type_name })) => {
@@ -167,7 +168,8 @@ where
 
 /// Drops what the user gave us in a thread that is not his: a panic in a `Drop` must not end that thread.
 fn drop_quietly<T>(value: T) {
-    let _ = context::for_a_task(|| panics::catch(|| drop(value)));
+    let _for_a_task = context::for_a_task();
+    let _ = panics::catch(|| drop(value));
 }
 
 /// The error for a panic that was caught in `task`: its own, or one that it passes on.

@@ -2,7 +2,7 @@
 
 use crate::core::runner::Runner;
 use crate::core::task::Body;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ thread_local! {
 
 thread_local! {
     /// Whether this thread is running a task; without a destructor, because `exit` runs those of its thread first.
-    static IN_TASK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static IN_TASK: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The task that this thread is running; `None` outside any task and while the thread ends.
@@ -95,12 +95,19 @@ pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
         .unwrap_or_else(|_| Restore { task: None, runners: None })
 }
 
-/// Code of the user runs here for a task; a task is not run, but `exit` must not wait for it either.
-pub(crate) fn for_a_task<R>(code: impl FnOnce() -> R) -> R {
-    let before = IN_TASK.replace(true);
-    let result = code();
-    IN_TASK.set(before);
-    result
+/// While it lives, code of the user runs here for a task, though not the task itself: `exit` must not wait for it either.
+pub(crate) struct ForATask {
+    before: bool,
+}
+
+pub(crate) fn for_a_task() -> ForATask {
+    ForATask { before: IN_TASK.replace(true) }
+}
+
+impl Drop for ForATask {
+    fn drop(&mut self) {
+        IN_TASK.set(self.before);
+    }
 }
 
 /// Makes `runners` the ones of this thread's forks until the guard is dropped.

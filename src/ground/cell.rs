@@ -111,7 +111,7 @@ mod tests {
         cell.set("value".to_string()).unwrap();
         assert_eq!(cell.set("again".to_string()), Err("again".to_string()));
         let other = cell.share(&right);
-        let right = cell.take(right).err().expect("there are two");
+        let Err(right) = cell.take(right) else { panic!("there are two") };
         cell.release(other);
         assert_eq!(cell.take(right).ok().as_deref(), Some("value"));
         assert_eq!(cell.set("again".to_string()), Err("again".to_string()));

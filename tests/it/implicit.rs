@@ -55,7 +55,7 @@ fn an_implicit_forks_error_names_the_function_and_the_line_of_the_call() {
         let (p, line) = (implicit_cpu("/nonexistent", true), line!());
         let error = wait(&p).unwrap_err();
         assert_eq!(error.message(), "implicitly");
-        assert!(error.task().ends_with("forking::implicit_cpu"), "{error}");
+        assert!(error.task().ends_with("implicit::implicit_cpu"), "{error}");
         let (file, forked, _) = error.forked_at()[0];
         assert_eq!((file, forked), (file!(), line));
     });
