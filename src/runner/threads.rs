@@ -11,6 +11,7 @@ use crate::core::runner::Until;
 use crate::ground::sys;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,10 @@ const IDLE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_micros(500);
 /// The stack of a thread, in bytes; address space only, until it is used.
 const STACK: usize = 8 * 1024 * 1024;
-/// How often a thread without work looks again before it sleeps.
-const SPINS: usize = 64;
+/// How often a thread without work looks again before it sleeps; one thread does so at a time.
+const SPINS: usize = 2000;
+/// A pool whose threads take fewer tasks than this each, between two looks of the monitor, may be blocked.
+const BRISK: usize = 8;
 
 /// The pool of threads.
 pub(crate) struct Threads {
@@ -34,6 +37,10 @@ pub(crate) struct Threads {
     state: Mutex<State>,
     work: Condvar,
     stall: Condvar,
+    /// How many tasks are queued; written under the lock, read without.
+    queued: AtomicUsize,
+    /// A thread without work is looking for some: nobody needs to be woken for the next task.
+    searching: AtomicBool,
 }
 
 #[derive(Default)]
@@ -46,7 +53,11 @@ struct State {
     waking: usize,
     /// Threads blocked inside xfork.
     blocked: usize,
+    /// Tasks taken from the queue, ever.
+    taken: usize,
     monitored: bool,
+    /// The monitor sleeps until there is something to watch.
+    monitor_asleep: bool,
 }
 
 impl Threads {
@@ -57,19 +68,22 @@ impl Threads {
             state: Mutex::new(State::default()),
             work: Condvar::new(),
             stall: Condvar::new(),
+            queued: AtomicUsize::new(0),
+            searching: AtomicBool::new(false),
         })
     }
 
     /// Has somebody look at the queue: an idle thread, a new one, or the monitor.
-    fn attend(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+    fn attend(&self, state: &mut State) {
         if state.idle > state.waking {
-            state.waking += 1;
-            drop(state);
-            self.work.notify_one();
+            // A thread that is just leaving for want of work can't be woken; it looks at the queue once more itself.
+            if self.work.notify_one() {
+                state.waking += 1;
+            }
         } else if state.threads < self.limit.min(EAGER) + state.blocked {
-            self.grow(&mut state);
+            self.grow(state);
         } else if state.threads < self.limit + state.blocked {
-            self.watch(&mut state);
+            self.watch(state);
         }
     }
 
@@ -85,7 +99,9 @@ impl Threads {
 
     fn watch(&self, state: &mut State) {
         if state.monitored {
-            self.stall.notify_one();
+            if std::mem::replace(&mut state.monitor_asleep, false) {
+                self.stall.notify_one();
+            }
             return;
         }
         let Some(pool) = self.me.upgrade() else { return };
@@ -102,17 +118,37 @@ impl Threads {
         }
     }
 
+    fn take(&self, state: &mut State) -> Option<Runnable> {
+        let task = state.queue.pop_front()?;
+        state.taken += 1;
+        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        Some(task)
+    }
+
     /// The next task; `None` when this thread has been idle for long.
     fn next(&self) -> Option<Runnable> {
-        for _ in 0..SPINS {
-            if let Some(task) = self.state.lock().queue.pop_front() {
-                return Some(task);
+        let mut state = self.state.lock();
+        if let Some(task) = self.take(&mut state) {
+            return Some(task);
+        }
+        drop(state);
+        // SeqCst, here and in `run`: a task queued while `searching` was seen is found below, under the lock.
+        if !self.searching.swap(true, Ordering::SeqCst) {
+            for spin in 0..SPINS {
+                if self.queued.load(Ordering::Relaxed) != 0 {
+                    break;
+                }
+                if spin % 100 == 99 { std::thread::yield_now() } else { std::hint::spin_loop() }
             }
-            std::thread::yield_now();
+            self.searching.store(false, Ordering::SeqCst);
         }
         let mut state = self.state.lock();
         loop {
-            if let Some(task) = state.queue.pop_front() {
+            if let Some(task) = self.take(&mut state) {
+                // Nobody was woken for those behind it while this thread searched.
+                if !state.queue.is_empty() {
+                    self.attend(&mut state);
+                }
                 return Some(task);
             }
             state.idle += 1;
@@ -127,22 +163,28 @@ impl Threads {
         }
     }
 
-    /// Starts threads while tasks are queued and processor time is left over.
+    /// Starts threads while tasks are queued, the threads take few of them, and processor time is left over.
     fn monitor(&self) {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let mut state = self.state.lock();
         loop {
             if state.queue.is_empty() || state.threads >= self.limit + state.blocked {
+                state.monitor_asleep = true;
                 let timed_out = self.stall.wait_for(&mut state, IDLE).timed_out();
+                state.monitor_asleep = false;
                 if timed_out && state.queue.is_empty() {
                     state.monitored = false;
                     return;
                 }
             }
-            let (begin, used) = (Instant::now(), sys::process_cpu_time());
+            let (begin, used, taken) = (Instant::now(), sys::process_cpu_time(), state.taken);
             self.stall.wait_for(&mut state, LOOK);
             let elapsed = begin.elapsed();
-            // The guard may have come back late on a busy machine: then little can be said.
+            let taken = state.taken - taken;
+            // The threads are not blocked; or the look came so late, on a busy machine, that it says little.
+            if taken > BRISK * state.threads || (elapsed > 4 * LOOK && taken > 0) {
+                continue;
+            }
             let busy =
                 sys::process_cpu_time().saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
             if busy < 0.75 * cores as f64 {
@@ -159,7 +201,10 @@ impl Runner for Threads {
     fn run(&self, task: Runnable) {
         let mut state = self.state.lock();
         state.queue.push_back(task);
-        self.attend(state);
+        self.queued.store(state.queue.len(), Ordering::Relaxed);
+        if !self.searching.load(Ordering::SeqCst) {
+            self.attend(&mut state);
+        }
     }
 
     fn block(&self, until: &Until<'_>) {
@@ -167,7 +212,7 @@ impl Runner for Threads {
             let mut state = self.state.lock();
             state.blocked += 1;
             if !state.queue.is_empty() {
-                self.attend(state);
+                self.attend(&mut state);
             }
         }
         until.park();

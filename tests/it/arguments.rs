@@ -55,11 +55,12 @@ fn a_str_parameter_takes_text_owned_borrowed_or_later() {
 fn a_slice_parameter_takes_vectors_slices_and_proxies() {
     deadline(MINUTE, || {
         let numbers = vec![1, 2, 3];
+        let later = ready(numbers.clone());
         let totals = [
             fork(total, &numbers[..]),
             fork(total, &numbers),
-            fork(total, ready(numbers.clone())),
-            fork(total, &ready(numbers.clone())),
+            fork(total, &later),
+            fork(total, later),
             fork(total, numbers),
         ];
         assert!(totals.iter().all(|p| **p == 6));
@@ -146,13 +147,13 @@ fn up_to_twelve_parameters_arrive_in_order() {
 #[test]
 fn a_list_of_proxies_arrives_as_a_list_of_values() {
     deadline(MINUTE, || {
-        let squares = || map(square, [1, 2, 3]);
-        assert_eq!(*fork(total, squares()), 14);
-        assert_eq!(*fork(total, &squares()), 14);
-        assert_eq!(*fork(total, &squares()[1..]), 13);
+        let squares = map(square, [1, 2, 3]);
+        assert_eq!(*fork(total, &squares), 14);
+        assert_eq!(*fork(total, &squares[1..]), 13);
+        assert_eq!(*fork(total, squares.clone()), 14);
         assert_eq!(*fork(total, Vec::<ResultProxy<u64>>::new()), 0);
         // On a thread too, where nothing is serialised.
-        assert_eq!(*thread(|numbers: Vec<u64>| numbers, squares()), [1, 4, 9]);
+        assert_eq!(*thread(|numbers: Vec<u64>| numbers, squares), [1, 4, 9]);
     });
 }
 

@@ -28,7 +28,8 @@ fn the_function_gets_the_value_of_a_proxy() {
     });
 }
 
-/// XF-30: ⚠ an unresolved proxy argument made *every* later process fork wait: a true edge blocks no worker and no feeder.
+/// XF-30: ⚠ an unresolved proxy argument made *every* later process fork wait: a true edge blocks no worker and no
+/// feeder.
 #[test]
 fn a_task_that_waits_for_its_argument_holds_nobody_up() {
     deadline(MINUTE, || {
@@ -211,8 +212,8 @@ mod counted {
     }
 }
 
-/// XF-33, XF-29: a result that only feeds another process goes there as it came, and is decoded when somebody here reads
-/// it: once.
+/// XF-33, XF-29: a result that only feeds another process goes there as it came, and is decoded when somebody here
+/// reads it: once.
 #[test]
 fn a_result_that_feeds_another_process_is_not_decoded_on_the_way() {
     use counted::{Counted, DECODED};

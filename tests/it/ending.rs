@@ -82,8 +82,8 @@ fn an_exit_inside_a_task_on_a_thread_ends_the_program() {
     assert_eq!(ended.code, Some(5), "{ended:?}");
 }
 
-/// XF-44: unforced errors were silent: they are reported at exit, how many and each with its task and place; the exit code
-/// is the program's own.
+/// XF-44: unforced errors were silent: they are reported at exit, how many and each with its task and place; the exit
+/// code is the program's own.
 #[test]
 fn failures_that_nobody_saw_are_reported_at_the_end() {
     let program = Program::new().run(|| {

@@ -50,7 +50,8 @@ fn xfork_workers_says_how_many_workers_there_are() {
     assert!(ended.stdout.contains("3 workers, 3 children"), "{ended:?}");
 }
 
-/// XF-06: unknown mark → `RuntimeError`: what can be unknown here is the plan, and its error is typed and says what may be.
+/// XF-06: unknown mark → `RuntimeError`: what can be unknown here is the plan, and its error is typed and says what
+/// may be.
 #[test]
 fn an_unknown_plan_is_an_error_that_says_what_is_known() {
     for (name, value) in [("XFORK_PLAN", "parallel"), ("XFORK_WORKERS", "0"), ("XFORK_WORKERS", "many")] {

@@ -153,8 +153,8 @@ fn middle() {
     *fork(innermost_task, ());
 }
 
-/// XF-50: how much of the stack is shown, RUST_BACKTRACE says: everything of the user's if it is unset, nothing for `0`,
-/// the runtime's frames as well for `full`.
+/// XF-50: how much of the stack is shown, RUST_BACKTRACE says: everything of the user's if it is unset, nothing for
+/// `0`, the runtime's frames as well for `full`.
 #[test]
 fn rust_backtrace_chooses_how_much_of_the_stack_is_shown() {
     let report = |value: Option<&str>| -> Option<String> {
@@ -279,9 +279,9 @@ fn a_panic_costs_no_other_task_anything() {
     });
 }
 
-/// XF-28, XF-50: a failure in a value's own code, when it is cloned for an argument, is that task's.
+/// XF-50: a panic in the destructor of an argument is the task's failure, and concerns nobody when the task is not run.
 #[test]
-fn a_panic_in_a_destructor_or_clone_is_contained() {
+fn a_panic_in_a_destructor_is_contained() {
     struct BadDrop;
     impl Drop for BadDrop {
         fn drop(&mut self) {

@@ -1,7 +1,7 @@
 //! What the tests share: a deadline, a gate where tasks stop, a folder for a while, and a program of one's own.
 //!
-//! None of them sleeps to let something happen. A test that fails leaves no task behind that waits for it: a gate that is
-//! gone stops nobody.
+//! None of them sleeps to let something happen. A test that fails leaves no task behind that waits for it: a gate
+//! that is gone stops nobody.
 
 use std::any::{Any, type_name};
 use std::io::{Read, Write};

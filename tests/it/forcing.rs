@@ -44,8 +44,8 @@ fn formatting_forces() {
         forces(vec!["a"], |p| format!("{p:?} {p:#?}"), |v| format!("{v:?} {v:#?}"));
         forces(
             1.5,
-            |p| format!("{p:.3} {p:e} {}", p.to_string()),
-            |v| format!("{v:.3} {v:e} {}", v.to_string()),
+            |p| format!("{p:.3} {p:e}") + &p.to_string(),
+            |v| format!("{v:.3} {v:e}") + &v.to_string(),
         );
     });
 }
@@ -64,7 +64,7 @@ fn comparing_forces() {
         forces(
             "b".to_string(),
             |p| (p == "b", p > ready("a".to_string()), p.cmp(&ready("c".into()))),
-            |v| (v == "b", v > "a".to_string(), v.cmp(&"c".to_string())),
+            |v| (v == "b", *v > *"a", v.cmp(&"c".to_string())),
         );
     });
 }
@@ -226,7 +226,7 @@ fn every_use_of_a_failed_result_is_the_tasks_panic() {
             &|| p.count_ones() == 0,
             &|| HashSet::from([p.clone()]).is_empty(),
             &|| list[0] == 3,
-            &|| list.iter().any(|n| *n == 3),
+            &|| list.iter().max() == Some(&3),
             &|| *(&p + 1) == 3,
         ];
         for read in uses {

@@ -59,7 +59,7 @@ fn an_unmarked_function_and_a_closure_are_cpu_bound() {
     deadline(MINUTE, || {
         assert_ne!(*fork(unmarked, ()), id());
         assert_ne!(*fork(std::process::id, ()), id());
-        assert_ne!(*fork(|| std::process::id(), ()), id());
+        assert_ne!(*fork(|| Some(std::process::id()), ()), Some(id()));
     });
 }
 
@@ -68,8 +68,8 @@ fn tell_where(to: Sender<(u32, ThreadId)>) {
     to.send((id(), thread::current().id())).unwrap();
 }
 
-/// XF-02: io → thread of same pid but other thread id. (Whoever *waits* for a task that no thread has started yet may run
-/// it in his own thread; nobody waits here.)
+/// XF-02: io → thread of same pid but other thread id. (Whoever *waits* for a task that no thread has started yet may
+/// run it in his own thread; nobody waits here.)
 #[test]
 fn an_io_bound_function_runs_on_another_thread_of_this_process() {
     deadline(MINUTE, || {

@@ -1,8 +1,8 @@
 //! What xfork promises, seen from outside: a module for each topic, a test for each promise.
 //!
-//! A test's name is the behaviour, its comment quotes the row of the acceptance table that it shows; `tests/README.md`
-//! lists them by row. Each has a deadline. What concerns a whole process (its end, its streams, its environment) happens
-//! in a process of its own: this binary, started again for one test (`fixture::Program`).
+//! A test's name is the behaviour, its comment quotes the row of the acceptance table that it shows;
+//! `tests/README.md` lists them by row. Each has a deadline. What concerns a whole process (its end, its streams, its
+//! environment) happens in a process of its own: this binary, started again for one test (`fixture::Program`).
 
 mod fixture;
 
@@ -16,7 +16,7 @@ mod environment;
 mod failures;
 mod forcing;
 mod forking;
-// mod implicit;
+mod implicit;
 mod laziness;
 mod mapping;
 mod metadata;

@@ -74,7 +74,7 @@ fn block_map_gives_the_values_of_all_items_in_order() {
 
 #[cpu_bound]
 fn fail_if_odd(n: u32, folder: &std::path::Path) -> u32 {
-    assert!(n % 2 == 0, "{n} is odd");
+    assert!(n.is_multiple_of(2), "{n} is odd");
     std::fs::write(folder.join(n.to_string()), "").unwrap();
     n
 }

@@ -38,7 +38,7 @@ fn the_sequential_plan_runs_in_place_in_program_order() {
 fn a_program_means_the_same_under_every_plan() {
     #[cpu_bound]
     fn collatz(n: u64) -> u64 {
-        if n == 1 { 0 } else { 1 + *fork(collatz, if n % 2 == 0 { n / 2 } else { 3 * n + 1 }) }
+        if n == 1 { 0 } else { 1 + *fork(collatz, if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 }) }
     }
     fn program() -> (Vec<u64>, String, String) {
         let steps = map(collatz, 1..20);

@@ -1,5 +1,5 @@
-//! The scenarios of upstream's own tests: test_await, test_comparison, test_cascading_forks. (test_exception's eight are in
-//! `failures`.)
+//! The scenarios of upstream's own tests: test_await, test_comparison, test_cascading_forks. (test_exception's eight
+//! are in `failures`.)
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -131,7 +131,7 @@ fn the_last_proxy_gives_the_value_itself() {
     });
 }
 
-/// XF-42: a callback gets the outcome, value or error, once it is there.
+/// XF-09: a callback gets the outcome, value or error, once it is there.
 #[test]
 fn on_ready_calls_with_the_outcome() {
     deadline(MINUTE, || {
