@@ -249,7 +249,7 @@ fn data_of_any_size_comes_back_the_same() {
     alone(|| {
         pool(2, || {
             let sizes = [0, 1, 65_535, 65_536, 65_537, 1 << 20, 64 << 20];
-            let data = |size: usize| (0..size).map(|byte| (byte * 31 >> 3) as u8).collect::<Vec<_>>();
+            let data = |size: usize| (0..size).map(|byte| ((byte * 31) >> 3) as u8).collect::<Vec<_>>();
             let echoes: Vec<_> = sizes.iter().map(|&size| process(echo, data(size))).collect();
             for (size, echoed) in sizes.into_iter().zip(echoes) {
                 assert!(ended(echoed).unwrap() == data(size), "{size} bytes");

@@ -200,7 +200,7 @@ fn tasks_that_always_kill_their_worker_let_others_progress() {
                         .collect();
                     for (n, (killer, one, other)) in (0..).zip(tasks) {
                         assert!(ended(killer).unwrap_err().is_crash());
-                        let good = [one, other].map(|proxy| ended(proxy));
+                        let good = [one, other].map(ended);
                         let good = good.map(|outcome| {
                             outcome
                                 .unwrap_or_else(|error| panic!("{workers} workers, round {round}: {error}"))

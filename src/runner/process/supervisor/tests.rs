@@ -88,7 +88,7 @@ impl Pretended {
         if self.blocked.take().is_some() {
             let (go, stay) = std::mem::take(&mut self.inbox).into_iter().partition(|(_, above)| *above != 0);
             self.inbox = stay;
-            for (id, _) in VecDeque::<(Id, Id)>::from(go) {
+            for (id, _) in go {
                 self.say(Event::Returned(me, id));
             }
             self.say(Event::Unblocked(me));
