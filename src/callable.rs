@@ -36,7 +36,7 @@ pub struct Io;
 #[derive(Clone, Copy, Debug)]
 pub struct InPlace;
 
-/// A function with a mark put on from outside, by [`cpu_bound`], [`io_bound`] or [`r#unsafe`].
+/// A function with a mark put on from outside, by [`cpu_bound`], [`io_bound`] or [`r#unsafe()`](fn@crate::unsafe).
 pub struct Marked<F, M> {
     function: F,
     mark: PhantomData<fn() -> M>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// Where it runs, `f`'s mark says: [`#[io_bound]`](macro@crate::io_bound) functions run on threads,
 /// [`#[cpu_bound]`](macro@crate::cpu_bound) and unmarked functions and closures in worker processes,
-/// [`#[r#unsafe]`](macro@crate::r#unsafe) functions in place. `args` is `()`, one bare value, or a tuple; any argument
+/// [`#[r#unsafe]`](macro@crate::unsafe) functions in place. `args` is `()`, one bare value, or a tuple; any argument
 /// may be a [`ResultProxy`], which the task then waits for without blocking anybody.
 ///
 /// Dropping the proxy neither cancels nor blocks: the program waits at its end for what it forked.

@@ -3,7 +3,7 @@
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
 use crate::callable::{Callable, Cpu, InPlace, Io};
 use crate::core::context;
-use crate::core::error::{Kind, TaskError};
+use crate::core::error::{Kind, TaskError, panic_error};
 use crate::core::runner::Runner;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
@@ -170,15 +170,6 @@ where
 fn drop_quietly<T>(value: T) {
     let _for_a_task = context::for_a_task();
     let _ = panics::catch(|| drop(value));
-}
-
-/// The error for a panic that was caught in `task`: its own, or one that it passes on.
-pub(crate) fn panic_error(task: &str, caught: panics::Caught) -> TaskError {
-    let panics::Caught { payload, record, inherited } = caught;
-    match inherited.and_then(|error| error.downcast::<TaskError>().ok()) {
-        Some(error) => *error,
-        None => TaskError::new(task, context::worker_pid(), Kind::Panic { record, payload }),
-    }
 }
 
 /// The trampoline of a function: what a worker runs when it gets this entry.

@@ -1,6 +1,6 @@
 //! [`TaskError`]: the one error type, small to pass around, asked by predicates and accessors.
 
-use crate::core::unseen;
+use crate::core::{context, unseen};
 use crate::ground::panics::{self, PanicRecord, Payload, Place};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -322,6 +322,15 @@ impl fmt::Debug for TaskError {
 }
 
 impl std::error::Error for TaskError {}
+
+/// The error for a panic that was caught in `task`: its own, or one that it passes on.
+pub(crate) fn panic_error(task: &str, caught: panics::Caught) -> TaskError {
+    let panics::Caught { payload, record, inherited } = caught;
+    match inherited.and_then(|error| error.downcast::<TaskError>().ok()) {
+        Some(error) => *error,
+        None => TaskError::new(task, context::worker_pid(), Kind::Panic { record, payload }),
+    }
+}
 
 /// A [`TaskError`] as it travels between processes.
 #[derive(Serialize, Deserialize)]

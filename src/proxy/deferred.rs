@@ -1,10 +1,9 @@
 //! Values that are computed by whoever needs them first: the nodes of expressions.
 
 use super::ResultProxy;
-use crate::core::error::TaskError;
+use crate::core::error::{TaskError, panic_error};
 use crate::core::slot::{AnySlot, Buried, Deferred, Slot, State};
 use crate::ground::panics;
-use crate::task::panic_error;
 use std::sync::Arc;
 
 /// A proxy that already has its value.

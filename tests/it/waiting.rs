@@ -76,7 +76,7 @@ fn the_longest_limit_is_no_limit() {
 fn state_tells_what_is_known_without_waiting() {
     deadline(MINUTE, || {
         let gate = Gate::new();
-        let pending = fork(pass, (gate.path(), 1));
+        let pending = fork(pass_io, (gate.path(), 1));
         let stopped = gate.next();
         let failed = fork(fail, "failed");
         wait(&failed).unwrap_err();
