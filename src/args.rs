@@ -14,6 +14,14 @@ use std::sync::Arc;
 /// A type that can travel to a worker process and back.
 ///
 /// Every owned type that serde can serialise and deserialise, and that may be sent to another thread.
+///
+/// ```
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Point { x: i32, y: i32 }
+///
+/// let mirrored = xfork::process(|p: Point| Point { x: p.y, y: p.x }, Point { x: 1, y: 2 });
+/// assert_eq!((mirrored.x, mirrored.y), (2, 1));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't travel to a worker process",
     label = "an argument or result of this type can't be sent to another process",
@@ -29,6 +37,16 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Portable for T {}
 ///
 /// A `T` itself; a [`ResultProxy<T>`], owned or borrowed, which makes the new task depend on it; a collection of
 /// proxies for a collection of values; and `&str` for `String`, `&[T]` for `Vec<T>`, `&Path` for `PathBuf`.
+///
+/// ```
+/// use xfork::{fork, ready};
+///
+/// #[xfork::io_bound]
+/// fn repeat(text: &str, times: usize) -> String { text.repeat(times) }
+///
+/// assert_eq!(fork(repeat, ("ab", 2)), "abab");
+/// assert_eq!(fork(repeat, (ready("ab".to_string()), &ready(2))), "abab");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be given as an argument of the type `{T}`",
     label = "expected `{T}`, or a `ResultProxy<{T}>`",
@@ -306,6 +324,14 @@ pub trait PortableArgs: Args {
 /// The arguments of a fork as the user writes them: `()`, one bare value, or a tuple.
 ///
 /// `A` is the tuple of parameter types; `Form` tells one bare value from a tuple, and is always inferred.
+///
+/// ```
+/// use xfork::fork;
+/// assert_eq!(fork(|| 1, ()), 1);
+/// assert_eq!(fork(|n: i32| n, 2), 2);
+/// assert_eq!(fork(|a: i32, b: i32| a + b, (1, 2)), 3);
+/// assert_eq!(fork(|pair: (i32, i32)| pair.1, (1, 2)), 2);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "these arguments don't fit the parameters `{A}` of the function",
     label = "doesn't fit the parameters `{A}`",

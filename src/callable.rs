@@ -7,6 +7,15 @@ use std::marker::PhantomData;
 ///
 /// Implemented for every closure and function of up to 12 parameters (marked as cpu-bound), and by the
 /// attributes for the functions they mark. Nothing else needs to implement it.
+///
+/// ```
+/// use xfork::Callable;
+///
+/// #[xfork::io_bound]
+/// fn length(text: &str) -> usize { text.len() }
+///
+/// assert_eq!(length.call(("four".to_string(),)), 4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be forked with arguments of the types `{Args}`",
     label = "not a function of these parameters",
@@ -37,6 +46,11 @@ pub struct Io;
 pub struct InPlace;
 
 /// A function with a mark put on from outside, by [`cpu_bound`], [`io_bound`] or [`r#unsafe()`](fn@crate::unsafe).
+///
+/// ```
+/// let marked = xfork::io_bound(|n: u32| n + 1);
+/// assert_eq!(xfork::fork(marked, 1), 2);
+/// ```
 pub struct Marked<F, M> {
     function: F,
     mark: PhantomData<fn() -> M>,

@@ -12,6 +12,10 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 /// The largest number of worker processes or threads that a plan accepts.
+///
+/// ```
+/// assert!(std::panic::catch_unwind(|| xfork::Plan::processes(xfork::MAX_WORKERS + 1)).is_err());
+/// ```
 pub const MAX_WORKERS: usize = 4096;
 
 /// Where forked tasks run: on worker processes, on threads, or in place.
@@ -59,6 +63,12 @@ impl fmt::Debug for Plan {
 }
 
 /// Why a plan could not be made; says what was wrong and what is possible.
+///
+/// ```
+/// if let Err(error) = xfork::Plan::from_env() {
+///     eprintln!("{error}");
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanError(String);
 
@@ -76,16 +86,34 @@ impl Plan {
     }
 
     /// Everything in place, at the fork, in program order: for debugging.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// let here = std::thread::current().id();
+    /// with_plan(Plan::sequential(), || {
+    ///     assert_eq!(*xfork::thread(|| std::thread::current().id(), ()), here);
+    /// });
+    /// ```
     pub fn sequential() -> Self {
         Self::of(Kind::Sequential)
     }
 
     /// Cpu-bound tasks on rayon's threads, io-bound tasks on the thread pool; no other process.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::threads(), || assert_eq!(*fork(std::process::id, ()), std::process::id()));
+    /// ```
     pub fn threads() -> Self {
         Self::of(Kind::Threads)
     }
 
     /// Cpu-bound tasks on `workers` worker processes, io-bound tasks on the thread pool.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::processes(1), || assert_ne!(*fork(std::process::id, ()), std::process::id()));
+    /// ```
     ///
     /// # Panics
     ///
@@ -100,11 +128,28 @@ impl Plan {
     }
 
     /// Every task by a runner of one's own; see [`Runner`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{fork, with_plan, Plan, Runnable, Runner};
+    ///
+    /// struct Here;
+    /// impl Runner for Here {
+    ///     fn run(&self, task: Runnable) { task.run(); }
+    /// }
+    /// assert_eq!(with_plan(Plan::runner(Arc::new(Here)), || *fork(|n: u32| n + 1, 1)), 2);
+    /// ```
     pub fn runner(runner: Arc<dyn Runner>) -> Self {
         Self::of(Kind::Own(runner))
     }
 
     /// Sets how many threads io-bound tasks may use at once, not counting threads that wait for other tasks.
+    ///
+    /// ```
+    /// use xfork::{map_thread, with_plan, Plan};
+    /// let plan = Plan::threads().io_threads(1);
+    /// with_plan(plan, || assert_eq!(map_thread(|n: u32| n + 1, [1, 2]), [2, 3]));
+    /// ```
     ///
     /// # Panics
     ///
@@ -119,6 +164,14 @@ impl Plan {
     }
 
     /// Sets the largest arguments or result that may travel to or from a worker, in bytes.
+    ///
+    /// ```
+    /// use xfork::{fork, wait, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_message(1 << 10), || {
+    ///     let large = fork(|bytes: Vec<u8>| bytes.len(), vec![0; 1 << 20]);
+    ///     assert!(wait(&large).unwrap_err().is_transport());
+    /// });
+    /// ```
     pub fn max_message(mut self, bytes: u64) -> Self {
         self.max_message = bytes;
         self
@@ -127,6 +180,10 @@ impl Plan {
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
+    ///
+    /// ```
+    /// assert!(xfork::Plan::from_env().is_ok());
+    /// ```
     ///
     /// # Errors
     ///

@@ -362,18 +362,37 @@ where
 
 impl<F: Callable<A>, A: Args> Task<F, A> {
     /// Names the task in errors and reports; its function's name otherwise.
+    ///
+    /// ```
+    /// use xfork::{task, wait};
+    /// let failed = task(|| -> u8 { panic!("no") }, ()).name("the first step").fork();
+    /// assert_eq!(wait(&failed).unwrap_err().task(), "the first step");
+    /// ```
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Lets the task start only after `other` has a value; if `other` fails, the task isn't run.
+    ///
+    /// ```
+    /// use xfork::{task, thread};
+    /// let path = std::env::temp_dir().join(format!("xfork-doc-{}", std::process::id()));
+    /// let written = thread(|path: std::path::PathBuf| std::fs::write(path, "text").unwrap(), path.clone());
+    /// let read = task(xfork::io_bound(std::fs::read_to_string::<std::path::PathBuf>), path.clone());
+    /// assert_eq!(read.after(&written).fork().as_ref().unwrap(), "text");
+    /// # std::fs::remove_file(path).unwrap();
+    /// ```
     pub fn after<T: Send + 'static>(mut self, other: &ResultProxy<T>) -> Self {
         self.after.push(other.any_slot());
         self
     }
 
     /// Schedules the task where its function's mark says.
+    ///
+    /// ```
+    /// assert_eq!(xfork::task(|a: u8, b: u8| a * b, (6, 7)).fork(), 42);
+    /// ```
     pub fn fork(self) -> ResultProxy<F::Output>
     where
         F::Mark: Route<F, A>,

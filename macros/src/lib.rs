@@ -48,7 +48,7 @@ use crate::mark::Mark;
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use xfork::{cpu_bound, fork};
 ///
 /// #[cpu_bound]
@@ -84,7 +84,7 @@ pub fn cpu_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use std::path::{Path, PathBuf};
 /// use xfork::{fork, io_bound};
 ///
@@ -111,7 +111,7 @@ pub fn io_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use std::cell::Cell;
 /// use xfork::fork;
 ///
@@ -136,7 +136,7 @@ pub fn r#unsafe(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use xfork::{fork, sequential};
 ///
 /// #[sequential]
@@ -161,7 +161,7 @@ pub fn sequential(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use xfork::cpu_bound_fork;
 ///
 /// #[cpu_bound_fork]
@@ -187,7 +187,7 @@ pub fn cpu_bound_fork(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this attribute:
 ///
-/// ```text
+/// ```
 /// use std::path::{Path, PathBuf};
 /// use xfork::io_bound_fork;
 ///
@@ -213,7 +213,7 @@ pub fn io_bound_fork(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The `xfork` crate re-exports this macro:
 ///
-/// ```text
+/// ```
 /// use xfork::{cpu_bound, fork};
 ///
 /// #[cpu_bound]

@@ -123,27 +123,63 @@ impl TaskError {
     }
 
     /// Whether the task panicked.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// assert!(error.is_panic());
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self.kind(), Kind::Panic { .. })
     }
 
     /// Whether the worker process that ran the task died: by a signal, or by ending itself.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn leave() { std::process::exit(3) }
+    ///
+    /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
+    /// assert!(error.is_crash() && !error.is_panic());
+    /// ```
     pub fn is_crash(&self) -> bool {
         matches!(self.kind(), Kind::Crash { .. })
     }
 
     /// Whether a wait ran out of time. The task itself goes on.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    /// let waits = xfork::thread(move || receiver.recv().is_ok(), ());
+    /// assert!(xfork::wait_timeout(&waits, Duration::from_millis(1)).unwrap_err().is_timeout());
+    /// sender.send(()).unwrap();
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind(), Kind::Timeout { .. })
     }
 
     /// Whether the task was not run because a task whose result it takes failed.
+    ///
+    /// ```
+    /// use xfork::{thread, wait};
+    /// let origin = thread(|| -> u8 { panic!("no") }, ());
+    /// let dependent = thread(|n: u8| n, &origin);
+    /// let error = wait(&dependent).unwrap_err();
+    /// assert!(error.is_dependency() && error.is_panic());
+    /// ```
     pub fn is_dependency(&self) -> bool {
         !self.0.dependents.is_empty()
     }
 
     /// Whether arguments or the result could not travel between processes: they failed to serialise or
     /// deserialise, or were too large.
+    ///
+    /// ```
+    /// use xfork::{fork, wait, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_message(10), || {
+    ///     assert!(wait(&fork(|text: String| text.len(), "more than ten bytes")).unwrap_err().is_transport());
+    /// });
+    /// ```
     pub fn is_transport(&self) -> bool {
         matches!(
             self.kind(),
@@ -152,21 +188,52 @@ impl TaskError {
     }
 
     /// Whether no worker process could be started.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// assert!(!error.is_spawn());
+    /// ```
     pub fn is_spawn(&self) -> bool {
         matches!(self.kind(), Kind::Spawn { .. } | Kind::PoolBroken { .. } | Kind::BuildMismatch { .. })
     }
 
     /// Whether the task was given up before it ran: its pool was shut down, or its runner dropped it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{fork, wait, with_plan, Plan, Runnable, Runner};
+    ///
+    /// struct Lazy;
+    /// impl Runner for Lazy {
+    ///     fn run(&self, task: Runnable) { drop(task) }
+    /// }
+    /// with_plan(Plan::runner(Arc::new(Lazy)), || {
+    ///     assert!(wait(&fork(|n: u32| n, 1)).unwrap_err().is_cancelled());
+    /// });
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.kind(), Kind::Shutdown | Kind::Dropped)
     }
 
     /// The name of the task that failed first; for a dependency, that of the origin.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn leave() { std::process::exit(3) }
+    ///
+    /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
+    /// assert!(error.task().ends_with("leave"));
+    /// ```
     pub fn task(&self) -> &str {
         &self.0.failure.task
     }
 
     /// What happened, in one sentence fragment; for a panic, the panic's own message.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// assert_eq!(error.message(), "no");
+    /// ```
     pub fn message(&self) -> Cow<'_, str> {
         match self.kind() {
             Kind::Panic { record, .. } => Cow::Borrowed(&record.message),
@@ -175,6 +242,12 @@ impl TaskError {
     }
 
     /// Where the task panicked, as `(file, line, column)`; line and column count from 1.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// let (file, line, column) = error.location().unwrap();
+    /// assert!(file.ends_with(".rs") && line > 0 && column > 0);
+    /// ```
     pub fn location(&self) -> Option<(&str, u32, u32)> {
         let record = match self.kind() {
             Kind::Panic { record, .. } => record,
@@ -185,6 +258,14 @@ impl TaskError {
     }
 
     /// The stack of the place where the task panicked, one resolved frame per line; `None` when there is none.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn leave() { std::process::exit(3) }
+    ///
+    /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
+    /// assert!(error.backtrace().is_none());
+    /// ```
     pub fn backtrace(&self) -> Option<String> {
         let record = match self.kind() {
             Kind::Panic { record, .. } => record,
@@ -196,11 +277,24 @@ impl TaskError {
     }
 
     /// Where the failed task was forked, the innermost fork first, as `(file, line, column)`.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// assert_eq!(error.forked_at().len(), 1);
+    /// ```
     pub fn forked_at(&self) -> Vec<(&str, u32, u32)> {
         self.0.forks.iter().map(|fork| (&*fork.place.file, fork.place.line, fork.place.column)).collect()
     }
 
     /// The number of the signal that killed the worker.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn abort() { std::process::abort() }
+    ///
+    /// let error = xfork::wait(&xfork::fork(abort, ())).unwrap_err();
+    /// assert_eq!(error.signal(), Some(6));
+    /// ```
     pub fn signal(&self) -> Option<i32> {
         match self.kind() {
             Kind::Crash { exit: Exit::Signal { number }, .. } => Some(*number),
@@ -209,6 +303,14 @@ impl TaskError {
     }
 
     /// The code with which the worker ended itself in the middle of the task.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn leave() { std::process::exit(3) }
+    ///
+    /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
+    /// assert_eq!(error.exit_code(), Some(3));
+    /// ```
     pub fn exit_code(&self) -> Option<i32> {
         match self.kind() {
             Kind::Crash { exit: Exit::Code(code), .. } => Some(*code),
@@ -217,6 +319,14 @@ impl TaskError {
     }
 
     /// The process id of the worker that ran the task, when one did.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn leave() { std::process::exit(3) }
+    ///
+    /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
+    /// assert_ne!(error.pid(), Some(std::process::id()));
+    /// ```
     pub fn pid(&self) -> Option<u32> {
         self.0.failure.pid
     }

@@ -63,6 +63,19 @@ pub trait Runner: Send + Sync + 'static {
 /// A task that is ready to run, as a [`Runner`] gets it.
 ///
 /// Dropped without having been run, its proxy fails with an error that says so.
+///
+/// ```
+/// use std::sync::Arc;
+/// use xfork::{task, with_plan, Plan, Runnable, Runner};
+///
+/// struct Here;
+/// impl Runner for Here {
+///     fn run(&self, task: Runnable) {
+///         task.run();
+///     }
+/// }
+/// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).name("one").fork(), 1));
+/// ```
 pub struct Runnable(pub(crate) Option<Arc<dyn Body>>);
 
 impl Runnable {
@@ -70,6 +83,19 @@ impl Runnable {
     ///
     /// Does nothing when somebody who waited for the task has already taken it back and run it. A panic of the
     /// task goes into its proxy, not to the caller.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{task, with_plan, Plan, Runnable, Runner};
+    ///
+    /// struct Here;
+    /// impl Runner for Here {
+    ///     fn run(&self, task: Runnable) {
+    ///         task.run();
+    ///     }
+    /// }
+    /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).name("one").fork(), 1));
+    /// ```
     pub fn run(mut self) {
         if let Some(task) = self.0.take()
             && task.core().claim()
@@ -79,11 +105,39 @@ impl Runnable {
     }
 
     /// The name of the task.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{task, with_plan, Plan, Runnable, Runner};
+    ///
+    /// struct Here;
+    /// impl Runner for Here {
+    ///     fn run(&self, task: Runnable) {
+    ///         assert_eq!(task.name(), "one");
+    ///         task.run();
+    ///     }
+    /// }
+    /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).name("one").fork(), 1));
+    /// ```
     pub fn name(&self) -> &str {
         self.task().core().name()
     }
 
     /// Whether the task has already been taken back by somebody who waited for it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{task, with_plan, Plan, Runnable, Runner};
+    ///
+    /// struct Here;
+    /// impl Runner for Here {
+    ///     fn run(&self, task: Runnable) {
+    ///         assert!(!task.is_taken());
+    ///         task.run();
+    ///     }
+    /// }
+    /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).name("one").fork(), 1));
+    /// ```
     pub fn is_taken(&self) -> bool {
         self.task().core().is_claimed()
     }

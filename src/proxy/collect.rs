@@ -174,6 +174,11 @@ struct Order {
 }
 
 /// An iterator over proxies in the order in which they are settled; see [`as_completed`].
+///
+/// ```
+/// let completed = xfork::as_completed([xfork::ready(1), xfork::ready(2)]);
+/// assert_eq!(completed.len(), 2);
+/// ```
 pub struct AsCompleted<T: Send + 'static> {
     proxies: Vec<Option<ResultProxy<T>>>,
     order: Arc<Mutex<Order>>,

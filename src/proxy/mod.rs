@@ -151,6 +151,12 @@ impl<T: Send + 'static> ResultProxy<T> {
 
     /// Waits for at most `limit`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{ready, ResultProxy};
+    /// assert_eq!(ResultProxy::wait_timeout(&ready(1), Duration::ZERO).unwrap(), &1);
+    /// ```
+    ///
     /// # Errors
     ///
     /// A [`TaskError`] with [`is_timeout`](TaskError::is_timeout) when the value was not there in time: the task goes
@@ -297,6 +303,12 @@ impl<T: Clone + Send + 'static> ResultProxy<T> {
 
     /// As [`into_inner`](Self::into_inner), with the error instead of a panic.
     ///
+    /// ```
+    /// use xfork::{thread, ResultProxy};
+    /// assert_eq!(ResultProxy::into_result(thread(|| 1, ())).unwrap(), 1);
+    /// assert!(ResultProxy::into_result(thread(|| -> u8 { panic!("no") }, ())).is_err());
+    /// ```
+    ///
     /// # Errors
     ///
     /// The [`TaskError`] of the task that failed.
@@ -342,6 +354,11 @@ where
 }
 
 /// What is known about a result; see [`ResultProxy::state`].
+///
+/// ```
+/// use xfork::{ready, ProxyState, ResultProxy};
+/// assert_eq!(ResultProxy::state(&ready(1)), ProxyState::Ready);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProxyState {
     /// A task is to compute it, or is computing it.

@@ -205,6 +205,13 @@ impl Runner for Threads {
         if !self.searching.load(Ordering::SeqCst) {
             self.attend(&mut state);
         }
+        if state.threads == 0
+            && let Some(task) = self.take(&mut state)
+        {
+            // No thread is to be had: the caller is better than nobody.
+            drop(state);
+            task.run();
+        }
     }
 
     fn block(&self, until: &Until<'_>) {

@@ -426,6 +426,10 @@ impl Pool {
                 }
             }
             if !busy && self.spawns.is_empty() && self.sends.is_empty() {
+                for (worker, known) in &self.supervisor.workers {
+                    let free = known.blocked.is_none() && !known.stealing && !known.recalling;
+                    assert!(free, "{worker:?} has nothing to do, and the supervisor has {known:?}");
+                }
                 return;
             }
         }
