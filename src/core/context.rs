@@ -30,9 +30,6 @@ struct Context {
 
 thread_local! {
     static CONTEXT: RefCell<Context> = const { RefCell::new(Context { task: None, runners: None, thread: None }) };
-}
-
-thread_local! {
     /// Whether this thread is running a task; without a destructor, because `exit` runs those of its thread first.
     static IN_TASK: Cell<bool> = const { Cell::new(false) };
 }

@@ -60,7 +60,6 @@ pub(crate) enum Kind {
     PoolBroken { reason: String },
     Protocol { reason: String },
     Timeout { waited_ms: u64 },
-    Shutdown,
     Dropped,
 }
 
@@ -197,7 +196,7 @@ impl TaskError {
         matches!(self.kind(), Kind::Spawn { .. } | Kind::PoolBroken { .. } | Kind::BuildMismatch { .. })
     }
 
-    /// Whether the task was given up before it ran: its pool was shut down, or its runner dropped it.
+    /// Whether the task was given up before it ran: its runner dropped it.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -212,7 +211,7 @@ impl TaskError {
     /// });
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.kind(), Kind::Shutdown | Kind::Dropped)
+        matches!(self.kind(), Kind::Dropped)
     }
 
     /// The name of the task that failed first; for a dependency, that of the origin.
@@ -393,7 +392,6 @@ impl TaskError {
                 self.0.failure.pid.map_or(String::new(), |pid| format!(" {pid}"))
             ),
             Kind::Timeout { waited_ms } => format!("`{task}` was not ready after {waited_ms} ms; it goes on"),
-            Kind::Shutdown => format!("`{task}` was not run: the program is ending"),
             Kind::Dropped => format!("`{task}` was not run: its runner dropped it"),
         }
     }

@@ -298,7 +298,7 @@ impl Shared {
         let kind = match why {
             Why::BootLoop(reason) | Why::NeverStarted(reason) => Kind::PoolBroken { reason },
             Why::NoWorker(reason) => Kind::Spawn { reason },
-            Why::Foreign => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: 0 },
+            Why::Foreign { build } => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: build },
         };
         let error = TaskError::new(body.core().name(), None, kind);
         body.fail(error);
@@ -476,7 +476,7 @@ impl Driver {
                     return Err("a second hello".into());
                 }
                 if protocol != PROTOCOL || build != sys::build_fingerprint() {
-                    return self.foreign(number);
+                    return self.foreign(number, build);
                 }
                 driven.ready = true;
                 let (workers, max_message) = (self.shared.workers as u32, self.shared.max_message);
@@ -579,12 +579,12 @@ impl Driver {
         Ok(())
     }
 
-    fn foreign(&mut self, number: u64) -> Result<(), String> {
+    fn foreign(&mut self, number: u64, build: u64) -> Result<(), String> {
         let driven = self.driven.get_mut(&number).expect("the reader has it");
         driven.verdict = Some(Verdict::Protocol("another build".into()));
         let _ = driven.child.kill();
         let worker = driven.link.worker;
-        self.step(Event::Foreign(worker))
+        self.step(Event::Foreign { worker, build })
     }
 
     fn spawn(&mut self, worker: WorkerId) {

@@ -50,7 +50,10 @@ pub(crate) enum Event {
     /// A worker is dead; everything it sent has been handled.
     Gone(WorkerId, String),
     /// A worker is another build: none will do better.
-    Foreign(WorkerId),
+    Foreign {
+        worker: WorkerId,
+        build: u64,
+    },
 }
 
 /// What is to be done.
@@ -79,7 +82,7 @@ pub(crate) enum Why {
     /// No worker can be started; the reason.
     NoWorker(String),
     /// Workers are another build.
-    Foreign,
+    Foreign { build: u64 },
     /// Workers died each time before they could start it; the last cause.
     NeverStarted(String),
 }
@@ -245,9 +248,9 @@ impl Supervisor {
             }
             Event::Unblocked(worker) => self.worker(worker)?.blocked = None,
             Event::Gone(worker, cause) => self.bury(worker, &cause),
-            Event::Foreign(worker) => {
+            Event::Foreign { worker, build } => {
                 self.bury(worker, "another build");
-                self.give_up_all(&Why::Foreign);
+                self.give_up_all(&Why::Foreign { build });
             }
         }
         Ok(())

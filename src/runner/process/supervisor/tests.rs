@@ -371,7 +371,7 @@ impl Pool {
             (11, Some(worker)) if extent < 4 => self.die(worker, extent),
             (_, Some(worker)) if !self.workers[&worker].hello => {
                 if kind == 12 {
-                    self.event(Event::Foreign(worker));
+                    self.event(Event::Foreign { worker, build: 7 });
                     self.workers.remove(&worker);
                     self.event(Event::Gone(worker, "another build".into()));
                 } else {
@@ -565,6 +565,16 @@ fn each_task_ends_once_when_all_workers_die_again_and_again() {
         pool.settle();
         assert_eq!(pool.ends.len(), 40 * wanted);
     }
+}
+
+/// Row 77: "worker of another build or protocol version connects: BuildMismatch with both ids; no task sent."
+#[test]
+fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
+    let mut supervisor = Supervisor::new(1);
+    supervisor.step(Event::Submit { id: 1, parent: None }).unwrap();
+    let actions = supervisor.step(Event::Foreign { worker: WorkerId(1), build: 0xb0d }).unwrap();
+    assert_eq!(actions, [Action::GiveUp(1, Why::Foreign { build: 0xb0d })]);
+    assert!(supervisor.is_idle());
 }
 
 /// Row 46: "worker dies at boot every time: after k tries in t s -> PoolBroken with last cause; no fork bomb; later
