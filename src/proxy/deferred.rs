@@ -37,6 +37,79 @@ pub(crate) fn lazy_with<T: Send + 'static, const N: usize>(
     ResultProxy::new(Slot::deferred(Box::new(Closure { operands, compute })))
 }
 
+/// What an operand has come to; it is settled, since expressions are evaluated operands first.
+pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
+    // `into_result` says that somebody has looked at the error. Here nobody has: it goes on into the expression.
+    operand.settled()?;
+    ResultProxy::into_result(operand)
+}
+
+/// The deferred value of the operation `_symbol` on one proxy.
+#[track_caller]
+pub(super) fn unary<T, V>(
+    _symbol: &'static str,
+    operand: ResultProxy<T>,
+    apply: impl FnOnce(T) -> V + Send + 'static,
+) -> ResultProxy<V>
+where
+    T: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+{
+    lazy_with([operand.any_slot()], move || value(operand).map(apply))
+}
+
+/// The deferred value of an operation on two proxies.
+#[track_caller]
+pub(super) fn binary<T, U, V>(
+    _symbol: &'static str,
+    left: ResultProxy<T>,
+    right: ResultProxy<U>,
+    apply: impl FnOnce(T, U) -> V + Send + 'static,
+) -> ResultProxy<V>
+where
+    T: Clone + Send + Sync + 'static,
+    U: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+{
+    lazy_with([left.any_slot(), right.any_slot()], move || {
+        let left = value(left)?;
+        let right = value(right)?;
+        Ok(apply(left, right))
+    })
+}
+
+/// The deferred value of an operation on a proxy and a plain value on its right.
+#[track_caller]
+pub(super) fn plain_right<T, P, V>(
+    symbol: &'static str,
+    left: ResultProxy<T>,
+    right: P,
+    apply: impl FnOnce(T, P) -> V + Send + 'static,
+) -> ResultProxy<V>
+where
+    T: Clone + Send + Sync + 'static,
+    P: Send + 'static,
+    V: Send + 'static,
+{
+    unary(symbol, left, move |left| apply(left, right))
+}
+
+/// The deferred value of an operation on a proxy and a plain value on its left.
+#[track_caller]
+pub(super) fn plain_left<P, T, V>(
+    symbol: &'static str,
+    left: P,
+    right: ResultProxy<T>,
+    apply: impl FnOnce(P, T) -> V + Send + 'static,
+) -> ResultProxy<V>
+where
+    T: Clone + Send + Sync + 'static,
+    P: Send + 'static,
+    V: Send + 'static,
+{
+    unary(symbol, right, move |right| apply(left, right))
+}
+
 struct Closure<C, const N: usize> {
     operands: [Arc<dyn AnySlot>; N],
     compute: C,

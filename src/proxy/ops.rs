@@ -7,7 +7,7 @@
 //! When and by whom an expression is evaluated is not decided here.
 
 use super::ResultProxy;
-use super::deferred::{evaluate, lazy_with};
+use super::deferred::{binary, evaluate, plain_left, plain_right, unary, value};
 use crate::core::error::TaskError;
 use crate::core::slot::{AnySlot, Buried, Deferred, Slot};
 use std::cell::Cell;
@@ -68,40 +68,6 @@ use std::time::{Duration, Instant, SystemTime};
 )]
 pub trait Operand: Clone + Send + Sync + 'static {}
 
-/// What an operand has come to; it is settled, since expressions are evaluated operands first.
-fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
-    // `into_result` says that somebody has looked at the error. Here nobody has: it goes on into the expression.
-    operand.settled()?;
-    ResultProxy::into_result(operand)
-}
-
-/// The deferred value of an operation on one proxy.
-fn one<T, V>(operand: ResultProxy<T>, apply: impl FnOnce(T) -> V + Send + 'static) -> ResultProxy<V>
-where
-    T: Clone + Send + Sync + 'static,
-    V: Send + 'static,
-{
-    lazy_with([operand.any_slot()], move || value(operand).map(apply))
-}
-
-/// The deferred value of an operation on two proxies.
-fn two<T, U, V>(
-    left: ResultProxy<T>,
-    right: ResultProxy<U>,
-    apply: impl FnOnce(T, U) -> V + Send + 'static,
-) -> ResultProxy<V>
-where
-    T: Clone + Send + Sync + 'static,
-    U: Clone + Send + Sync + 'static,
-    V: Send + 'static,
-{
-    lazy_with([left.any_slot(), right.any_slot()], move || {
-        let left = value(left)?;
-        let right = value(right)?;
-        Ok(apply(left, right))
-    })
-}
-
 /// Operators between proxies.
 macro_rules! operators {
     ($($Op:ident::$op:ident;)*) => {$(
@@ -122,7 +88,7 @@ macro_rules! operators {
             fn $op(self, right: $Right) -> Self::Output {
                 let ($left, $right) = (self, right);
                 let (left, right) = $proxies;
-                two(left, right, T::$op)
+                binary(stringify!($op), left, right, T::$op)
             }
         }
     };
@@ -144,7 +110,7 @@ macro_rules! operands {
             type Output = ResultProxy<<T as $Op<V>>::Output>;
 
             fn $op(self, right: V) -> Self::Output {
-                one(self, move |left| left.$op(right))
+                plain_right(stringify!($op), self, right, T::$op)
             }
         }
 
@@ -156,7 +122,7 @@ macro_rules! operands {
             type Output = ResultProxy<<T as $Op<V>>::Output>;
 
             fn $op(self, right: V) -> Self::Output {
-                one(self.clone(), move |left| left.$op(right))
+                plain_right(stringify!($op), self.clone(), right, T::$op)
             }
         }
 
@@ -206,7 +172,7 @@ macro_rules! shifts {
             type Output = Self;
 
             fn $op(self, distance: V) -> Self {
-                one(self, move |value| value.$op(distance))
+                plain_right(stringify!($op), self, distance, T::$op)
             }
         }
 
@@ -293,7 +259,7 @@ macro_rules! plain_operands {
             type Output = ResultProxy<<T as $Op<$plain>>::Output>;
 
             fn $op(self, right: $plain) -> Self::Output {
-                one(self, move |left| left.$op(right))
+                plain_right(stringify!($op), self, right, T::$op)
             }
         }
 
@@ -305,7 +271,7 @@ macro_rules! plain_operands {
             type Output = ResultProxy<<T as $Op<$plain>>::Output>;
 
             fn $op(self, right: $plain) -> Self::Output {
-                one(self.clone(), move |left| left.$op(right))
+                plain_right(stringify!($op), self.clone(), right, T::$op)
             }
         }
 
@@ -328,7 +294,7 @@ macro_rules! plain_operands {
             type Output = ResultProxy<<$plain as $Op<T>>::Output>;
 
             fn $op(self, right: ResultProxy<T>) -> Self::Output {
-                one(right, move |right| self.$op(right))
+                plain_left(stringify!($op), self, right, <$plain>::$op)
             }
         }
 
@@ -341,7 +307,7 @@ macro_rules! plain_operands {
             type Output = ResultProxy<<$plain as $Op<T>>::Output>;
 
             fn $op(self, right: &ResultProxy<T>) -> Self::Output {
-                one(right.clone(), move |right| self.$op(right))
+                plain_left(stringify!($op), self, right.clone(), <$plain>::$op)
             }
         }
     )*};
@@ -386,7 +352,7 @@ macro_rules! unary {
             type Output = ResultProxy<T::Output>;
 
             fn $op(self) -> Self::Output {
-                one(self, T::$op)
+                unary(stringify!($op), self, T::$op)
             }
         }
 
@@ -398,7 +364,7 @@ macro_rules! unary {
             type Output = ResultProxy<T::Output>;
 
             fn $op(self) -> Self::Output {
-                one(self.clone(), T::$op)
+                unary(stringify!($op), self.clone(), T::$op)
             }
         }
     )*};
@@ -483,7 +449,7 @@ where
     U: Clone + Send + Sync + 'static,
 {
     fn add_assign(&mut self, right: ResultProxy<U>) {
-        *self = two(self.clone(), right, T::accumulate);
+        *self = binary("add", self.clone(), right, T::accumulate);
     }
 }
 
@@ -507,7 +473,7 @@ impl Add<String> for ResultProxy<String> {
     type Output = Self;
 
     fn add(self, right: String) -> Self {
-        one(self, move |left| left + &right)
+        plain_right("add", self, right, |left, right| left + &right)
     }
 }
 
