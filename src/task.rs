@@ -7,7 +7,7 @@ use crate::core::error::{Kind, TaskError, panic_error};
 use crate::core::runner::Runner;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
-use crate::core::wait::settle_if_possible;
+use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
 use crate::ground::wire::codec;
@@ -120,11 +120,11 @@ where
     }
 
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        self.inputs.iter().find(|input| !input.head().is_settled()).cloned()
+        self.inputs.iter().find(|input| !input.is_settled()).cloned()
     }
 
     fn failed_input(&self) -> Option<TaskError> {
-        self.inputs.iter().find_map(|input| input.head().error().cloned())
+        self.inputs.iter().find_map(|input| input.error().cloned())
     }
 
     fn remote(&self) -> Option<&dyn Remote> {
@@ -271,7 +271,7 @@ where
 {
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         for slot in task.after.into_iter().chain(task.inputs.slots()) {
-            crate::core::wait::wait(&slot, None);
+            wait(&slot, None).unwrap_or_else(|error| crate::proxy::rethrow(&error));
         }
         let args = task.inputs.resolve().unwrap_or_else(|error| crate::proxy::rethrow(&error));
         crate::proxy::ready(task.function.call(args))
@@ -294,20 +294,21 @@ where
     slots.extend(after);
     for slot in &slots {
         if runner.runs_in_place() {
-            crate::core::wait::wait(slot, None);
+            wait(slot, None).unwrap_or_else(|error| crate::proxy::rethrow(&error));
         }
         // An expression that is only waited for by a task is evaluated by the pool, unless that is easy now.
-        if !settle_if_possible(slot) && slot.head().state() == crate::core::slot::State::Deferred {
+        if !settle_if_possible(slot) && slot.state() == crate::core::slot::State::Deferred {
             crate::proxy::demand(slot.clone());
         }
     }
-    let (slot, right) = Slot::pending();
+    let reader = Slot::pending();
+    let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
     let core = TaskCore::new(name, place, runner);
     let task = Arc::new(TypedTask { core, progress: Mutex::new(progress), inputs: slots, portable });
-    slot.head().set_task(task.clone());
+    (&*slot as &dyn AnySlot).set_task(task.clone());
     task::schedule(task.clone(), &task.inputs);
-    ResultProxy::new((slot, right))
+    ResultProxy::new(reader)
 }
 
 /// A fork that has not been scheduled yet, with what there is to say about it; made by [`task()`].

@@ -72,7 +72,11 @@ impl Drop for Restore {
             context.runners = self.runners.take();
             if let Some(task) = self.task.take() {
                 IN_TASK.set(task.is_some());
-                std::mem::replace(&mut context.task, task)
+                let ended = std::mem::replace(&mut context.task, task);
+                if let Some(ended) = &ended {
+                    ended.core().end();
+                }
+                ended
             } else {
                 None
             }
@@ -82,6 +86,7 @@ impl Drop for Restore {
 
 /// Makes `task` the current one until the guard is dropped; its forks go where it was forked to go.
 pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
+    task.core().begin();
     CONTEXT
         .try_with(|context| {
             let mut context = context.borrow_mut();

@@ -37,7 +37,19 @@ struct Failure {
     task: String,
     pid: Option<u32>,
     kind: Kind,
+    /// The deferred operation that panicked.
+    operation: Option<Box<Operation>>,
     seen: AtomicBool,
+}
+
+/// A deferred operation that panicked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Operation {
+    pub(crate) symbol: Cow<'static, str>,
+    /// Where it stands in the user's source.
+    pub(crate) place: Place,
+    /// The tasks whose results were its operands.
+    pub(crate) operands: Vec<ForkPlace>,
 }
 
 /// A place in the user's source where a task was forked.
@@ -50,17 +62,48 @@ pub(crate) struct ForkPlace {
 /// What happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    Panic { record: PanicRecord, payload: Payload },
-    Crash { exit: Exit, last_panic: Option<PanicRecord> },
-    Encode { what: Cow<'static, str>, reason: String },
-    Decode { what: Cow<'static, str>, reason: String },
-    TooLarge { what: Cow<'static, str>, bytes: u64, limit: u64 },
-    Spawn { reason: String },
-    BuildMismatch { ours: u64, theirs: u64 },
-    PoolBroken { reason: String },
-    Protocol { reason: String },
-    Timeout { waited_ms: u64 },
+    Panic {
+        record: PanicRecord,
+        payload: Payload,
+    },
+    Crash {
+        exit: Exit,
+        last_panic: Option<PanicRecord>,
+    },
+    Encode {
+        what: Cow<'static, str>,
+        reason: String,
+    },
+    Decode {
+        what: Cow<'static, str>,
+        reason: String,
+    },
+    TooLarge {
+        what: Cow<'static, str>,
+        bytes: u64,
+        limit: u64,
+    },
+    Spawn {
+        reason: String,
+    },
+    BuildMismatch {
+        ours: u64,
+        theirs: u64,
+    },
+    PoolBroken {
+        reason: String,
+    },
+    Protocol {
+        reason: String,
+    },
+    Timeout {
+        waited_ms: u64,
+    },
     Dropped,
+    /// A value that is needed to compute itself; the operations on the way, outermost first.
+    Cycle {
+        path: Vec<Operation>,
+    },
 }
 
 /// How a worker process ended.
@@ -73,8 +116,17 @@ pub(crate) enum Exit {
 
 impl TaskError {
     pub(crate) fn new(task: &str, pid: Option<u32>, kind: Kind) -> Self {
-        let failure = Failure { task: task.to_string(), pid, kind, seen: AtomicBool::new(false) };
+        Self::of(task.to_string(), pid, kind, None)
+    }
+
+    fn of(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
+        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks: Vec::new(), dependents: Vec::new() }))
+    }
+
+    /// The deferred operation that panicked, if that is what happened.
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        self.0.failure.operation.as_deref()
     }
 
     /// The same failure, seen through one more fork.
@@ -214,6 +266,21 @@ impl TaskError {
         matches!(self.kind(), Kind::Dropped)
     }
 
+    /// Whether a value was needed to compute itself, so that waiting for it would never have ended.
+    ///
+    /// ```
+    /// use std::sync::{Arc, OnceLock};
+    /// use xfork::{ResultProxy, lazy, wait};
+    ///
+    /// let itself: Arc<OnceLock<ResultProxy<u32>>> = Arc::default();
+    /// let needs = itself.clone();
+    /// let endless = itself.get_or_init(|| lazy(move || **needs.get().unwrap() + 1));
+    /// assert!(wait(endless).unwrap_err().is_cycle());
+    /// ```
+    pub fn is_cycle(&self) -> bool {
+        matches!(self.kind(), Kind::Cycle { .. })
+    }
+
     /// The name of the task that failed first; for a dependency, that of the origin.
     ///
     /// ```
@@ -283,6 +350,19 @@ impl TaskError {
     /// ```
     pub fn forked_at(&self) -> Vec<(&str, u32, u32)> {
         self.0.forks.iter().map(|fork| (&*fork.place.file, fork.place.line, fork.place.column)).collect()
+    }
+
+    /// Where the deferred operation stands that panicked when it was evaluated, as `(file, line, column)`; `None` when it
+    /// was not one.
+    ///
+    /// ```
+    /// let quotient = xfork::ready(1) / 0;
+    /// let error = xfork::wait(&quotient).unwrap_err();
+    /// assert_eq!(error.operator_at().unwrap().0, file!());
+    /// assert_eq!(error.operator_at(), error.location());
+    /// ```
+    pub fn operator_at(&self) -> Option<(&str, u32, u32)> {
+        self.operation().map(|Operation { place, .. }| (&*place.file, place.line, place.column))
     }
 
     /// The number of the signal that killed the worker.
@@ -393,6 +473,14 @@ impl TaskError {
             ),
             Kind::Timeout { waited_ms } => format!("`{task}` was not ready after {waited_ms} ms; it goes on"),
             Kind::Dropped => format!("`{task}` was not run: its runner dropped it"),
+            Kind::Cycle { path } => {
+                let mut text = format!("the value of `{task}` is needed to compute itself");
+                for Operation { symbol, place, .. } in path {
+                    text.push_str(&format!("; in `{symbol}` at {place}"));
+                }
+                text.push_str("; compute it without reading its own proxy");
+                text
+            }
         }
     }
 }
@@ -422,6 +510,9 @@ impl fmt::Display for TaskError {
 impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskError({self}")?;
+        for operand in self.operation().into_iter().flat_map(|operation| &operation.operands) {
+            write!(f, "; operand from `{}`, forked at {}", operand.task, operand.place)?;
+        }
         for fork in &self.0.forks {
             write!(f, "; forked at {}", fork.place)?;
         }
@@ -440,23 +531,52 @@ pub(crate) fn panic_error(task: &str, caught: panics::Caught) -> TaskError {
     }
 }
 
+/// The error for a panic that was caught while a deferred operation was carried out.
+///
+/// An operator of a number panics inside the library, where plain Rust would name the operator: so does the error.
+pub(crate) fn operation_error(caught: panics::Caught, operation: Operation) -> TaskError {
+    let panics::Caught { payload, mut record, inherited } = caught;
+    if let Some(error) = inherited.and_then(|error| error.downcast::<TaskError>().ok()) {
+        return *error;
+    }
+    if record.place.as_ref().is_some_and(|place| is_inside_operators(&place.file)) {
+        record.place = Some(operation.place.clone());
+    }
+    let task = format!("deferred {}", operation.symbol);
+    TaskError::of(task, context::worker_pid(), Kind::Panic { record, payload }, Some(Box::new(operation)))
+}
+
+/// The folder of this crate's sources, as places in it begin.
+const OWN_SOURCES: &str = {
+    // This file is `core/error.rs` below that folder.
+    let (own, _) = file!().split_at(file!().len() - "core/error.rs".len());
+    own
+};
+
+/// Whether a panic's place lies where operators on proxies call those of the value: in this crate or in std.
+fn is_inside_operators(file: &str) -> bool {
+    file.starts_with("/rustc/") || file.contains("/library/core/src/") || file.starts_with(OWN_SOURCES)
+}
+
 /// A [`TaskError`] as it travels between processes.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct WireError {
     task: String,
     pid: Option<u32>,
     kind: Kind,
+    operation: Option<Box<Operation>>,
     forks: Vec<ForkPlace>,
     dependents: Vec<String>,
 }
 
 impl From<&TaskError> for WireError {
     fn from(error: &TaskError) -> Self {
-        let Failure { task, pid, kind, .. } = &*error.0.failure;
+        let Failure { task, pid, kind, operation, .. } = &*error.0.failure;
         Self {
             task: task.clone(),
             pid: *pid,
             kind: kind.clone(),
+            operation: operation.clone(),
             forks: error.0.forks.clone(),
             dependents: error.0.dependents.clone(),
         }
@@ -465,8 +585,8 @@ impl From<&TaskError> for WireError {
 
 impl From<WireError> for TaskError {
     fn from(wire: WireError) -> Self {
-        let WireError { task, pid, kind, forks, dependents } = wire;
-        let failure = Failure { task, pid, kind, seen: AtomicBool::new(false) };
+        let WireError { task, pid, kind, operation, forks, dependents } = wire;
+        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks, dependents }))
     }
 }

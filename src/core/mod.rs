@@ -6,8 +6,10 @@
 //! It knows runners only by their trait, and nothing of processes, proxies or plans.
 
 pub(crate) mod context;
+pub(crate) mod cycle;
 pub(crate) mod error;
 pub(crate) mod exit;
+pub(crate) mod expression;
 pub(crate) mod ids;
 pub(crate) mod runner;
 pub(crate) mod scope;

@@ -1,10 +1,13 @@
 //! What the core asks of whoever runs tasks: the trait [`Runner`], and the task that it is handed.
 
+use crate::core::cycle;
 use crate::core::error::{Kind, TaskError};
 use crate::core::slot::AnySlot;
 use crate::core::task::Body;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs tasks: somewhere, some time, each once.
 ///
@@ -171,19 +174,46 @@ impl fmt::Debug for Runnable {
 /// The end of a block: a result that somebody else is computing, and perhaps a deadline.
 #[doc(hidden)]
 pub struct Until<'a> {
-    pub(crate) slot: &'a dyn AnySlot,
-    pub(crate) deadline: Option<std::time::Instant>,
+    slot: &'a Arc<dyn AnySlot>,
+    pub(crate) deadline: Option<Instant>,
+    refused: OnceCell<TaskError>,
 }
 
-impl Until<'_> {
-    /// Whether the block is over.
-    pub fn is_over(&self) -> bool {
-        self.slot.head().is_settled() || self.deadline.is_some_and(|end| std::time::Instant::now() >= end)
+impl<'a> Until<'a> {
+    pub(crate) fn new(slot: &'a Arc<dyn AnySlot>, deadline: Option<Instant>) -> Self {
+        Self { slot, deadline, refused: OnceCell::new() }
     }
 
-    /// Sleeps until the result is there or the deadline has passed.
+    pub(crate) fn slot(&self) -> &'a Arc<dyn AnySlot> {
+        self.slot
+    }
+
+    /// Whether the block is over: nobody else is computing the result any more, or time has run out.
+    pub fn is_over(&self) -> bool {
+        !self.slot.is_somebody_elses()
+            || self.deadline.is_some_and(|end| Instant::now() >= end)
+            || self.refused.get().is_some()
+    }
+
+    /// Sleeps until the block is over.
     pub fn park(&self) {
-        self.slot.head().park(self.deadline);
+        if self.is_over() {
+            return;
+        }
+        if self.deadline.is_some() {
+            return self.slot.park(self.deadline);
+        }
+        match cycle::sleep_for(self.slot) {
+            Ok(_sleeping) => self.slot.park(None),
+            Err(error) => {
+                let _ = self.refused.set(error);
+            }
+        }
+    }
+
+    /// Why there was nothing to wait for, if so.
+    pub(crate) fn into_result(self) -> Result<(), TaskError> {
+        self.refused.into_inner().map_or(Ok(()), Err)
     }
 }
 

@@ -1,36 +1,32 @@
 //! The slot: a write-once place for a task's result, with everybody who waits for it.
 //!
-//! A [`Slot`] is pending, deferred (an expression that nobody has needed yet), ready or failed; ready and failed
-//! are final. A result that came from another process stays encoded until somebody reads it, so a result that
-//! only feeds another process is never decoded. Settling never runs waiters recursively: a chain of any length
-//! of results that settle each other takes constant stack.
+//! A [`Slot`] is a cell with its waiters: empty until a task fills it, or deferred until somebody needs its expression;
+//! then full, failed or encoded, which is final. A result that came from another process stays encoded until somebody
+//! reads it, so a result that only feeds another process is never decoded. A deferred slot that nobody waits for is
+//! settled without a lock. Settling never runs waiters recursively: a chain of any length of results that settle each
+//! other takes constant stack.
 
-use crate::core::error::TaskError;
+use crate::core::error::{ForkPlace, TaskError};
+use crate::core::expression::{self, Expression, Seen};
 use crate::core::task::Body;
-use crate::ground::cell::{ReadRight, WriteOnce};
-use parking_lot::Mutex;
+use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
+use crate::ground::sync::{Mutex, Thread, current, park, park_timeout};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
+use std::panic::Location;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The encoded form of a value.
 pub(crate) type Bytes = Arc<Vec<u8>>;
-
-const PENDING: u8 = 0;
-const DEFERRED: u8 = 1;
-const EVALUATING: u8 = 2;
-const READY: u8 = 3;
-const FAILED: u8 = 4;
 
 /// What a slot says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// A task will fill it.
     Pending,
-    /// An expression that nobody has needed yet.
+    /// An expression that nobody has needed yet, or that is being evaluated.
     Deferred,
     /// A value is there, perhaps still encoded.
     Ready,
@@ -38,17 +34,16 @@ pub(crate) enum State {
     Failed,
 }
 
-/// The part of a slot that does not depend on the type of the value.
-pub(crate) struct Head {
-    state: AtomicU8,
-    inner: Mutex<Waiting>,
-    error: OnceLock<TaskError>,
-}
+/// What lies beside the cell of a slot: for tasks and for those who wait. Most expressions have none.
+pub(crate) struct Head(Mutex<Option<Box<Rest>>>);
 
-struct Waiting {
+#[derive(Default)]
+struct Rest {
     waiters: Vec<Waiter>,
     /// The task that will fill the slot, for those who wait and would rather run it.
     task: Option<Arc<dyn Body>>,
+    /// The task that fills or filled the slot, by name and place.
+    origin: Option<(Cow<'static, str>, &'static Location<'static>)>,
 }
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -56,108 +51,180 @@ type Call = Box<dyn FnOnce() + Send>;
 enum Waiter {
     Thread(Thread),
     Call(Call),
+    /// Also called when an expression is given back.
+    Change(Arc<dyn Fn() + Send + Sync>),
+}
+
+impl Head {
+    fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(crate) fn task(&self) -> Option<Arc<dyn Body>> {
+        self.0.lock().as_ref().and_then(|rest| rest.task.clone())
+    }
+
+    /// Where the task was forked that fills or filled the slot; `None` for expressions and plain values.
+    pub(crate) fn origin(&self) -> Option<ForkPlace> {
+        let rest = self.0.lock();
+        let (name, place) = rest.as_ref()?.origin.as_ref()?;
+        Some(ForkPlace { place: (*place).into(), task: name.to_string() })
+    }
+
+    /// Tells everybody who waits that the slot is settled.
+    fn wake_all(&self) {
+        let (waiters, task) = match &mut *self.0.lock() {
+            Some(rest) => (std::mem::take(&mut rest.waiters), rest.task.take()),
+            None => return,
+        };
+        for waiter in waiters {
+            match waiter {
+                Waiter::Thread(thread) => thread.unpark(),
+                Waiter::Call(call) => call_soon(call),
+                Waiter::Change(change) => change(),
+            }
+        }
+        drop(task);
+        run_calls();
+    }
 }
 
 /// A slot of any value type.
 pub(crate) trait AnySlot: Send + Sync {
     fn head(&self) -> &Head;
-    /// The first operand of a deferred expression that is not settled yet.
-    fn next_operand(&self) -> Option<Arc<dyn AnySlot>>;
-    /// Evaluates a deferred expression whose operands are settled, unless somebody else does.
-    fn evaluate(&self);
+    fn phase(&self) -> Phase;
+    fn is_settled(&self) -> bool;
+    fn error(&self) -> Option<&TaskError>;
+    /// Asks that whoever changes the phase look for waiters; false if the slot is settled.
+    fn watch(&self) -> bool;
+    fn unwatch(&self);
+
+    /// Whether the value comes from code that may do anything, and not from operators.
+    fn is_closure(&self) -> bool;
+    /// Claims a deferred slot.
+    fn claim(&self, key: &Key) -> bool;
+    /// The thread that has claimed the slot, as far as one can see.
+    fn claimant(&self) -> Option<ThreadNumber>;
+    /// Shows the expression of a slot claimed by this key.
+    fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static));
+    /// Evaluates and settles a slot claimed by this key, whose operands are settled.
+    fn compute(&self, key: &mut Key);
+    /// Ends the claim of this key without an outcome.
+    fn give_back(&self, key: &Key);
 }
 
-impl Head {
-    fn new(state: u8) -> Self {
-        let inner = Mutex::new(Waiting { waiters: Vec::new(), task: None });
-        Self { state: AtomicU8::new(state), inner, error: OnceLock::new() }
-    }
-
+impl dyn AnySlot {
     pub(crate) fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            PENDING => State::Pending,
-            DEFERRED | EVALUATING => State::Deferred,
-            READY => State::Ready,
-            _ => State::Failed,
+        match self.phase() {
+            Phase::Empty => State::Pending,
+            Phase::Deferred | Phase::Claimed => State::Deferred,
+            Phase::Encoded | Phase::Full => State::Ready,
+            Phase::Failed => State::Failed,
         }
     }
 
-    pub(crate) fn is_settled(&self) -> bool {
-        self.state.load(Ordering::Acquire) >= READY
-    }
-
-    pub(crate) fn error(&self) -> Option<&TaskError> {
-        if self.state.load(Ordering::Acquire) == FAILED { self.error.get() } else { None }
-    }
-
-    pub(crate) fn set_task(&self, task: Arc<dyn Body>) {
-        let mut inner = self.inner.lock();
-        if !self.is_settled() {
-            inner.task = Some(task);
-        }
+    /// Whether whoever needs the value can only wait for somebody else.
+    pub(crate) fn is_somebody_elses(&self) -> bool {
+        matches!(self.phase(), Phase::Empty | Phase::Claimed)
     }
 
     pub(crate) fn task(&self) -> Option<Arc<dyn Body>> {
-        self.inner.lock().task.clone()
+        self.head().task()
+    }
+
+    pub(crate) fn set_task(&self, task: Arc<dyn Body>) {
+        let mut rest = self.head().0.lock();
+        let rest = rest.get_or_insert_default();
+        rest.origin = Some((task.core().name.clone(), task.core().place));
+        if !self.is_settled() {
+            rest.task = Some(task);
+        }
     }
 
     /// Calls `call` once the slot is settled: now, in this thread, when it is already.
     pub(crate) fn when_settled(&self, call: impl FnOnce() + Send + 'static) {
         {
-            let mut inner = self.inner.lock();
-            if !self.is_settled() {
-                inner.waiters.push(Waiter::Call(Box::new(call)));
+            let mut rest = self.head().0.lock();
+            // Under the lock, so that whoever settles the slot and sees the mark finds the call.
+            if self.watch() {
+                rest.get_or_insert_default().waiters.push(Waiter::Call(Box::new(call)));
                 return;
             }
         }
         call();
     }
 
-    /// Sleeps until the slot is settled or the deadline has passed.
-    pub(crate) fn park(&self, deadline: Option<Instant>) {
+    /// Calls `change` whenever the slot may have become settled or claimable, until it is settled. `change` only wakes.
+    pub(crate) fn when_changed(&self, change: impl Fn() + Send + Sync + 'static) {
         {
-            let mut inner = self.inner.lock();
-            if self.is_settled() {
+            let mut rest = self.head().0.lock();
+            if self.watch() {
+                rest.get_or_insert_default().waiters.push(Waiter::Change(Arc::new(change)));
                 return;
             }
-            inner.waiters.push(Waiter::Thread(std::thread::current()));
         }
-        while !self.is_settled() {
+        change();
+    }
+
+    /// Sleeps until the slot is settled, or an expression is given back unevaluated, or the deadline has passed.
+    pub(crate) fn park(&self, deadline: Option<Instant>) {
+        loop {
+            {
+                let mut rest = self.head().0.lock();
+                if !self.is_somebody_elses() || !self.watch() {
+                    drop(rest);
+                    return self.forget_this_thread();
+                }
+                let me = current();
+                let waiters = &mut rest.get_or_insert_default().waiters;
+                let is_me =
+                    |waiter: &Waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == me.id());
+                if !waiters.iter().any(is_me) {
+                    waiters.push(Waiter::Thread(me));
+                }
+            }
             match deadline {
-                None => std::thread::park(),
+                None => park(),
                 Some(end) => {
                     let now = Instant::now();
                     if now >= end {
-                        self.forget_this_thread();
-                        return;
+                        return self.forget_this_thread();
                     }
-                    std::thread::park_timeout(end - now);
+                    park_timeout(end - now);
                 }
             }
         }
     }
 
     fn forget_this_thread(&self) {
-        let me = std::thread::current().id();
-        self.inner.lock().waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(t) if t.id() == me));
+        let me = current().id();
+        if let Some(rest) = &mut *self.head().0.lock() {
+            rest.waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(thread) if thread.id() == me));
+        }
     }
 
-    /// Makes the slot final and tells everybody who waits.
-    fn settle(&self, state: u8) {
-        let (waiters, task) = {
-            let mut inner = self.inner.lock();
-            // Release: pairs with the Acquire of whoever sees the state and then reads value or error.
-            self.state.store(state, Ordering::Release);
-            (std::mem::take(&mut inner.waiters), inner.task.take())
-        };
-        for waiter in waiters {
-            match waiter {
-                Waiter::Thread(thread) => thread.unpark(),
-                Waiter::Call(call) => call_soon(call),
+    /// Wakes those who wait for an expression that has been given back: one of them may evaluate it now.
+    fn wake_waiters(&self) {
+        let mut changes = Vec::new();
+        if let Some(rest) = &mut *self.head().0.lock() {
+            rest.waiters.retain(|waiter| match waiter {
+                Waiter::Thread(thread) => {
+                    thread.unpark();
+                    false
+                }
+                Waiter::Change(change) => {
+                    changes.push(change.clone());
+                    true
+                }
+                Waiter::Call(_) => true,
+            });
+            if rest.waiters.is_empty() {
+                self.unwatch();
             }
         }
-        drop(task);
-        run_calls();
+        for change in changes {
+            change();
+        }
     }
 }
 
@@ -175,14 +242,39 @@ fn call_soon(call: Call) {
     }
 }
 
-fn run_calls() {
+/// Says that calls are being run in this thread; false if they were already.
+fn begin_calls() -> bool {
     let begin = |calls: &RefCell<(bool, VecDeque<_>)>| {
         let mut calls = calls.borrow_mut();
         !std::mem::replace(&mut calls.0, true)
     };
-    if !CALLS.try_with(begin).unwrap_or(false) {
-        return;
+    CALLS.try_with(begin).unwrap_or(false)
+}
+
+/// While it lives, settled slots call nobody; when it is dropped, what they asked for runs.
+pub(crate) struct Held {
+    is_outermost: bool,
+}
+
+pub(crate) fn hold_calls() -> Held {
+    Held { is_outermost: begin_calls() }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            run_begun_calls();
+        }
     }
+}
+
+fn run_calls() {
+    if begin_calls() {
+        run_begun_calls();
+    }
+}
+
+fn run_begun_calls() {
     loop {
         let next = CALLS.with(|calls| {
             let mut calls = calls.borrow_mut();
@@ -209,188 +301,164 @@ pub(crate) fn run_waiting_calls() -> bool {
     any
 }
 
-/// The unevaluated form of a deferred value: an expression over other slots.
-pub(crate) trait Deferred<T>: Buried {
-    /// The operand at `position`, `None` past the last one.
-    fn operand(&self, position: usize) -> Option<Arc<dyn AnySlot>>;
-    /// Computes the value; every operand is settled.
-    fn compute(self: Box<Self>) -> Result<T, TaskError>;
-}
-
-/// Something whose drop may drop other slots, and must not do so recursively.
-pub(crate) trait Buried: Send {}
-
-enum Source<T> {
-    None,
+/// What a slot holds until it is full or failed.
+pub(crate) enum Content<T> {
+    /// How to compute the value; empty if a task brings it.
+    Expression(Expression<T>),
     /// The encoded value, and how to decode it.
     Encoded(Bytes, fn(&[u8]) -> Result<T, TaskError>),
-    Deferred(Box<dyn Deferred<T>>),
 }
 
 /// The write-once place for a result of type `T`.
-pub(crate) struct Slot<T> {
-    head: Head,
-    value: WriteOnce<T>,
-    source: Mutex<Source<T>>,
-}
+pub(crate) type Slot<T> = Cell<Content<T>, T, TaskError, Head>;
+
+/// A pointer to a slot with the right to read its value.
+pub(crate) type Reader<T> = Reading<Content<T>, T, TaskError, Head>;
 
 impl<T: 'static> Slot<T> {
-    fn with(state: u8, source: Source<T>) -> (Arc<Self>, ReadRight<T>) {
-        let (value, right) = WriteOnce::new();
-        (Arc::new(Self { head: Head::new(state), value, source: Mutex::new(source) }), right)
-    }
-
     /// A slot that a task will fill.
-    pub(crate) fn pending() -> (Arc<Self>, ReadRight<T>) {
-        Self::with(PENDING, Source::None)
+    pub(crate) fn pending() -> Reader<T> {
+        Self::empty(Content::Expression(Expression::none()), Head::new())
     }
 
     /// A slot that has its value.
-    pub(crate) fn ready(value: T) -> (Arc<Self>, ReadRight<T>) {
-        let (slot, right) = Self::with(READY, Source::None);
-        assert!(slot.value.set(value).is_ok(), "a new cell is empty");
-        (slot, right)
+    pub(crate) fn ready(value: T) -> Reader<T> {
+        Self::full(value, Content::Expression(Expression::none()), Head::new(), true)
     }
 
-    /// A slot whose value is computed by whoever needs it first.
-    pub(crate) fn deferred(compute: Box<dyn Deferred<T>>) -> (Arc<Self>, ReadRight<T>) {
-        Self::with(DEFERRED, Source::Deferred(compute))
+    /// A slot whose value operators compute when somebody needs it.
+    #[inline]
+    pub(crate) fn expression(expression: Expression<T>) -> Reader<T> {
+        Self::deferred(Content::Expression(expression), Head::new(), false)
     }
 
+    /// A slot whose value code of any kind computes when somebody needs it.
+    pub(crate) fn closure(expression: Expression<T>) -> Reader<T> {
+        Self::deferred(Content::Expression(expression), Head::new(), true)
+    }
+
+    /// Fills the slot of a task.
     pub(crate) fn fulfil(&self, outcome: Result<T, TaskError>) {
-        let state = match outcome {
-            Ok(value) => {
-                let fresh = self.value.set(value).is_ok();
-                assert!(fresh, "a slot is filled by the one who claimed its task");
-                READY
-            }
-            Err(error) => {
-                let _ = self.head.error.set(error);
-                FAILED
-            }
-        };
-        self.head.settle(state);
+        let key = Key::new();
+        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
+        self.conclude(&key, outcome);
+        self.beside().wake_all();
     }
 
+    /// Fills the slot of a task with the encoded value.
     pub(crate) fn fulfil_encoded(&self, bytes: Bytes, decode: fn(&[u8]) -> Result<T, TaskError>) {
-        *self.source.lock() = Source::Encoded(bytes, decode);
-        self.head.settle(READY);
+        let mut key = Key::new();
+        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
+        *self.content(&mut key) = Content::Encoded(bytes, decode);
+        self.encode(&key);
+        self.beside().wake_all();
+    }
+
+    fn conclude(&self, key: &Key, outcome: Result<T, TaskError>) -> bool {
+        match outcome {
+            Ok(value) => self.fill(key, value),
+            Err(error) => self.fail(key, error),
+        }
     }
 
     /// The encoded value, while nobody has needed it decoded.
     pub(crate) fn encoded(&self) -> Option<Bytes> {
-        match &*self.source.lock() {
-            Source::Encoded(bytes, _) => Some(bytes.clone()),
-            _ => None,
+        // The lock keeps others from decoding meanwhile, so that a claim that fails means a decoded value.
+        let _lock = self.beside().0.lock();
+        let mut key = Key::new();
+        if !self.claim(&key, Phase::Encoded) {
+            return None;
         }
+        let bytes = match self.content(&mut key) {
+            Content::Encoded(bytes, _) => Some(bytes.clone()),
+            Content::Expression(_) => None,
+        };
+        self.give_back(&key);
+        bytes
     }
 
-    /// The value of a settled slot, decoded now if it is still encoded.
-    pub(crate) fn settled(&self, right: &ReadRight<T>) -> Result<&T, TaskError> {
-        if let Some(value) = self.value.get(right) {
-            return Ok(value);
+    /// Decodes the value, if it is still encoded.
+    fn decode(&self) {
+        let _lock = self.beside().0.lock();
+        let mut key = Key::new();
+        if !self.claim(&key, Phase::Encoded) {
+            return;
         }
-        if let Some(error) = self.head.error() {
-            return Err(error.clone());
-        }
-        let mut source = self.source.lock();
-        if let Source::Encoded(bytes, decode) = &*source {
-            let decoded = decode(bytes);
-            *source = Source::None;
-            match decoded {
-                Ok(value) => assert!(self.value.set(value).is_ok(), "decoded under the lock, once"),
-                Err(error) => {
-                    let _ = self.head.error.set(error);
-                    self.head.state.store(FAILED, Ordering::Release);
-                }
-            }
-        }
-        drop(source);
-        match self.value.get(right) {
-            Some(value) => Ok(value),
-            None => Err(self.head.error().expect("a settled slot has a value or an error").clone()),
-        }
+        let content = self.content(&mut key);
+        let outcome = match std::mem::replace(content, Content::Expression(Expression::none())) {
+            Content::Encoded(bytes, decode) => decode(&bytes),
+            Content::Expression(_) => unreachable!("the phase says encoded"),
+        };
+        // Nobody watches: the slot was settled before.
+        self.conclude(&key, outcome);
     }
+}
 
-    /// The value if it is there and decoded.
-    #[inline]
-    pub(crate) fn peek(&self, right: &ReadRight<T>) -> Option<&T> {
-        self.value.get(right)
+/// The value of a settled slot, decoded now if it is still encoded.
+pub(crate) fn settled<T: 'static>(reader: &Reader<T>) -> Result<&T, TaskError> {
+    if reader.get().is_none() && reader.error().is_none() {
+        reader.decode();
     }
-
-    /// One more right to read the value.
-    pub(crate) fn share(&self, right: &ReadRight<T>) -> ReadRight<T> {
-        self.value.share(right)
-    }
-
-    pub(crate) fn release(&self, right: ReadRight<T>) {
-        self.value.release(right);
-    }
-
-    /// Moves the decoded value out, if nobody else has a right to it.
-    pub(crate) fn take(&self, right: ReadRight<T>) -> Result<T, ReadRight<T>> {
-        self.value.take(right)
+    match reader.get() {
+        Some(value) => Ok(value),
+        None => Err(reader.error().expect("a settled slot has a value or an error").clone()),
     }
 }
 
 impl<T: Send + 'static> AnySlot for Slot<T> {
     fn head(&self) -> &Head {
-        &self.head
+        self.beside()
     }
 
-    fn next_operand(&self) -> Option<Arc<dyn AnySlot>> {
-        let source = self.source.lock();
-        let Source::Deferred(deferred) = &*source else { return None };
-        (0..).map_while(|position| deferred.operand(position)).find(|slot| !slot.head().is_settled())
+    fn phase(&self) -> Phase {
+        self.phase()
     }
 
-    fn evaluate(&self) {
-        // The state keeps everybody else from evaluating; they park until it is settled.
-        if self
-            .head
-            .state
-            .compare_exchange(DEFERRED, EVALUATING, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
-            return;
+    fn is_settled(&self) -> bool {
+        self.is_settled()
+    }
+
+    fn error(&self) -> Option<&TaskError> {
+        self.error()
+    }
+
+    fn watch(&self) -> bool {
+        self.watch()
+    }
+
+    fn unwatch(&self) {
+        self.unwatch();
+    }
+
+    fn is_closure(&self) -> bool {
+        self.is_marked()
+    }
+
+    fn claim(&self, key: &Key) -> bool {
+        self.claim(key, Phase::Deferred)
+    }
+
+    fn claimant(&self) -> Option<ThreadNumber> {
+        self.claimant()
+    }
+
+    fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static)) {
+        if let Content::Expression(expression) = self.content(key) {
+            expression.show(seen);
         }
-        let source = std::mem::replace(&mut *self.source.lock(), Source::None);
-        let Source::Deferred(deferred) = source else { unreachable!("the state says deferred") };
-        self.fulfil(deferred.compute());
     }
-}
 
-thread_local! {
-    static GRAVES: RefCell<(bool, Vec<Box<dyn Buried>>)> = const { RefCell::new((false, Vec::new())) };
-}
-
-impl<T> Drop for Slot<T> {
-    fn drop(&mut self) {
-        // A chain of expressions would drop recursively, each node inside its successor's drop: instead the
-        // nodes are put aside and dropped one after the other by the outermost drop.
-        let Source::Deferred(deferred) = std::mem::replace(self.source.get_mut(), Source::None) else {
-            return;
-        };
-        let mut buried: Option<Box<dyn Buried>> = Some(deferred);
-        let outermost = GRAVES.try_with(|graves| {
-            let mut graves = graves.borrow_mut();
-            graves.1.push(buried.take().expect("set just above"));
-            !std::mem::replace(&mut graves.0, true)
-        });
-        if outermost != Ok(true) {
-            return;
+    fn compute(&self, key: &mut Key) {
+        let Content::Expression(expression) = self.content(key) else { unreachable!("a deferred slot") };
+        let outcome = expression::catch(|| expression.compute());
+        if self.conclude(key, outcome) {
+            self.beside().wake_all();
         }
-        loop {
-            let next = GRAVES.with(|graves| {
-                let mut graves = graves.borrow_mut();
-                let next = graves.1.pop();
-                graves.0 = next.is_some();
-                next
-            });
-            match next {
-                Some(buried) => drop(buried),
-                None => return,
-            }
+    }
+
+    fn give_back(&self, key: &Key) {
+        if self.give_back(key) {
+            (self as &dyn AnySlot).wake_waiters();
         }
     }
 }

@@ -6,11 +6,12 @@ use crate::core::ids::TaskId;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
+use crate::ground::cell::ThreadNumber;
 use crate::ground::registry::EntryId;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 const WAITING: u8 = 0;
 const QUEUED: u8 = 1;
@@ -65,6 +66,8 @@ pub(crate) struct TaskCore {
     unready: AtomicUsize,
     /// Whether the one that forked it counts it.
     counted: bool,
+    /// The number of the thread that runs it, or zero.
+    thread: AtomicU32,
 }
 
 impl TaskCore {
@@ -90,6 +93,7 @@ impl TaskCore {
             state: AtomicU8::new(WAITING),
             unready: AtomicUsize::new(1),
             counted: true,
+            thread: AtomicU32::new(0),
         }
     }
 
@@ -106,6 +110,7 @@ impl TaskCore {
             state: AtomicU8::new(CLAIMED),
             unready: AtomicUsize::new(0),
             counted: false,
+            thread: AtomicU32::new(0),
         }
     }
 
@@ -131,6 +136,22 @@ impl TaskCore {
         self.state.load(Ordering::Acquire) == QUEUED
     }
 
+    /// Says that this thread begins to run the task.
+    pub(crate) fn begin(&self) {
+        // Relaxed, here and below: who looks for a circle of waits sees the store when it counts, under a lock.
+        self.thread.store(ThreadNumber::current().get(), Ordering::Relaxed);
+    }
+
+    /// Says that this thread has stopped running the task, which may still wait for what it forked.
+    pub(crate) fn end(&self) {
+        self.thread.store(0, Ordering::Relaxed);
+    }
+
+    /// The thread that runs the task now.
+    pub(crate) fn runs_on(&self) -> Option<ThreadNumber> {
+        ThreadNumber::from_number(self.thread.load(Ordering::Relaxed))
+    }
+
     /// Says that the task itself has finished; true when none of its forks is unfinished.
     pub(crate) fn finish(&self) -> bool {
         self.forks.leave()
@@ -140,10 +161,10 @@ impl TaskCore {
 /// Makes the task wait for `inputs`, and hands it to its runner when all are there.
 pub(crate) fn schedule(task: Arc<dyn Body>, inputs: &[Arc<dyn AnySlot>]) {
     for input in inputs {
-        if !input.head().is_settled() {
+        if !input.is_settled() {
             task.core().unready.fetch_add(1, Ordering::Relaxed);
             let waiting = task.clone();
-            input.head().when_settled(move || input_ready(waiting));
+            input.when_settled(move || input_ready(waiting));
         }
     }
     input_ready(task);

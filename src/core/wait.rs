@@ -1,16 +1,18 @@
 //! Waiting that never wastes a thread: whoever waits for a task that nobody has started runs it.
 //!
-//! Waiting is a walk over what the awaited slot needs, with a stack of its own: an expression's operands before
-//! the expression, a task's inputs before the task. A walk that cannot run anything itself blocks, in the way
-//! that the owner of the thread wants (a pool may start another thread, or use this one for other tasks).
+//! Waiting goes through what the awaited slot needs, with a stack of its own: what blocks an expression before the
+//! expression, a task's inputs before the task. A wait that cannot run anything itself blocks, in the way that the owner of
+//! the thread wants (a pool may start another thread, or use this one for other tasks).
 //!
 //! Why this ends: a blocked thread waits for a task that has started, or that its runner keeps for itself and
-//! will start. Tasks wait for what they forked and for values that existed before them, so the waits form no
-//! circle unless the program's own data does.
+//! will start, or for an expression that another thread evaluates. Tasks wait for what they forked and for values that
+//! existed before them, so the waits form no circle unless the program's own data does; that is an error (`cycle`).
 
-use crate::core::context;
+use crate::core::error::TaskError;
+use crate::core::expression::{Progress, evaluate};
 use crate::core::runner::Until;
 use crate::core::slot::{AnySlot, State, run_waiting_calls};
+use crate::core::{context, cycle};
 use crate::ground::sys;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,34 +23,32 @@ const STACK_NEEDED: usize = 512 * 1024;
 const FRESH_STACK: usize = 64 * 1024 * 1024;
 
 /// Waits until `slot` is settled, or until the deadline; says whether it is settled.
-pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> bool {
+///
+/// # Errors
+///
+/// If the wait would never end, because the value is computed by code that waits for this very value.
+pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<bool, TaskError> {
     let mut needed = vec![slot.clone()];
     while let Some(top) = needed.last() {
-        let head = top.head();
-        if head.is_settled() {
+        if top.is_settled() {
             needed.pop();
             continue;
         }
         // Not `is_over`: `top` may have been settled since, and is only something that `slot` needs.
         if deadline.is_some_and(|end| Instant::now() >= end) {
-            return slot.head().is_settled();
+            return Ok(slot.is_settled());
         }
-        let until = Until { slot: &**top, deadline };
-        if head.state() == State::Deferred {
-            match top.next_operand() {
-                Some(operand) => needed.push(operand),
-                None => {
-                    top.evaluate();
-                    // Somebody else evaluates it.
-                    if !head.is_settled() {
-                        block(&until);
-                    }
-                }
+        if top.state() == State::Deferred {
+            match evaluate(top) {
+                Progress::Settled => {}
+                Progress::Busy => block(top, deadline)?,
+                // The first operand comes first, as in plain Rust.
+                Progress::Blocked(blockers) => needed.extend(blockers.into_iter().rev()),
             }
             continue;
         }
-        let Some(task) = head.task() else {
-            block(&until);
+        let Some(task) = top.task() else {
+            block(top, deadline)?;
             continue;
         };
         if let Some(input) = task.next_unready() {
@@ -59,31 +59,32 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> bool {
             && task.core().claim()
         {
             run_here(task);
-        } else if !head.is_settled() {
-            block(&until);
+        } else if !top.is_settled() {
+            block(top, deadline)?;
         }
     }
-    true
+    Ok(true)
 }
 
 /// Evaluates what `slot` needs without waiting for anything that a task still computes.
 pub(crate) fn settle_if_possible(slot: &Arc<dyn AnySlot>) -> bool {
     let mut needed = vec![slot.clone()];
     while let Some(top) = needed.last() {
-        if top.head().is_settled() {
+        if top.is_settled() {
             needed.pop();
             continue;
         }
-        if top.head().state() != State::Deferred {
+        if top.state() != State::Deferred {
             return false;
         }
-        match top.next_operand() {
-            Some(operand) => needed.push(operand),
-            None => {
-                top.evaluate();
-                if !top.head().is_settled() {
+        match evaluate(top) {
+            Progress::Settled => {}
+            Progress::Busy => return false,
+            Progress::Blocked(blockers) => {
+                if blockers.iter().any(|blocker| blocker.state() == State::Pending) {
                     return false;
                 }
+                needed.extend(blockers.into_iter().rev());
             }
         }
     }
@@ -116,12 +117,18 @@ fn has_stack() -> bool {
     sys::stack_left().is_none_or(|left| left > STACK_NEEDED)
 }
 
-fn block(until: &Until<'_>) {
+/// Blocks until `slot` has changed, or until the deadline, in the way that the owner of the thread wants.
+fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskError> {
     if run_waiting_calls() {
-        return;
+        return Ok(());
     }
+    if deadline.is_none() && cycle::is_own(slot) {
+        return Err(cycle::error(slot));
+    }
+    let until = Until::new(slot, deadline);
     match context::thread_runner() {
-        Some(runner) => runner.block(until),
+        Some(runner) => runner.block(&until),
         None => until.park(),
     }
+    until.into_result()
 }

@@ -1,133 +1,525 @@
-//! A cell that is written once by whichever thread finishes first, and read by the holders of a [`ReadRight`].
+//! A cell that is settled once, with a value or an error, by whoever has claimed it.
 //!
-//! `OnceLock<T>` is `Sync` only for `T: Sync`, because every thread that sees the cell may read it. A task's
-//! result needs less: a worker thread writes it (`T: Send`), and only proxies read it, which are themselves
-//! `Send`/`Sync` only when `T` is `Send + Sync`. The right to read is therefore a value of its own.
-#![expect(unsafe_code, reason = "the cell is shared with a writer in another thread without `T: Sync`")]
+//! Owns the phases of a result. A cell is *empty* (somebody will claim it to fill it) or *deferred* (it has a content from
+//! which the value is computed); a claim makes it *claimed*; who holds the claim, and nobody else, reads and changes the
+//! content, and settles the cell: *full*, *failed*, or *encoded*, which is settled too, with a value that has to be
+//! decoded under one more claim. A claimed cell may also be given back to what it was.
+//!
+//! Promises, without `T: Sync`: a claim belongs to one [`Key`]; a value is read only by a [`Reading`], which moves between
+//! threads exactly when `&T` may; the only `Reading` may move the value out. (`OnceLock<T>` is `Sync` only for `T: Sync`,
+//! because every thread that sees it may read it. A worker thread writes a task's result, which needs only `T: Send`.)
+//! Leaves out: waiting and waking; it only keeps the mark that somebody watches.
+#![expect(unsafe_code, reason = "a cell shared with its writer, without a lock and without `T: Sync`")]
 
-use std::cell::UnsafeCell;
+use crate::ground::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::cell::{Cell as Local, UnsafeCell};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 const EMPTY: u8 = 0;
-const WRITING: u8 = 1;
-const FULL: u8 = 2;
-const TAKEN: u8 = 3;
+const DEFERRED: u8 = 1;
+/// Two more than the phase that a claim was made in, so that giving back is one subtraction.
+const CLAIMED: u8 = 2;
+const CLAIMED_EMPTY: u8 = EMPTY + CLAIMED;
+const CLAIMED_DEFERRED: u8 = DEFERRED + CLAIMED;
+/// From here on the cell is settled.
+const ENCODED: u8 = 4;
+const DECODING: u8 = ENCODED + CLAIMED;
+const FULL: u8 = 7;
+const TAKEN: u8 = 8;
+const FAILED: u8 = 9;
+/// Somebody wants to be woken when the phase changes.
+const WATCHED: u8 = 0x80;
 
-/// A write-once cell that may be shared with a writing thread when `T` is only `Send`.
-pub(crate) struct WriteOnce<T> {
-    state: AtomicU8,
-    /// How many rights to read there are.
-    rights: AtomicUsize,
-    value: UnsafeCell<MaybeUninit<T>>,
+/// What a cell says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Somebody will fill it.
+    Empty,
+    /// A value can be computed from its content.
+    Deferred,
+    /// Somebody computes the value from its content.
+    Claimed,
+    /// The value is there, though it has to be decoded.
+    Encoded,
+    /// The value is there, or was there and has been moved out.
+    Full,
+    /// An error is there.
+    Failed,
 }
 
-// SAFETY: sharing the cell gives other threads `set` (which moves a `T` in: `T: Send`) and the drop of the value
-// by the last owner (`T: Send`). `&T` and the move out are only given for a `ReadRight<T>`, which is `Send`/`Sync` only
-// for `T: Send + Sync`, and `new` and `share` are the only makers of rights.
-unsafe impl<T: Send> Sync for WriteOnce<T> {}
+impl Phase {
+    fn of(phase: u8) -> Self {
+        match phase & !WATCHED {
+            EMPTY | CLAIMED_EMPTY => Self::Empty,
+            DEFERRED => Self::Deferred,
+            CLAIMED_DEFERRED => Self::Claimed,
+            ENCODED | DECODING => Self::Encoded,
+            FULL | TAKEN => Self::Full,
+            _ => Self::Failed,
+        }
+    }
+}
 
-/// The right to read one [`WriteOnce<T>`], kept beside it; moves between threads exactly when `&T` may.
-///
-/// It is not `Clone`: the cell counts its rights, so that the last one may move the value out. One that is dropped instead
-/// of released only prevents that.
-pub(crate) struct ReadRight<T>(PhantomData<Arc<T>>);
+/// What claims are made with. Every key is different; what is claimed with it is reached only by it.
+pub(crate) struct Key(u64);
 
-impl<T> WriteOnce<T> {
-    pub(crate) fn new() -> (Self, ReadRight<T>) {
-        let value = UnsafeCell::new(MaybeUninit::uninit());
-        (Self { state: AtomicU8::new(EMPTY), rights: AtomicUsize::new(1), value }, ReadRight(PhantomData))
+/// The upper half of a key: the thread that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadNumber(u32);
+
+thread_local! {
+    static LAST_KEY: Local<u64> = const { Local::new(0) };
+}
+/// Zero is nobody's. Not loom's: a model needs different numbers, not their interleavings.
+static LAST_THREAD: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+fn next_key() -> u64 {
+    LAST_KEY.with(|last| {
+        // The lower half counts; when it is used up, or for the first key, a new upper half is drawn.
+        let mut key = last.get().wrapping_add(1);
+        if key as u32 == 0 || key == 1 {
+            let thread = LAST_THREAD.fetch_add(1, std::sync::atomic::Ordering::Relaxed).wrapping_add(1);
+            if thread == u32::MAX {
+                // A key that existed before would be a second way to a claimed content.
+                std::process::abort();
+            }
+            key = (u64::from(thread) << 32) | 1;
+        }
+        last.set(key);
+        key
+    })
+}
+
+impl Key {
+    pub(crate) fn new() -> Self {
+        // loom runs its threads on one, which is enough: keys only have to differ.
+        Self(next_key())
     }
 
-    /// Stores the value, or gives it back when there is or was one already.
-    pub(crate) fn set(&self, value: T) -> Result<(), T> {
-        // Acquire suffices: whoever loses does nothing with the value.
-        if self.state.compare_exchange(EMPTY, WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return Err(value);
+    pub(crate) fn thread(&self) -> ThreadNumber {
+        ThreadNumber((self.0 >> 32) as u32)
+    }
+}
+
+impl ThreadNumber {
+    /// The number of the keys that this thread makes now.
+    pub(crate) fn current() -> Self {
+        Key::new().thread()
+    }
+
+    pub(crate) fn get(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        (number != 0).then_some(Self(number))
+    }
+}
+
+/// The value in phase FULL, the error in phase FAILED.
+union Outcome<T, E> {
+    nothing: (),
+    value: ManuallyDrop<T>,
+    error: ManuallyDrop<E>,
+}
+
+/// A cell that is settled once. `C` is the content while it is deferred, `X` what else lies beside it.
+pub(crate) struct Cell<C, T, E, X> {
+    phase: AtomicU8,
+    /// What the maker of the cell wants to know of it without a claim.
+    mark: bool,
+    /// How many [`Reading`]s there are.
+    rights: AtomicU32,
+    /// The key of the claim, zero when there is none.
+    owner: AtomicU64,
+    content: UnsafeCell<C>,
+    outcome: UnsafeCell<Outcome<T, E>>,
+    beside: X,
+}
+
+// SAFETY: sharing the cell lets other threads move a `C` and a `T` in and out (`C: Send`, `T: Send`) by a claim, which one
+// key has at a time; read the error (`E: Sync`) and drop it (`E: Send`); and read `beside` (`X: Sync`). `&T` is only
+// given by a `Reading`, which is `Send`/`Sync` only for `T: Send + Sync`. The drop of the cell is that of its last owner.
+unsafe impl<C: Send, T: Send, E: Send + Sync, X: Send + Sync> Sync for Cell<C, T, E, X> {}
+
+impl<C, T, E, X> Cell<C, T, E, X> {
+    fn with(phase: u8, content: C, beside: X) -> Self {
+        Self {
+            phase: AtomicU8::new(phase),
+            mark: false,
+            rights: AtomicU32::new(1),
+            owner: AtomicU64::new(0),
+            content: UnsafeCell::new(content),
+            outcome: UnsafeCell::new(Outcome { nothing: () }),
+            beside,
         }
-        // SAFETY: WRITING is entered once, and nobody reads or writes the value in this state but the one who entered it.
-        unsafe { (*self.value.get()).write(value) };
-        // Release: pairs with the Acquire of the readers.
-        self.state.store(FULL, Ordering::Release);
-        Ok(())
+    }
+
+    /// A cell that somebody will claim and fill.
+    pub(crate) fn empty(content: C, beside: X) -> Reading<C, T, E, X> {
+        Reading::new(Self::with(EMPTY, content, beside))
+    }
+
+    /// A cell from whose content a value can be computed.
+    pub(crate) fn deferred(content: C, beside: X, mark: bool) -> Reading<C, T, E, X> {
+        let mut cell = Self::with(DEFERRED, content, beside);
+        cell.mark = mark;
+        Reading::new(cell)
+    }
+
+    /// A cell that has its value.
+    pub(crate) fn full(value: T, content: C, beside: X, mark: bool) -> Reading<C, T, E, X> {
+        let mut cell = Self::with(FULL, content, beside);
+        cell.mark = mark;
+        *cell.outcome.get_mut() = Outcome { value: ManuallyDrop::new(value) };
+        Reading::new(cell)
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.mark
+    }
+
+    pub(crate) fn beside(&self) -> &X {
+        &self.beside
     }
 
     #[inline]
-    pub(crate) fn get(&self, _right: &ReadRight<T>) -> Option<&T> {
-        if self.state.load(Ordering::Acquire) != FULL {
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::of(self.phase.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.phase.load(Ordering::Acquire) & !WATCHED >= ENCODED
+    }
+
+    /// Asks that whoever changes the phase be told so; false if the cell is settled and nobody will be.
+    pub(crate) fn watch(&self) -> bool {
+        let mut phase = self.phase.load(Ordering::Acquire);
+        while phase & !WATCHED < ENCODED {
+            // AcqRel: what the watcher did before is seen by whoever is told.
+            match self.phase.compare_exchange_weak(
+                phase,
+                phase | WATCHED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return true,
+                Err(now) => phase = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the mark of [`watch`](Self::watch) away again.
+    pub(crate) fn unwatch(&self) {
+        self.phase.fetch_and(!WATCHED, Ordering::AcqRel);
+    }
+
+    /// Claims an empty, deferred or encoded cell; false if it is in another phase.
+    pub(crate) fn claim(&self, key: &Key, from: Phase) -> bool {
+        let from = match from {
+            Phase::Empty => EMPTY,
+            Phase::Deferred => DEFERRED,
+            Phase::Encoded => ENCODED,
+            Phase::Claimed | Phase::Full | Phase::Failed => return false,
+        };
+        let mut phase = self.phase.load(Ordering::Relaxed);
+        while phase & !WATCHED == from {
+            // Acquire: pairs with the Release of whoever had the claim before.
+            match self.phase.compare_exchange_weak(
+                phase,
+                phase + CLAIMED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    // Relaxed: only the holder of the key compares equal, and sees its own store.
+                    self.owner.store(key.0, Ordering::Relaxed);
+                    return true;
+                }
+                Err(now) => phase = now,
+            }
+        }
+        false
+    }
+
+    /// Whether the claim is this key's. Only the thread that has the key can find that it is: `owner` holds a key only
+    /// from its claim until the claim ends, and a thread sees its own stores.
+    fn is_claimed_by(&self, key: &Key) -> bool {
+        self.owner.load(Ordering::Relaxed) == key.0
+    }
+
+    /// The thread whose key has the claim, as far as one can see.
+    pub(crate) fn claimant(&self) -> Option<ThreadNumber> {
+        ThreadNumber::from_number((self.owner.load(Ordering::Relaxed) >> 32) as u32)
+    }
+
+    /// The content, for who has claimed the cell.
+    ///
+    /// # Panics
+    ///
+    /// If the claim is not this key's.
+    #[expect(clippy::mut_from_ref, reason = "the exclusive borrow of the key stands for that of the content")]
+    pub(crate) fn content<'a>(&'a self, key: &'a mut Key) -> &'a mut C {
+        assert!(self.is_claimed_by(key), "the content of a cell is reached by its claim");
+        // SAFETY: the claim is this key's, keys are unique, and the key is borrowed as long as the content: no second
+        // reference to this content exists. References given before the claim ended are gone: they borrowed the key.
+        unsafe { &mut *self.content.get() }
+    }
+
+    /// Ends the claim; says whether somebody watches.
+    fn settle(&self, key: &Key, phase: u8, outcome: Option<Outcome<T, E>>) -> bool {
+        assert!(self.is_claimed_by(key), "a cell is settled by its claim");
+        if let Some(outcome) = outcome {
+            // SAFETY: the claim is exclusive, and before FULL and FAILED nobody reads the outcome; there is none yet, since
+            // a claim is only given before those phases.
+            unsafe { *self.outcome.get() = outcome };
+        }
+        self.owner.store(0, Ordering::Relaxed);
+        // AcqRel: readers of the phase see the outcome, and who is to be woken is seen here.
+        self.phase.swap(phase, Ordering::AcqRel) & WATCHED != 0
+    }
+
+    /// Settles a claimed cell with its value; says whether somebody watches. Panics if the claim is not this key's.
+    pub(crate) fn fill(&self, key: &Key, value: T) -> bool {
+        self.settle(key, FULL, Some(Outcome { value: ManuallyDrop::new(value) }))
+    }
+
+    /// Settles a claimed cell with an error; says whether somebody watches. Panics if the claim is not this key's.
+    pub(crate) fn fail(&self, key: &Key, error: E) -> bool {
+        self.settle(key, FAILED, Some(Outcome { error: ManuallyDrop::new(error) }))
+    }
+
+    /// Settles a claimed cell whose content is the encoded value. Panics if the claim is not this key's.
+    pub(crate) fn encode(&self, key: &Key) -> bool {
+        self.settle(key, ENCODED, None)
+    }
+
+    /// Ends a claim without an outcome; says whether somebody watches. Panics if the claim is not this key's.
+    pub(crate) fn give_back(&self, key: &Key) -> bool {
+        assert!(self.is_claimed_by(key), "a cell is given back by its claim");
+        self.owner.store(0, Ordering::Relaxed);
+        // AcqRel: the next claimant sees the content as it was left. Not a store: the mark of watchers stays.
+        self.phase.fetch_sub(CLAIMED, Ordering::AcqRel) & WATCHED != 0
+    }
+
+    /// The error of a failed cell.
+    pub(crate) fn error(&self) -> Option<&E> {
+        if self.phase.load(Ordering::Acquire) != FAILED {
             return None;
         }
-        // SAFETY: FULL says that the value was written. It is moved out only by `take`, with the last right, and the
-        // reference lives no longer than the right that was borrowed for it.
-        Some(unsafe { (*self.value.get()).assume_init_ref() })
+        // SAFETY: FAILED says that the error was written; it is final, and the error stays until the cell is dropped.
+        Some(unsafe { &(*self.outcome.get()).error })
+    }
+}
+
+impl<C, T, E, X> Drop for Cell<C, T, E, X> {
+    fn drop(&mut self) {
+        let phase = self.phase.load(Ordering::Relaxed) & !WATCHED;
+        let outcome = self.outcome.get_mut();
+        match phase {
+            // SAFETY: FULL says that there is a value that was not moved out; the cell is not shared any more.
+            FULL => unsafe { ManuallyDrop::drop(&mut outcome.value) },
+            // SAFETY: FAILED says that there is an error; the cell is not shared any more.
+            FAILED => unsafe { ManuallyDrop::drop(&mut outcome.error) },
+            _ => {}
+        }
+    }
+}
+
+/// A pointer to a cell that may read its value; the last one may move it out.
+///
+/// Other pointers to the cell ([`Reading::cell`]) keep it alive and may settle it, but never see the value.
+pub(crate) struct Reading<C, T, E, X> {
+    cell: Arc<Cell<C, T, E, X>>,
+    /// Moves between threads exactly when `&T` may.
+    value: PhantomData<Arc<T>>,
+}
+
+impl<C, T, E, X> Reading<C, T, E, X> {
+    /// The first right of a new cell, which counts one.
+    fn new(cell: Cell<C, T, E, X>) -> Self {
+        Self { cell: Arc::new(cell), value: PhantomData }
     }
 
-    /// One more right.
-    pub(crate) fn share(&self, _right: &ReadRight<T>) -> ReadRight<T> {
-        // Relaxed: a right is only made from one that exists.
-        self.rights.fetch_add(1, Ordering::Relaxed);
-        ReadRight(PhantomData)
+    /// The cell without the right to read it.
+    pub(crate) fn cell(&self) -> &Arc<Cell<C, T, E, X>> {
+        &self.cell
     }
 
-    /// Gives a right up.
-    pub(crate) fn release(&self, _right: ReadRight<T>) {
-        // Release: what was read by this right was read before the value is moved out by another.
-        self.rights.fetch_sub(1, Ordering::Release);
+    /// The value, if it is there and decoded.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        if self.cell.phase.load(Ordering::Acquire) != FULL {
+            return None;
+        }
+        // SAFETY: FULL says that the value was written. It is moved out only by `take` of the last right, and this one lives
+        // as long as the reference.
+        Some(unsafe { &(*self.cell.outcome.get()).value })
+    }
+
+    /// Whether this is the only right; it stays so until this one is cloned.
+    pub(crate) fn is_sole(&self) -> bool {
+        // Acquire: what was read by the rights that are gone was read before this.
+        self.cell.rights.load(Ordering::Acquire) == 1
     }
 
     /// Moves the value out, if it is there and this is the only right; else gives the right back.
-    pub(crate) fn take(&self, right: ReadRight<T>) -> Result<T, ReadRight<T>> {
-        // Acquire: pairs with the Release of those who gave their rights up.
-        if self.rights.load(Ordering::Acquire) != 1
-            || self.state.compare_exchange(FULL, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err()
-        {
-            return Err(right);
+    ///
+    /// # Errors
+    ///
+    /// The right itself.
+    pub(crate) fn take(self) -> Result<T, Self> {
+        self.take_apart().map(|(value, _)| value)
+    }
+
+    /// As [`take`](Self::take), and keeps the cell without its value.
+    ///
+    /// # Errors
+    ///
+    /// The right itself.
+    #[inline]
+    pub(crate) fn take_apart(self) -> Result<(T, Arc<Cell<C, T, E, X>>), Self> {
+        // Of a settled cell the mark of watchers is gone.
+        if !self.is_sole() || self.cell.phase.load(Ordering::Acquire) != FULL {
+            return Err(self);
         }
-        // SAFETY: the value was there, and TAKEN is entered once. Rights are not `Clone`, the caller has given the only
-        // one, and others can only be made from it: nobody reads the value any more.
-        Ok(unsafe { (*self.value.get()).assume_init_read() })
+        // Relaxed: those without a right only ask whether the cell is settled, which it stays.
+        self.cell.phase.store(TAKEN, Ordering::Relaxed);
+        // SAFETY: the value was there, and this is the only right, which is given up here: nobody reads the value any more, and
+        // TAKEN keeps the drop of the cell from dropping it.
+        let value = unsafe { ManuallyDrop::take(&mut (*self.cell.outcome.get()).value) };
+        Ok((value, self.into_cell()))
+    }
+
+    /// Gives the right up and keeps the cell.
+    #[inline]
+    pub(crate) fn into_cell(self) -> Arc<Cell<C, T, E, X>> {
+        self.give_up();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the pointer is moved out of what is never dropped nor used again.
+        unsafe { std::ptr::read(&raw const this.cell) }
+    }
+
+    fn give_up(&self) {
+        // The only right need not count itself out: no other can come, and nobody asks. One RMW less per operand.
+        if self.cell.rights.load(Ordering::Relaxed) != 1 {
+            // Release: what was read by this right was read before the value is moved out by another.
+            self.cell.rights.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// The content of a deferred cell that nobody else points to, not even without a right to read.
+    pub(crate) fn content_mut(&mut self) -> Option<&mut C> {
+        let cell = Arc::get_mut(&mut self.cell)?;
+        (cell.phase.load(Ordering::Relaxed) & !WATCHED == DEFERRED).then(|| cell.content.get_mut())
     }
 }
 
-impl<T> Drop for WriteOnce<T> {
+impl<C, T, E, X> Deref for Reading<C, T, E, X> {
+    type Target = Cell<C, T, E, X>;
+
+    fn deref(&self) -> &Cell<C, T, E, X> {
+        &self.cell
+    }
+}
+
+impl<C, T, E, X> Clone for Reading<C, T, E, X> {
+    fn clone(&self) -> Self {
+        // Relaxed: a right is only made from one that exists.
+        if self.cell.rights.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
+            // As with `Arc`: so many can only come from leaking them, and a count that wraps would lie.
+            std::process::abort();
+        }
+        Self { cell: self.cell.clone(), value: PhantomData }
+    }
+}
+
+impl<C, T, E, X> Drop for Reading<C, T, E, X> {
     fn drop(&mut self) {
-        if *self.state.get_mut() == FULL {
-            // SAFETY: FULL says that there is a value that was not taken; the cell is not shared any more.
-            unsafe { self.value.get_mut().assume_init_drop() };
-        }
+        self.give_up();
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
+    type Plain<T> = Cell<(), T, String, ()>;
+
+    fn set<T>(cell: &Plain<T>, value: T) -> bool {
+        let key = Key::new();
+        cell.claim(&key, Phase::Empty) && {
+            cell.fill(&key, value);
+            true
+        }
+    }
+
     #[test]
     fn only_the_last_right_moves_the_value_out() {
-        let (cell, right) = WriteOnce::new();
-        assert!(cell.get(&right).is_none());
-        cell.set("value".to_string()).unwrap();
-        assert_eq!(cell.set("again".to_string()), Err("again".to_string()));
-        let other = cell.share(&right);
-        let Err(right) = cell.take(right) else { panic!("there are two") };
-        cell.release(other);
-        assert_eq!(cell.take(right).ok().as_deref(), Some("value"));
-        assert_eq!(cell.set("again".to_string()), Err("again".to_string()));
+        let reading = Plain::empty((), ());
+        assert!(reading.get().is_none());
+        assert!(set(&reading, "value".to_string()));
+        assert!(!set(&reading, "again".to_string()));
+        let other = reading.clone();
+        let Err(reading) = reading.take() else { panic!("there are two") };
+        drop(other);
+        assert_eq!(reading.take().ok().as_deref(), Some("value"));
     }
 
     #[test]
     fn a_value_is_dropped_once_whether_taken_or_not() {
         let counted = Arc::new(());
-        let (cell, right) = WriteOnce::new();
-        cell.set(counted.clone()).unwrap();
-        drop(cell.take(right).ok());
-        drop(cell);
+        let taken = Plain::empty((), ());
+        set(&taken, counted.clone());
+        drop(taken.take().ok());
+        let left = Plain::full(counted.clone(), (), (), false);
+        let other = left.clone();
+        drop((left, other));
         assert_eq!(Arc::strong_count(&counted), 1);
-        let (cell, _right) = WriteOnce::new();
-        cell.set(counted.clone()).unwrap();
-        drop(cell);
-        assert_eq!(Arc::strong_count(&counted), 1);
+    }
+
+    #[test]
+    fn a_content_belongs_to_the_key_that_claimed_it() {
+        let reading = Cell::<_, u8, String, _>::deferred(vec![1], (), false);
+        let (mut one, mut two) = (Key::new(), Key::new());
+        assert!(reading.claim(&one, Phase::Deferred));
+        assert!(!reading.claim(&two, Phase::Deferred));
+        reading.content(&mut one).push(2);
+        assert_eq!(reading.phase(), Phase::Claimed);
+        assert_eq!(reading.claimant(), Some(one.thread()));
+        assert!(!reading.give_back(&one));
+        assert!(reading.claim(&two, Phase::Deferred));
+        assert_eq!(reading.content(&mut two), &[1, 2]);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reading.fill(&one, 3))).is_err());
+        reading.fail(&two, "no".to_string());
+        assert_eq!(reading.error().unwrap(), "no");
+        assert!(reading.is_settled() && reading.get().is_none());
+    }
+
+    #[test]
+    fn the_mark_of_watchers_survives_a_claim_that_is_given_back() {
+        let reading = Cell::<_, u8, String, _>::deferred((), (), true);
+        let key = Key::new();
+        assert!(reading.watch());
+        assert!(reading.claim(&key, Phase::Deferred));
+        assert!(reading.give_back(&key));
+        assert!(reading.claim(&key, Phase::Deferred));
+        assert!(reading.fill(&key, 1));
+        assert!(!reading.watch());
+        assert_eq!(reading.get(), Some(&1));
+    }
+
+    #[test]
+    fn keys_differ_between_threads() {
+        let here = Key::new();
+        let there = std::thread::spawn(Key::new).join().unwrap();
+        assert_ne!(here.0, there.0);
+        assert_ne!(here.thread(), there.thread());
+        assert_eq!(here.thread(), Key::new().thread());
     }
 }

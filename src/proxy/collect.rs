@@ -110,31 +110,32 @@ pub fn wait_any_timeout<T: Send + 'static>(proxies: &[ResultProxy<T>], limit: Du
 }
 
 fn any_until<T: Send + 'static>(proxies: &[ResultProxy<T>], deadline: Option<Instant>) -> Option<usize> {
-    if let Some(settled) = proxies.iter().position(|proxy| proxy.slot().head().is_settled()) {
+    if let Some(settled) = proxies.iter().position(|proxy| proxy.is_settled()) {
         return Some(settled);
     }
     if proxies.is_empty() {
         return None;
     }
     // A proxy of its own that the first to be settled fills: waiting for it is like any other waiting.
-    let (first, right) = Slot::<usize>::pending();
+    let reader = Slot::<usize>::pending();
+    let first = reader.cell().clone();
     let taken = Arc::new(AtomicBool::new(false));
     for (position, proxy) in proxies.iter().enumerate() {
         let (first, taken) = (first.clone(), taken.clone());
-        proxy.slot().head().when_settled(move || {
+        proxy.any_slot().when_settled(move || {
             if !taken.swap(true, Ordering::AcqRel) {
                 first.fulfil(Ok(position));
             }
         });
         start(proxy);
     }
-    let any: Arc<dyn AnySlot> = first.clone();
-    waiting::wait(&any, deadline).then(|| *first.settled(&right).expect("filled with a position"))
+    let any: Arc<dyn AnySlot> = first;
+    waiting::wait(&any, deadline).ok()?.then(|| *reader.get().expect("filled with a position"))
 }
 
 /// Has a deferred expression evaluated by the pool, since several are waited for at once.
 fn start<T: Send + 'static>(proxy: &ResultProxy<T>) {
-    if proxy.slot().head().state() == State::Deferred {
+    if proxy.any_slot().state() == State::Deferred {
         demand(proxy.any_slot());
     }
 }
@@ -152,7 +153,7 @@ pub fn as_completed<T: Send + 'static>(proxies: impl IntoIterator<Item = ResultP
     let proxies: Vec<_> = proxies.into_iter().map(Some).collect();
     for (position, proxy) in proxies.iter().flatten().enumerate() {
         let order = order.clone();
-        proxy.slot().head().when_settled(move || {
+        proxy.any_slot().when_settled(move || {
             let mut order = order.lock();
             order.settled.push_back(position);
             let waiter = order.waiter.take();
@@ -213,11 +214,11 @@ impl<T: Send + 'static> AsCompleted<T> {
                     self.left -= 1;
                     return self.proxies[position].take();
                 }
-                let (waiter, _right) = Slot::pending();
+                let waiter = Slot::pending().cell().clone();
                 order.waiter = Some(waiter.clone());
                 waiter
             };
-            if !waiting::wait(&waiter, deadline) {
+            if !waiting::wait(&waiter, deadline).unwrap_or(false) {
                 return None;
             }
         }

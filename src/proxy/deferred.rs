@@ -1,9 +1,19 @@
-//! Values that are computed by whoever needs them first: the nodes of expressions.
+//! Values that are computed by whoever needs them first: how expressions are built.
+//!
+//! Owns the decision what an operation becomes: a further step of the expression of an operand that nobody else points
+//! to, or an expression of its own. Promises that nothing here waits or computes, and that the place of the operation
+//! is that of the caller in the user's source.
 
 use super::ResultProxy;
-use crate::core::error::{TaskError, panic_error};
-use crate::core::slot::{AnySlot, Buried, Deferred, Slot, State};
-use crate::ground::panics;
+use super::steps::{
+    Before, BeforePlain, Binary, Closure, Folded, PlainLeft, PlainRight, Then, ThenPlain, ThenUnary, Unary,
+};
+use crate::core::error::TaskError;
+use crate::core::expression::{Carry, Expression, Note, Seen, Symbol};
+use crate::core::slot::{AnySlot, Slot, State};
+use crate::ground::tape::Step;
+use std::any::Any;
+use std::panic::Location;
 use std::sync::Arc;
 
 /// A proxy that already has its value.
@@ -25,45 +35,81 @@ pub fn ready<T: Send + 'static>(value: T) -> ResultProxy<T> {
 /// assert_eq!(later, 42);
 /// drop(never);
 /// ```
+#[track_caller]
 pub fn lazy<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> ResultProxy<T> {
-    lazy_with([], move || Ok(compute()))
+    closure(&"lazy", [], move || Ok(compute()))
 }
 
 /// A deferred value over operands: `compute` is called once, when all of them are settled.
-pub(crate) fn lazy_with<T: Send + 'static, const N: usize>(
+#[track_caller]
+pub(crate) fn closure<T: Send + 'static, const N: usize>(
+    symbol: Symbol,
     operands: [Arc<dyn AnySlot>; N],
     compute: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> ResultProxy<T> {
-    ResultProxy::new(Slot::deferred(Box::new(Closure { operands, compute })))
+    let step = Closure { operands, compute };
+    ResultProxy::new(Slot::closure(Expression::begin(note(symbol), step)))
 }
 
-/// What an operand has come to; it is settled, since expressions are evaluated operands first.
-pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
-    // `into_result` says that somebody has looked at the error. Here nobody has: it goes on into the expression.
-    operand.settled()?;
-    ResultProxy::into_result(operand)
+#[track_caller]
+fn note(symbol: Symbol) -> Note {
+    Note { symbol, place: Location::caller() }
 }
 
-/// The deferred value of the operation `_symbol` on one proxy.
+#[inline]
+fn node<T: Send + 'static>(note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> ResultProxy<T> {
+    ResultProxy::new(Slot::expression(Expression::begin(note, step)))
+}
+
+/// The value of one type as that of another that is the same; the compiler sees which it is.
+#[inline]
+fn same<A: 'static, B: 'static>(value: A) -> B {
+    let mut value = Some(value);
+    let value = (&mut value as &mut dyn Any).downcast_mut::<Option<B>>();
+    value.and_then(Option::take).expect("asked only for types that are the same")
+}
+
+/// The expression of `operand`, if an operation that gives a `V` may become a further step of it: nobody else points to it,
+/// and it is one for values of type `V`.
+#[inline]
+fn own_expression<T: Send + 'static, V: 'static>(operand: &mut ResultProxy<T>) -> Option<&mut Expression<V>> {
+    (operand.expression_mut()? as &mut dyn Any).downcast_mut()
+}
+
+/// The largest value, in bytes, that is moved into an expression instead of its proxy.
+const SMALL: usize = 64;
+
+/// Whether `operand` is a value that may as well stand in the expression itself.
+#[inline]
+fn is_small_and_plain<T: Send + 'static>(operand: &ResultProxy<T>) -> bool {
+    size_of::<T>() <= SMALL && operand.is_plain()
+}
+
+/// The deferred value of the operation `symbol` on one proxy.
 #[track_caller]
 pub(super) fn unary<T, V>(
-    _symbol: &'static str,
-    operand: ResultProxy<T>,
+    symbol: Symbol,
+    mut operand: ResultProxy<T>,
     apply: impl FnOnce(T) -> V + Send + 'static,
 ) -> ResultProxy<V>
 where
     T: Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    lazy_with([operand.any_slot()], move || value(operand).map(apply))
+    let note = note(symbol);
+    if let Some(expression) = own_expression::<T, V>(&mut operand) {
+        expression.push(note, ThenUnary::new(move |value: V| apply(same(value))));
+        return same(operand);
+    }
+    node(note, Unary { operand, apply })
 }
 
 /// The deferred value of an operation on two proxies.
 #[track_caller]
 pub(super) fn binary<T, U, V>(
-    _symbol: &'static str,
-    left: ResultProxy<T>,
-    right: ResultProxy<U>,
+    symbol: Symbol,
+    mut left: ResultProxy<T>,
+    mut right: ResultProxy<U>,
     apply: impl FnOnce(T, U) -> V + Send + 'static,
 ) -> ResultProxy<V>
 where
@@ -71,18 +117,42 @@ where
     U: Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    lazy_with([left.any_slot(), right.any_slot()], move || {
-        let left = value(left)?;
-        let right = value(right)?;
-        Ok(apply(left, right))
-    })
+    let note = note(symbol);
+    if let Some(expression) = own_expression::<T, V>(&mut left) {
+        then(expression, note, right, move |value: V, right| apply(same(value), right));
+        return same(left);
+    }
+    if let Some(expression) = own_expression::<U, V>(&mut right) {
+        expression.push(note, Before::new(left, move |left, value: V| apply(left, same(value))));
+        return same(right);
+    }
+    node(note, Binary { left, right, apply })
+}
+
+#[inline]
+fn then<T, U>(
+    expression: &mut Expression<T>,
+    note: Note,
+    right: ResultProxy<U>,
+    apply: impl FnOnce(T, U) -> T + Send + 'static,
+) where
+    T: 'static,
+    U: Clone + Send + Sync + 'static,
+{
+    if !is_small_and_plain(&right) {
+        return expression.push(note, Then::new(right, apply));
+    }
+    match right.take() {
+        Ok(right) => expression.push(note, ThenPlain::new(right, apply)),
+        Err(right) => expression.push(note, Then::new(right, apply)),
+    }
 }
 
 /// The deferred value of an operation on a proxy and a plain value on its right.
 #[track_caller]
 pub(super) fn plain_right<T, P, V>(
-    symbol: &'static str,
-    left: ResultProxy<T>,
+    symbol: Symbol,
+    mut left: ResultProxy<T>,
     right: P,
     apply: impl FnOnce(T, P) -> V + Send + 'static,
 ) -> ResultProxy<V>
@@ -91,15 +161,20 @@ where
     P: Send + 'static,
     V: Send + 'static,
 {
-    unary(symbol, left, move |left| apply(left, right))
+    let note = note(symbol);
+    if let Some(expression) = own_expression::<T, V>(&mut left) {
+        expression.push(note, ThenPlain::new(right, move |value: V, right| apply(same(value), right)));
+        return same(left);
+    }
+    node(note, PlainRight { left, right, apply })
 }
 
 /// The deferred value of an operation on a proxy and a plain value on its left.
 #[track_caller]
 pub(super) fn plain_left<P, T, V>(
-    symbol: &'static str,
+    symbol: Symbol,
     left: P,
-    right: ResultProxy<T>,
+    mut right: ResultProxy<T>,
     apply: impl FnOnce(P, T) -> V + Send + 'static,
 ) -> ResultProxy<V>
 where
@@ -107,55 +182,81 @@ where
     P: Send + 'static,
     V: Send + 'static,
 {
-    unary(symbol, right, move |right| apply(left, right))
+    let note = note(symbol);
+    if let Some(expression) = own_expression::<T, V>(&mut right) {
+        expression.push(note, BeforePlain::new(left, move |left, value: V| apply(left, same(value))));
+        return same(right);
+    }
+    node(note, PlainLeft { left, right, apply })
 }
 
-struct Closure<C, const N: usize> {
-    operands: [Arc<dyn AnySlot>; N],
-    compute: C,
-}
-
-impl<C: Send, const N: usize> Buried for Closure<C, N> {}
-
-impl<T, C, const N: usize> Deferred<T> for Closure<C, N>
-where
-    T: Send,
-    C: FnOnce() -> Result<T, TaskError> + Send,
+/// Makes `left` the deferred value of an operation on itself and `right`.
+#[inline]
+#[track_caller]
+pub(super) fn assign<T, U>(
+    symbol: Symbol,
+    left: &mut ResultProxy<T>,
+    right: ResultProxy<U>,
+    apply: impl FnOnce(T, U) -> T + Send + 'static,
+) where
+    T: Clone + Send + Sync + 'static,
+    U: Clone + Send + Sync + 'static,
 {
-    fn operand(&self, position: usize) -> Option<Arc<dyn AnySlot>> {
-        self.operands.get(position).cloned()
-    }
-
-    fn compute(self: Box<Self>) -> Result<T, TaskError> {
-        let Self { operands, compute } = *self;
-        // Only proxies held by `compute` itself count when it asks whether it may move a value out.
-        drop(operands);
-        evaluate(compute)
+    let note = note(symbol);
+    match left.expression_mut() {
+        Some(expression) => then(expression, note, right, apply),
+        None => *left = node(note, Binary { left: left.clone(), right, apply }),
     }
 }
 
-/// Computes a deferred value; a panic becomes its outcome.
-pub(crate) fn evaluate<T>(compute: impl FnOnce() -> Result<T, TaskError>) -> Result<T, TaskError> {
-    match panics::catch(compute) {
-        Ok(outcome) => outcome,
-        Err(caught) => Err(panic_error("a deferred expression", caught)),
+/// Makes `left` the deferred value of an operation on itself and a plain value.
+#[inline]
+#[track_caller]
+pub(super) fn assign_plain<T, P>(
+    symbol: Symbol,
+    left: &mut ResultProxy<T>,
+    right: P,
+    apply: impl FnOnce(T, P) -> T + Send + 'static,
+) where
+    T: Clone + Send + Sync + 'static,
+    P: Send + 'static,
+{
+    let note = note(symbol);
+    match left.expression_mut() {
+        Some(expression) => expression.push(note, ThenPlain::new(right, apply)),
+        None => *left = node(note, PlainRight { left: left.clone(), right, apply }),
     }
+}
+
+/// The deferred value of an operation on any number of proxies.
+///
+/// One step, not a chain of them, so that the operands are combined in their order by the value's own operation: floats
+/// give what the sequential program gives.
+#[track_caller]
+pub(super) fn folded<T, V, F>(symbol: Symbol, operands: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
+where
+    T: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+    F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send + 'static,
+{
+    node(note(symbol), Folded { operands, fold })
 }
 
 /// Asks a pool thread to evaluate `slot`, because a task needs it and nobody waits for it here.
 pub(crate) fn demand(slot: Arc<dyn AnySlot>) {
     crate::fork::follow("a deferred argument", &[], move || {
-        crate::core::wait::wait(&slot, None);
+        // A wait that is refused leaves the slot to whoever computes it.
+        let _ = crate::core::wait::wait(&slot, None);
     });
 }
 
 /// A proxy that is ready when `slot` is settled, whether with a value or an error.
 pub(crate) fn settled(slot: &Arc<dyn AnySlot>) -> ResultProxy<()> {
-    let (when, right) = Slot::pending();
-    let filled = when.clone();
-    slot.head().when_settled(move || filled.fulfil(Ok(())));
-    if slot.head().state() == State::Deferred {
+    let when = Slot::pending();
+    let filled = when.cell().clone();
+    slot.when_settled(move || filled.fulfil(Ok(())));
+    if slot.state() == State::Deferred {
         demand(slot.clone());
     }
-    ResultProxy::new((when, right))
+    ResultProxy::new(when)
 }

@@ -7,19 +7,20 @@
 mod collect;
 mod deferred;
 mod ops;
+mod steps;
 mod traits;
 
 pub use collect::{
     AsCompleted, as_completed, wait, wait_all, wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
-pub(crate) use deferred::{demand, lazy_with, settled};
+pub(crate) use deferred::{closure, demand, settled};
 pub use deferred::{lazy, ready};
 pub use ops::Operand;
 
 use crate::core::error::{Kind, TaskError};
-use crate::core::slot::{AnySlot, Bytes, Slot, State};
+use crate::core::expression::Expression;
+use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
-use crate::ground::cell::ReadRight;
 use crate::ground::panics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,66 +50,92 @@ use std::time::{Duration, Instant};
 ///
 /// Every read rethrows the panic of a failed task, and panics with the [`TaskError`]'s text if its worker died.
 pub struct ResultProxy<T: Send + 'static> {
-    slot: Arc<Slot<T>>,
-    /// Taken only by `drop` and `take`.
-    right: Option<ReadRight<T>>,
+    reader: Reader<T>,
 }
 
 impl<T: Send + 'static> Clone for ResultProxy<T> {
     /// Another pointer to the same result.
     fn clone(&self) -> Self {
-        Self { slot: self.slot.clone(), right: Some(self.slot.share(self.right())) }
-    }
-}
-
-impl<T: Send + 'static> Drop for ResultProxy<T> {
-    /// Neither cancels nor waits: the task goes on.
-    fn drop(&mut self) {
-        if let Some(right) = self.right.take() {
-            self.slot.release(right);
-        }
+        Self { reader: self.reader.clone() }
     }
 }
 
 impl<T: Send + 'static> ResultProxy<T> {
-    pub(crate) fn new((slot, right): (Arc<Slot<T>>, ReadRight<T>)) -> Self {
-        Self { slot, right: Some(right) }
-    }
-
     #[inline]
-    fn right(&self) -> &ReadRight<T> {
-        self.right.as_ref().expect("only `drop` and `take` remove it, and both end the proxy")
+    pub(crate) fn new(reader: Reader<T>) -> Self {
+        Self { reader }
     }
 
+    /// The slot, without the right to read it.
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
-        &self.slot
+        self.reader.cell()
     }
 
     pub(crate) fn any_slot(&self) -> Arc<dyn AnySlot> {
-        self.slot.clone()
+        self.slot().clone()
+    }
+
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.reader.is_settled()
+    }
+
+    /// The unevaluated expression, if nobody else points to it.
+    #[inline]
+    pub(crate) fn expression_mut(&mut self) -> Option<&mut Expression<T>> {
+        match self.reader.content_mut()? {
+            Content::Expression(expression) => Some(expression),
+            Content::Encoded(..) => None,
+        }
+    }
+
+    /// Whether the proxy was made with its value, which nobody else may read.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.reader.get().is_some() && self.reader.is_marked() && self.reader.is_sole()
+    }
+
+    /// The value of a settled proxy, moved out if nobody else may read it, and the slot that it was in.
+    #[inline]
+    pub(crate) fn open(self) -> Result<(T, Arc<Slot<T>>), TaskError>
+    where
+        T: Clone,
+    {
+        match self.reader.take_apart() {
+            Ok(parts) => Ok(parts),
+            Err(reader) => {
+                let value = slot::settled(&reader)?;
+                // It may have been decoded just now, for nobody else.
+                if reader.is_sole() && reader.get().is_some() {
+                    return reader.take_apart().map_err(|_| unreachable!("it is there, and nobody else's"));
+                }
+                let value = value.clone();
+                Ok((value, reader.into_cell()))
+            }
+        }
     }
 
     /// The outcome of a settled proxy.
     pub(crate) fn settled(&self) -> Result<&T, TaskError> {
-        self.slot.settled(self.right())
+        slot::settled(&self.reader)
     }
 
     pub(crate) fn encoded_value(&self) -> Option<Bytes> {
-        self.slot.encoded()
+        self.reader.encoded()
     }
 
     fn outcome(&self) -> Result<&T, TaskError> {
-        if let Some(value) = self.slot.peek(self.right()) {
+        if let Some(value) = self.reader.get() {
             return Ok(value);
         }
-        waiting::wait(&self.any_slot(), None);
+        waiting::wait(&self.any_slot(), None)?;
         self.settled()
     }
 
     /// The value, waited for if need be; the heart of `Deref`.
     #[inline]
     pub(crate) fn force(&self) -> &T {
-        match self.slot.peek(self.right()) {
+        match self.reader.get() {
             Some(value) => value,
             None => self.outcome().unwrap_or_else(|error| rethrow(&error)),
         }
@@ -121,7 +148,7 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// assert!(ResultProxy::is_ready(&ready(1)));
     /// ```
     pub fn is_ready(this: &Self) -> bool {
-        this.slot().head().is_settled() || waiting::settle_if_possible(&this.any_slot())
+        this.is_settled() || waiting::settle_if_possible(&this.any_slot())
     }
 
     /// Waits for the value; the error instead of a panic.
@@ -163,11 +190,11 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// on, and the proxy can be waited for again. Otherwise the error of the task.
     pub fn wait_timeout(this: &Self, limit: Duration) -> Result<&T, TaskError> {
         let deadline = Instant::now().checked_add(limit);
-        if waiting::wait(&this.any_slot(), deadline) {
+        if waiting::wait(&this.any_slot(), deadline)? {
             return Self::wait(this);
         }
         let name =
-            this.slot().head().task().map_or("a deferred expression".into(), |task| task.core().name.clone());
+            this.any_slot().task().map_or("a deferred expression".into(), |task| task.core().name.clone());
         Err(TaskError::new(&name, None, Kind::Timeout { waited_ms: limit.as_millis() as u64 }))
     }
 
@@ -188,7 +215,7 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// assert_eq!(ResultProxy::state(&lazy(|| 1)), ProxyState::Deferred);
     /// ```
     pub fn state(this: &Self) -> ProxyState {
-        match this.slot().head().state() {
+        match this.any_slot().state() {
             State::Pending => ProxyState::Pending,
             State::Deferred => ProxyState::Deferred,
             State::Ready => ProxyState::Ready,
@@ -217,12 +244,9 @@ impl<T: Send + 'static> ResultProxy<T> {
     }
 
     /// The value of a settled, decoded proxy if there is no other.
-    fn take(mut self) -> Result<T, Self> {
-        let right = self.right.take().expect("only `drop` and `take` remove it, and both end the proxy");
-        self.slot.take(right).map_err(|right| {
-            self.right = Some(right);
-            self
-        })
+    #[inline]
+    pub(crate) fn take(self) -> Result<T, Self> {
+        self.reader.take().map_err(|reader| Self { reader })
     }
 
     /// Calls `then` with the outcome as soon as it is there, on a pool thread (or now, if it is).
@@ -251,12 +275,13 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// let length = ResultProxy::map(&ready("four".to_string()), |text| text.len());
     /// assert_eq!(length, 4);
     /// ```
+    #[track_caller]
     pub fn map<U: Send + 'static>(this: &Self, f: impl FnOnce(&T) -> U + Send + 'static) -> ResultProxy<U>
     where
         T: Sync,
     {
         let proxy = this.clone();
-        lazy_with([this.any_slot()], move || Ok(f(proxy.settled()?)))
+        closure(&"map", [this.any_slot()], move || Ok(f(proxy.settled()?)))
     }
 
     /// Goes on with another fork as soon as the value is there; the proxy of what that one gives.
@@ -329,9 +354,12 @@ impl<T: Clone + Send + Sync + 'static> ResultProxy<ResultProxy<T>> {
     ///
     /// assert_eq!(ResultProxy::flatten(thread(|| fork(one, ()), ())), 1);
     /// ```
+    #[track_caller]
     pub fn flatten(this: Self) -> ResultProxy<T> {
         let outer = this.clone();
-        lazy_with([this.any_slot()], move || ResultProxy::into_result(ResultProxy::into_result(outer)?))
+        closure(&"flatten", [this.any_slot()], move || {
+            ResultProxy::into_result(ResultProxy::into_result(outer)?)
+        })
     }
 }
 
@@ -348,6 +376,7 @@ where
     /// assert_eq!(number, 1);
     /// assert_eq!(text, "one");
     /// ```
+    #[track_caller]
     pub fn unzip(this: Self) -> (ResultProxy<A>, ResultProxy<B>) {
         (ResultProxy::map(&this, |pair| pair.0.clone()), ResultProxy::map(&this, |pair| pair.1.clone()))
     }

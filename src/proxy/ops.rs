@@ -7,17 +7,13 @@
 //! When and by whom an expression is evaluated is not decided here.
 
 use super::ResultProxy;
-use super::deferred::{binary, evaluate, plain_left, plain_right, unary, value};
-use crate::core::error::TaskError;
-use crate::core::slot::{AnySlot, Buried, Deferred, Slot};
-use std::cell::Cell;
+use super::deferred::{assign, assign_plain, binary, folded, plain_left, plain_right, unary};
 use std::iter::{Product, Sum};
 use std::num::{Saturating, Wrapping};
 use std::ops::{
     Add, AddAssign, BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Div, DivAssign, Mul,
     MulAssign, Neg, Not, Rem, RemAssign, Shl, ShlAssign, Shr, ShrAssign, Sub, SubAssign,
 };
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Joins values of a user's own type to the operators and comparisons of proxies, by one line.
@@ -70,13 +66,13 @@ pub trait Operand: Clone + Send + Sync + 'static {}
 
 /// Operators between proxies.
 macro_rules! operators {
-    ($($Op:ident::$op:ident;)*) => {$(
-        operators! { @pair $Op::$op, (ResultProxy<T>) (ResultProxy<U>), |left, right| (left, right) }
-        operators! { @pair $Op::$op, (ResultProxy<T>) (&ResultProxy<U>), |left, right| (left, right.clone()) }
-        operators! { @pair $Op::$op, (&ResultProxy<T>) (ResultProxy<U>), |left, right| (left.clone(), right) }
-        operators! { @pair $Op::$op, (&ResultProxy<T>) (&ResultProxy<U>), |left, right| (left.clone(), right.clone()) }
+    ($($Op:ident::$op:ident $symbol:literal;)*) => {$(
+        operators! { @pair $Op::$op $symbol, (ResultProxy<T>) (ResultProxy<U>), |left, right| (left, right) }
+        operators! { @pair $Op::$op $symbol, (ResultProxy<T>) (&ResultProxy<U>), |left, right| (left, right.clone()) }
+        operators! { @pair $Op::$op $symbol, (&ResultProxy<T>) (ResultProxy<U>), |left, right| (left.clone(), right) }
+        operators! { @pair $Op::$op $symbol, (&ResultProxy<T>) (&ResultProxy<U>), |left, right| (left.clone(), right.clone()) }
     )*};
-    (@pair $Op:ident::$op:ident, ($Left:ty) ($Right:ty), |$left:ident, $right:ident| $proxies:expr) => {
+    (@pair $Op:ident::$op:ident $symbol:literal, ($Left:ty) ($Right:ty), |$left:ident, $right:ident| $proxies:expr) => {
         impl<T, U> $Op<$Right> for $Left
         where
             T: $Op<U> + Clone + Send + Sync + 'static,
@@ -85,23 +81,24 @@ macro_rules! operators {
         {
             type Output = ResultProxy<<T as $Op<U>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: $Right) -> Self::Output {
                 let ($left, $right) = (self, right);
                 let (left, right) = $proxies;
-                binary(stringify!($op), left, right, T::$op)
+                binary(&$symbol, left, right, T::$op)
             }
         }
     };
 }
 
 operators! {
-    Add::add; Sub::sub; Mul::mul; Div::div; Rem::rem;
-    BitAnd::bitand; BitOr::bitor; BitXor::bitxor; Shl::shl; Shr::shr;
+    Add::add "+"; Sub::sub "-"; Mul::mul "*"; Div::div "/"; Rem::rem "%";
+    BitAnd::bitand "&"; BitOr::bitor "|"; BitXor::bitxor "^"; Shl::shl "<<"; Shr::shr ">>";
 }
 
 /// Operators between a proxy and a value of a user's type.
 macro_rules! operands {
-    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident;)*) => {$(
+    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident $symbol:literal;)*) => {$(
         impl<T, V: Operand> $Op<V> for ResultProxy<T>
         where
             T: $Op<V> + Clone + Send + Sync + 'static,
@@ -109,8 +106,9 @@ macro_rules! operands {
         {
             type Output = ResultProxy<<T as $Op<V>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: V) -> Self::Output {
-                plain_right(stringify!($op), self, right, T::$op)
+                plain_right(&$symbol, self, right, T::$op)
             }
         }
 
@@ -121,8 +119,9 @@ macro_rules! operands {
         {
             type Output = ResultProxy<<T as $Op<V>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: V) -> Self::Output {
-                plain_right(stringify!($op), self.clone(), right, T::$op)
+                plain_right(&$symbol, self.clone(), right, T::$op)
             }
         }
 
@@ -130,22 +129,23 @@ macro_rules! operands {
         where
             T: $Op<V, Output = T> + Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $assign(&mut self, right: V) {
-                *self = $Op::$op(&*self, right);
+                assign_plain(&$symbol, self, right, T::$op);
             }
         }
     )*};
 }
 
 operands! {
-    Add::add, AddAssign::add_assign;
-    Sub::sub, SubAssign::sub_assign;
-    Mul::mul, MulAssign::mul_assign;
-    Div::div, DivAssign::div_assign;
-    Rem::rem, RemAssign::rem_assign;
-    BitAnd::bitand, BitAndAssign::bitand_assign;
-    BitOr::bitor, BitOrAssign::bitor_assign;
-    BitXor::bitxor, BitXorAssign::bitxor_assign;
+    Add::add, AddAssign::add_assign "+";
+    Sub::sub, SubAssign::sub_assign "-";
+    Mul::mul, MulAssign::mul_assign "*";
+    Div::div, DivAssign::div_assign "/";
+    Rem::rem, RemAssign::rem_assign "%";
+    BitAnd::bitand, BitAndAssign::bitand_assign "&";
+    BitOr::bitor, BitOrAssign::bitor_assign "|";
+    BitXor::bitxor, BitXorAssign::bitxor_assign "^";
 }
 
 /// What a proxy's value may be shifted by: an integer, or a value of a user's type.
@@ -164,15 +164,16 @@ distances! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
 /// Every integer can be shifted by every integer, so the type of a literal distance stays open. That the result is a
 /// `T` whatever the distance lets the compiler go on: `(proxy << 1) + 1`.
 macro_rules! shifts {
-    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident;)*) => {$(
+    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident $symbol:literal;)*) => {$(
         impl<T, V: Distance> $Op<V> for ResultProxy<T>
         where
             T: $Op<V, Output = T> + Clone + Send + Sync + 'static,
         {
             type Output = Self;
 
+            #[track_caller]
             fn $op(self, distance: V) -> Self {
-                plain_right(stringify!($op), self, distance, T::$op)
+                plain_right(&$symbol, self, distance, T::$op)
             }
         }
 
@@ -182,6 +183,7 @@ macro_rules! shifts {
         {
             type Output = ResultProxy<T>;
 
+            #[track_caller]
             fn $op(self, distance: V) -> ResultProxy<T> {
                 self.clone().$op(distance)
             }
@@ -191,28 +193,30 @@ macro_rules! shifts {
         where
             T: $Op<V, Output = T> + Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $assign(&mut self, distance: V) {
-                *self = self.clone().$op(distance);
+                assign_plain(&$symbol, self, distance, T::$op);
             }
         }
     )*};
 }
 
 shifts! {
-    Shl::shl, ShlAssign::shl_assign;
-    Shr::shr, ShrAssign::shr_assign;
+    Shl::shl, ShlAssign::shl_assign "<<";
+    Shr::shr, ShrAssign::shr_assign ">>";
 }
 
 /// `proxy op= other_proxy`, for the operators that have no say about text.
 macro_rules! assignments {
-    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident;)*) => {$(
+    ($($Op:ident::$op:ident, $Assign:ident::$assign:ident $symbol:literal;)*) => {$(
         impl<T, U> $Assign<ResultProxy<U>> for ResultProxy<T>
         where
             T: $Op<U, Output = T> + Clone + Send + Sync + 'static,
             U: Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $assign(&mut self, right: ResultProxy<U>) {
-                *self = $Op::$op(&*self, right);
+                assign(&$symbol, self, right, T::$op);
             }
         }
 
@@ -221,23 +225,24 @@ macro_rules! assignments {
             T: $Op<U, Output = T> + Clone + Send + Sync + 'static,
             U: Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $assign(&mut self, right: &ResultProxy<U>) {
-                *self = $Op::$op(&*self, right);
+                assign(&$symbol, self, right.clone(), T::$op);
             }
         }
     )*};
 }
 
 assignments! {
-    Sub::sub, SubAssign::sub_assign;
-    Mul::mul, MulAssign::mul_assign;
-    Div::div, DivAssign::div_assign;
-    Rem::rem, RemAssign::rem_assign;
-    BitAnd::bitand, BitAndAssign::bitand_assign;
-    BitOr::bitor, BitOrAssign::bitor_assign;
-    BitXor::bitxor, BitXorAssign::bitxor_assign;
-    Shl::shl, ShlAssign::shl_assign;
-    Shr::shr, ShrAssign::shr_assign;
+    Sub::sub, SubAssign::sub_assign "-";
+    Mul::mul, MulAssign::mul_assign "*";
+    Div::div, DivAssign::div_assign "/";
+    Rem::rem, RemAssign::rem_assign "%";
+    BitAnd::bitand, BitAndAssign::bitand_assign "&";
+    BitOr::bitor, BitOrAssign::bitor_assign "|";
+    BitXor::bitxor, BitXorAssign::bitxor_assign "^";
+    Shl::shl, ShlAssign::shl_assign "<<";
+    Shr::shr, ShrAssign::shr_assign ">>";
 }
 
 /// Operators between a proxy and a plain value of the types given, the value on the left, the right or both.
@@ -250,7 +255,7 @@ macro_rules! plain_operands {
         plain_operands! { @left $operators $plain }
         plain_operands! { @right $operators $plain }
     };
-    (@right {$($Op:ident::$op:ident, $Assign:ident::$assign:ident;)*} $plain:ty) => {$(
+    (@right {$($Op:ident::$op:ident, $Assign:ident::$assign:ident $symbol:literal;)*} $plain:ty) => {$(
         impl<T> $Op<$plain> for ResultProxy<T>
         where
             T: $Op<$plain> + Clone + Send + Sync + 'static,
@@ -258,8 +263,9 @@ macro_rules! plain_operands {
         {
             type Output = ResultProxy<<T as $Op<$plain>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: $plain) -> Self::Output {
-                plain_right(stringify!($op), self, right, T::$op)
+                plain_right(&$symbol, self, right, T::$op)
             }
         }
 
@@ -270,8 +276,9 @@ macro_rules! plain_operands {
         {
             type Output = ResultProxy<<T as $Op<$plain>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: $plain) -> Self::Output {
-                plain_right(stringify!($op), self.clone(), right, T::$op)
+                plain_right(&$symbol, self.clone(), right, T::$op)
             }
         }
 
@@ -279,12 +286,13 @@ macro_rules! plain_operands {
         where
             T: $Op<$plain, Output = T> + Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $assign(&mut self, right: $plain) {
-                *self = $Op::$op(&*self, right);
+                assign_plain(&$symbol, self, right, T::$op);
             }
         }
     )*};
-    (@left {$($Op:ident::$op:ident, $Assign:ident::$assign:ident;)*} $plain:ty) => {$(
+    (@left {$($Op:ident::$op:ident, $Assign:ident::$assign:ident $symbol:literal;)*} $plain:ty) => {$(
         impl<T> $Op<ResultProxy<T>> for $plain
         where
             T: Clone + Send + Sync + 'static,
@@ -293,8 +301,9 @@ macro_rules! plain_operands {
         {
             type Output = ResultProxy<<$plain as $Op<T>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: ResultProxy<T>) -> Self::Output {
-                plain_left(stringify!($op), self, right, <$plain>::$op)
+                plain_left(&$symbol, self, right, <$plain>::$op)
             }
         }
 
@@ -306,8 +315,9 @@ macro_rules! plain_operands {
         {
             type Output = ResultProxy<<$plain as $Op<T>>::Output>;
 
+            #[track_caller]
             fn $op(self, right: &ResultProxy<T>) -> Self::Output {
-                plain_left(stringify!($op), self, right.clone(), <$plain>::$op)
+                plain_left(&$symbol, self, right.clone(), <$plain>::$op)
             }
         }
     )*};
@@ -315,35 +325,35 @@ macro_rules! plain_operands {
 
 plain_operands! {
     both {
-        Add::add, AddAssign::add_assign;
-        Sub::sub, SubAssign::sub_assign;
-        Mul::mul, MulAssign::mul_assign;
-        Div::div, DivAssign::div_assign;
-        Rem::rem, RemAssign::rem_assign;
+        Add::add, AddAssign::add_assign "+";
+        Sub::sub, SubAssign::sub_assign "-";
+        Mul::mul, MulAssign::mul_assign "*";
+        Div::div, DivAssign::div_assign "/";
+        Rem::rem, RemAssign::rem_assign "%";
     }: i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64;
     both {
-        BitAnd::bitand, BitAndAssign::bitand_assign;
-        BitOr::bitor, BitOrAssign::bitor_assign;
-        BitXor::bitxor, BitXorAssign::bitxor_assign;
+        BitAnd::bitand, BitAndAssign::bitand_assign "&";
+        BitOr::bitor, BitOrAssign::bitor_assign "|";
+        BitXor::bitxor, BitXorAssign::bitxor_assign "^";
     }: i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, bool;
     left {
-        Shl::shl, ShlAssign::shl_assign;
-        Shr::shr, ShrAssign::shr_assign;
+        Shl::shl, ShlAssign::shl_assign "<<";
+        Shr::shr, ShrAssign::shr_assign ">>";
     }: i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize;
     both {
-        Add::add, AddAssign::add_assign;
-        Sub::sub, SubAssign::sub_assign;
-        Mul::mul, MulAssign::mul_assign;
-        Div::div, DivAssign::div_assign;
+        Add::add, AddAssign::add_assign "+";
+        Sub::sub, SubAssign::sub_assign "-";
+        Mul::mul, MulAssign::mul_assign "*";
+        Div::div, DivAssign::div_assign "/";
     }: Duration;
     // Not on the left: `String + &string` compiles by a coercion that needs `Add<&str>` to be the only choice.
     right {
-        Add::add, AddAssign::add_assign;
+        Add::add, AddAssign::add_assign "+";
     }: &'static str;
 }
 
 macro_rules! unary {
-    ($($Op:ident::$op:ident;)*) => {$(
+    ($($Op:ident::$op:ident $symbol:literal;)*) => {$(
         impl<T> $Op for ResultProxy<T>
         where
             T: $Op + Clone + Send + Sync + 'static,
@@ -351,8 +361,9 @@ macro_rules! unary {
         {
             type Output = ResultProxy<T::Output>;
 
+            #[track_caller]
             fn $op(self) -> Self::Output {
-                unary(stringify!($op), self, T::$op)
+                unary(&$symbol, self, T::$op)
             }
         }
 
@@ -363,16 +374,17 @@ macro_rules! unary {
         {
             type Output = ResultProxy<T::Output>;
 
+            #[track_caller]
             fn $op(self) -> Self::Output {
-                unary(stringify!($op), self.clone(), T::$op)
+                unary(&$symbol, self.clone(), T::$op)
             }
         }
     )*};
 }
 
 unary! {
-    Neg::neg;
-    Not::not;
+    Neg::neg "-";
+    Not::not "!";
 }
 
 /// What `proxy += other_proxy` does to the value.
@@ -448,8 +460,9 @@ where
     T: Accumulate<U> + Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
 {
+    #[track_caller]
     fn add_assign(&mut self, right: ResultProxy<U>) {
-        *self = binary("add", self.clone(), right, T::accumulate);
+        assign(&"+", self, right, T::accumulate);
     }
 }
 
@@ -458,73 +471,35 @@ where
     T: Accumulate<U> + Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
 {
+    #[track_caller]
     fn add_assign(&mut self, right: &ResultProxy<U>) {
-        *self += right.clone();
+        assign(&"+", self, right.clone(), T::accumulate);
     }
 }
 
 impl AddAssign<String> for ResultProxy<String> {
+    #[track_caller]
     fn add_assign(&mut self, right: String) {
-        *self = &*self + right;
+        assign_plain(&"+", self, right, |left, right| left + &right);
     }
 }
 
 impl Add<String> for ResultProxy<String> {
     type Output = Self;
 
+    #[track_caller]
     fn add(self, right: String) -> Self {
-        plain_right("add", self, right, |left, right| left + &right)
+        plain_right(&"+", self, right, |left, right| left + &right)
     }
 }
 
 impl Add<String> for &ResultProxy<String> {
     type Output = ResultProxy<String>;
 
+    #[track_caller]
     fn add(self, right: String) -> ResultProxy<String> {
         self.clone() + right
     }
-}
-
-/// A deferred value of any number of proxies.
-///
-/// One node, not a chain of them, so that the operands are added up in their order by `T`'s own sum: floats give what
-/// the sequential program gives.
-struct Folded<T: Send + 'static, F> {
-    proxies: Vec<ResultProxy<T>>,
-    /// How many, from the left, were settled when last looked at.
-    settled: Cell<usize>,
-    fold: F,
-}
-
-impl<T: Send + Sync + 'static, F: Send> Buried for Folded<T, F> {}
-
-impl<T, V, F> Deferred<V> for Folded<T, F>
-where
-    T: Clone + Send + Sync + 'static,
-    F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send,
-{
-    /// Counts from the first operand that is not settled: a walk asks once for each operand, and looking through all
-    /// that are done each time would make it quadratic.
-    fn operand(&self, position: usize) -> Option<Arc<dyn AnySlot>> {
-        let is_settled = |proxy: &ResultProxy<T>| proxy.slot().head().is_settled();
-        let settled = self.proxies[self.settled.get()..].iter().take_while(|proxy| is_settled(proxy)).count();
-        self.settled.set(self.settled.get() + settled);
-        self.proxies.get(self.settled.get() + position).map(ResultProxy::any_slot)
-    }
-
-    fn compute(self: Box<Self>) -> Result<V, TaskError> {
-        let Self { proxies, fold, .. } = *self;
-        evaluate(move || fold(&mut proxies.into_iter().map(value)))
-    }
-}
-
-fn folded<T, V, F>(proxies: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
-where
-    T: Clone + Send + Sync + 'static,
-    V: Send + 'static,
-    F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send + 'static,
-{
-    ResultProxy::new(Slot::deferred(Box::new(Folded { proxies, settled: Cell::new(0), fold })))
 }
 
 macro_rules! folds {
@@ -534,8 +509,9 @@ macro_rules! folds {
         where
             T: $Fold<T> + Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $fold<I: Iterator<Item = ResultProxy<T>>>(proxies: I) -> Self {
-                folded(proxies.collect(), |values| values.$fold())
+                folded(&stringify!($fold), proxies.collect(), |values| values.$fold())
             }
         }
 
@@ -543,6 +519,7 @@ macro_rules! folds {
         where
             T: $Fold<T> + Clone + Send + Sync + 'static,
         {
+            #[track_caller]
             fn $fold<I: Iterator<Item = &'a ResultProxy<T>>>(proxies: I) -> Self {
                 proxies.cloned().$fold()
             }
@@ -574,6 +551,7 @@ mod tests {
     use super::*;
     use crate::proxy::{ProxyState, lazy, ready, rethrow};
     use std::panic::{catch_unwind, resume_unwind};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Every combination of `proxy`, `&proxy` and plain value, with what the operator gives for plain values.
@@ -738,7 +716,7 @@ mod tests {
     fn a_failure_that_only_went_through_an_expression_is_not_seen() {
         let left = fails("left");
         let sum = &left + 1;
-        crate::core::wait::wait(&sum.any_slot(), None);
+        crate::core::wait::wait(&sum.any_slot(), None).unwrap();
         assert!(!left.settled().unwrap_err().is_seen());
         ResultProxy::error(&sum);
         assert!(left.settled().unwrap_err().is_seen());

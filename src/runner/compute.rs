@@ -4,8 +4,8 @@
 //! is forked then would never start: it is handed to the thread pool as well, and whoever claims it first runs it.
 
 use super::{Runnable, Runner};
-use crate::core::context;
 use crate::core::runner::Until;
+use crate::core::{context, expression};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,7 +41,11 @@ impl Runner for Compute {
 
     fn block(&self, until: &Until<'_>) {
         self.blocked.fetch_add(1, Ordering::SeqCst);
-        while !until.is_over() && rayon::yield_now() == Some(rayon::Yield::Executed) {}
+        // Not while this thread has claimed a deferred value: the other task might need just that, and could not wait.
+        while !until.is_over()
+            && !expression::is_computing()
+            && rayon::yield_now() == Some(rayon::Yield::Executed)
+        {}
         until.park();
         self.blocked.fetch_sub(1, Ordering::SeqCst);
     }

@@ -175,7 +175,7 @@ impl Runner for Local {
     fn block(&self, until: &Until<'_>) {
         // The settling thread locks, so that the notification cannot come between the check and the wait.
         let local = LOCAL.get().expect("only a worker has this runner").clone();
-        until.slot.head().when_settled(move || {
+        until.slot().when_changed(move || {
             drop(local.state.lock());
             local.changed.notify_all();
         });

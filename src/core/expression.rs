@@ -1,0 +1,338 @@
+//! Deferred expressions: what a slot holds until somebody needs its value, and how that value is computed.
+//!
+//! An expression is a tape of steps. The first makes a value of its operands, each further one makes a value of the one
+//! before and perhaps another operand, so a chain of `op=` is one slot and not a million. Evaluation is a walk over the
+//! expressions that a slot needs, with a stack of its own. The walk claims a slot when it enters it and settles or gives it back
+//! when it leaves, which costs two atomic operations and no lock; only one thread walks, the others sleep.
+//!
+//! A walk never waits and never runs anything but operators. What it cannot compute (a task that has not ended, a
+//! `lazy` closure, an expression that another thread has claimed) it reports as *blockers*, gives back every claim, and
+//! leaves the rest to `wait`. So no claim is held while a thread is blocked or runs code that may need the claimed
+//! value; and all that could be computed has been, and all tasks that are needed are known, before anybody waits.
+
+use crate::core::error::{ForkPlace, Operation, TaskError, operation_error};
+use crate::core::slot::{AnySlot, hold_calls};
+use crate::ground::cell::Key;
+use crate::ground::panics;
+use crate::ground::tape::{Erased, Step, Tape};
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// An operation's name, as a pointer that is one word wide: `&"add"`.
+pub(crate) type Symbol = &'static &'static str;
+
+/// Which operation a step is, and where in the user's source it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Note {
+    pub(crate) symbol: Symbol,
+    pub(crate) place: &'static Location<'static>,
+}
+
+impl Note {
+    fn operation(self) -> Operation {
+        Operation { symbol: (*self.symbol).into(), place: self.place.into(), operands: Vec::new() }
+    }
+}
+
+impl PartialEq for Note {
+    fn eq(&self, other: &Self) -> bool {
+        // Addresses suffice: equal operations at different addresses only share a little less memory.
+        std::ptr::eq(self.place, other.place) && std::ptr::eq(self.symbol, other.symbol)
+    }
+}
+
+/// What goes from step to step: nothing before the first, then what the steps so far have come to.
+pub(crate) type Carry<T> = Option<Result<T, TaskError>>;
+
+/// To whom the steps of an expression show their operands.
+pub(crate) trait Seen {
+    /// Whether settled operands and plain values are of interest as well.
+    fn wants_all(&self) -> bool {
+        false
+    }
+    /// An operand; `share` makes another pointer to it.
+    fn operand(&mut self, operand: &dyn AnySlot, share: &dyn Fn() -> Arc<dyn AnySlot>);
+    /// A plain value; `preview` shows it if it is of a type that can be shown.
+    fn plain(&mut self, _preview: &dyn Fn() -> String) {}
+    /// The value of the expression so far, when the steps that follow take it on another side than the left.
+    fn carried_right(&mut self) {}
+    /// A run of `_count` equal operations begins.
+    fn operation(&mut self, _note: Note, _count: usize) {}
+}
+
+/// The tape of a slot of type `T`.
+pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen, Note>);
+
+impl<T> Expression<T> {
+    pub(crate) const fn none() -> Self {
+        Self(Tape::empty())
+    }
+}
+
+impl<T: 'static> Expression<T> {
+    pub(crate) fn begin(note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> Self {
+        Self(Tape::begin(note, step))
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) {
+        self.0.push(note, step);
+    }
+
+    pub(crate) fn show(&self, seen: &mut (dyn Seen + 'static)) {
+        self.0.show(seen, |seen, note, count| seen.operation(note, count));
+    }
+
+    /// Carries all steps out. Their operands are settled.
+    pub(crate) fn compute(&mut self) -> Result<T, TaskError> {
+        self.0
+            .run(None, |note| CURRENT.set(Some(note)))
+            .expect("an expression has a first step, which makes a value")
+    }
+}
+
+impl<T> Drop for Expression<T> {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            bury(self.0.erase());
+        }
+    }
+}
+
+/// How deep drops of expressions may nest in this thread before they are put aside.
+const DEEP: usize = 3;
+
+#[derive(Default)]
+struct Graves {
+    depth: Cell<usize>,
+    waiting: RefCell<Vec<Erased<Note>>>,
+}
+
+thread_local! {
+    static GRAVES: Graves = const { Graves { depth: Cell::new(0), waiting: RefCell::new(Vec::new()) } };
+    /// The operation that is being carried out in this thread, for the report if it unwinds.
+    static CURRENT: Cell<Option<Note>> = const { Cell::new(None) };
+    /// The operations inside which that one is carried out, because their code has needed another expression.
+    static OUTER: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Drops a tape whose operands may be the last pointers to further tapes, with bounded recursion: beyond a small depth they are
+/// put aside, and the outermost drop goes on with them. (Putting all aside would keep every operand of a long sum at once.)
+fn bury(tape: Erased<Note>) {
+    let mut tape = Some(tape);
+    let _ = GRAVES.try_with(|graves| {
+        if graves.depth.get() == DEEP {
+            graves.waiting.borrow_mut().extend(tape.take());
+            return;
+        }
+        graves.depth.set(graves.depth.get() + 1);
+        // A drop of a user's value may unwind; the depth must be right all the same.
+        let _deeper = Deeper(graves);
+        drop(tape.take());
+        if graves.depth.get() == 1 {
+            loop {
+                let next = graves.waiting.borrow_mut().pop();
+                let Some(next) = next else { break };
+                drop(next);
+            }
+        }
+    });
+    // The thread is ending and its locals are gone. What is dropped then is small, or there is nobody to do better.
+    drop(tape);
+}
+
+struct Deeper<'a>(&'a Graves);
+
+impl Drop for Deeper<'_> {
+    fn drop(&mut self) {
+        self.0.depth.set(self.0.depth.get() - 1);
+    }
+}
+
+/// What an attempt to evaluate came to.
+pub(crate) enum Progress {
+    /// The slot is settled.
+    Settled,
+    /// The slot is claimed by somebody else.
+    Busy,
+    /// These have to be settled first.
+    Blocked(Vec<Arc<dyn AnySlot>>),
+}
+
+/// A walk over the expressions that a slot needs.
+struct Walk {
+    key: Key,
+    stack: Vec<Entry>,
+    /// Operands of the slot that is being entered.
+    operands: Gather,
+    blockers: Vec<Arc<dyn AnySlot>>,
+    /// Expressions that have been walked and lack something, so that one that is shared is walked once.
+    incomplete: HashSet<*const ()>,
+}
+
+enum Entry {
+    Enter(Arc<dyn AnySlot>),
+    /// A slot that is claimed, below its operands.
+    Leave(Arc<dyn AnySlot>),
+}
+
+/// Gathers the operands that are not settled.
+#[derive(Default)]
+struct Gather(Vec<Arc<dyn AnySlot>>);
+
+impl Seen for Gather {
+    fn operand(&mut self, operand: &dyn AnySlot, share: &dyn Fn() -> Arc<dyn AnySlot>) {
+        if !operand.is_settled() {
+            self.0.push(share());
+        }
+    }
+}
+
+/// Evaluates as much of the deferred slot `root` as can be without waiting and without running anything but operators;
+/// of closures, only that of `root` itself is run.
+pub(crate) fn evaluate(root: &Arc<dyn AnySlot>) -> Progress {
+    let mut walk = Walk {
+        key: Key::new(),
+        stack: Vec::new(),
+        operands: Gather::default(),
+        blockers: Vec::new(),
+        incomplete: HashSet::new(),
+    };
+    if !root.claim(&walk.key) {
+        return if root.is_settled() { Progress::Settled } else { Progress::Busy };
+    }
+    // What settled slots call runs when no claim is held any more.
+    let held = hold_calls();
+    let is_ready = walk.run(root);
+    drop(held);
+    if is_ready {
+        root.compute(&mut walk.key);
+    }
+    if root.is_settled() { Progress::Settled } else { Progress::Blocked(std::mem::take(&mut walk.blockers)) }
+}
+
+impl Walk {
+    /// Walks what `root` needs; says whether `root` is a closure that is still claimed and can be run now.
+    fn run(&mut self, root: &Arc<dyn AnySlot>) -> bool {
+        let mut is_ready = self.enter(root);
+        while let Some(entry) = self.stack.pop() {
+            match entry {
+                Entry::Enter(slot) => {
+                    if slot.is_settled() || self.is_incomplete(&slot) {
+                        continue;
+                    }
+                    if slot.is_closure() || !slot.claim(&self.key) {
+                        if !slot.is_settled() {
+                            self.blockers.push(slot);
+                        }
+                        continue;
+                    }
+                    self.enter(&slot);
+                }
+                Entry::Leave(slot) => {
+                    if !self.blockers.is_empty() && self.lacks_operands(&slot) {
+                        slot.give_back(&self.key);
+                        self.incomplete.insert(address(&slot));
+                    } else if slot.is_closure() {
+                        is_ready = true;
+                    } else {
+                        slot.compute(&mut self.key);
+                    }
+                }
+            }
+        }
+        is_ready
+    }
+
+    /// Computes a claimed slot whose operands are settled, or puts them on the stack above it. Says whether it is a
+    /// closure that can be run.
+    fn enter(&mut self, slot: &Arc<dyn AnySlot>) -> bool {
+        slot.show(&mut self.key, &mut self.operands);
+        if self.operands.0.is_empty() {
+            if slot.is_closure() {
+                return true;
+            }
+            slot.compute(&mut self.key);
+            return false;
+        }
+        self.stack.push(Entry::Leave(slot.clone()));
+        // The left operand comes first, as in plain Rust.
+        self.stack.extend(self.operands.0.drain(..).rev().map(Entry::Enter));
+        false
+    }
+
+    fn is_incomplete(&self, slot: &Arc<dyn AnySlot>) -> bool {
+        !self.incomplete.is_empty() && self.incomplete.contains(&address(slot))
+    }
+
+    fn lacks_operands(&mut self, slot: &Arc<dyn AnySlot>) -> bool {
+        slot.show(&mut self.key, &mut self.operands);
+        let lacks = !self.operands.0.is_empty();
+        self.operands.0.clear();
+        lacks
+    }
+}
+
+impl Drop for Walk {
+    /// Nothing is left unless something unwound that never should; then others must not wait for this walk.
+    fn drop(&mut self) {
+        for entry in self.stack.drain(..) {
+            if let Entry::Leave(slot) = entry {
+                slot.give_back(&self.key);
+            }
+        }
+    }
+}
+
+fn address(slot: &Arc<dyn AnySlot>) -> *const () {
+    Arc::as_ptr(slot).cast()
+}
+
+thread_local! {
+    /// The tasks whose results were operands of the operation that unwinds.
+    static ORIGINS: RefCell<Vec<ForkPlace>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes where an operand comes from if the operation unwinds; forgotten if it doesn't.
+pub(crate) struct Operand<'a>(pub(crate) &'a dyn AnySlot);
+
+impl Drop for Operand<'_> {
+    fn drop(&mut self) {
+        if let Some(origin) = self.0.head().origin() {
+            let _ = ORIGINS.try_with(|origins| origins.borrow_mut().push(origin));
+        }
+    }
+}
+
+/// Computes a deferred value; a panic becomes its outcome.
+pub(crate) fn catch<T>(compute: impl FnOnce() -> Result<T, TaskError>) -> Result<T, TaskError> {
+    // A closure may evaluate other expressions meanwhile.
+    let outer = CURRENT.take();
+    if let Some(outer) = outer {
+        OUTER.with_borrow_mut(|notes| notes.push(outer));
+    }
+    let outcome = panics::catch(compute);
+    let current = CURRENT.replace(outer);
+    if outer.is_some() {
+        OUTER.with_borrow_mut(Vec::pop);
+    }
+    outcome.unwrap_or_else(|caught| {
+        let operands = ORIGINS.try_with(RefCell::take).unwrap_or_default();
+        let note = current.expect("something was carried out, or it could not have panicked");
+        Err(operation_error(caught, Operation { operands, ..note.operation() }))
+    })
+}
+
+/// Whether this thread is computing a deferred value, whose slot it has claimed.
+pub(crate) fn is_computing() -> bool {
+    CURRENT.get().is_some()
+}
+
+/// The operations that this thread is carrying out, one inside the other, the outermost first.
+pub(crate) fn computing() -> Vec<Operation> {
+    OUTER.with_borrow(|outer| {
+        outer.iter().copied().chain(CURRENT.get()).map(|note| note.operation()).collect()
+    })
+}

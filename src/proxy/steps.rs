@@ -1,0 +1,451 @@
+//! The steps that expressions are made of: an operation, its operands, and where they go.
+//!
+//! Owns two families of steps for the tape of an expression. A *first* step makes a value of one or two operands. A
+//! *further* step applies an operation to the value so far, which stands left or right of another operand, and is what
+//! a chain that nobody else holds is made of. Promises that an operand nobody else points to is moved, not cloned; that
+//! the left operand's failure is the one reported; and that while an operation is carried out, where its operands
+//! came from is known to the report of its panic. Which steps are made is decided in `deferred`.
+
+use super::ResultProxy;
+use crate::core::error::TaskError;
+use crate::core::expression::{Carry, Operand as Noted, Seen};
+use crate::core::slot::AnySlot;
+use crate::ground::tape::{Step, Steps};
+use std::any::{Any, type_name};
+use std::marker::PhantomData;
+use std::mem::forget;
+use std::sync::Arc;
+
+type Everyone = dyn Seen;
+
+/// What an operand has come to; it is settled, since expressions are evaluated operands first.
+pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
+    operand.open().map(|(value, _)| value)
+}
+
+fn show_operand<T: Send + 'static>(operand: &ResultProxy<T>, seen: &mut Everyone) {
+    seen.operand(&**operand.slot(), &|| operand.any_slot());
+}
+
+/// A value as text, if its type is one that everybody knows; else its type.
+pub(crate) fn preview<T: 'static>(value: &T) -> String {
+    let value: &dyn Any = value;
+    macro_rules! known {
+        ($($type:ty)*) => {$(
+            if let Some(value) = value.downcast_ref::<$type>() {
+                let mut text = format!("{value:?}");
+                if let Some((end, _)) = text.char_indices().nth(40) {
+                    text.truncate(end);
+                    text.push('…');
+                }
+                return text;
+            }
+        )*};
+    }
+    known! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char String &'static str std::time::Duration }
+    let full = type_name::<T>();
+    // Without the paths, which say nothing to a reader who knows the program.
+    full.split_inclusive(['<', '>', ',', ' ', '(', ')', '[', ']', '&'])
+        .map(|part| part.rsplit("::").next().unwrap_or(part))
+        .collect()
+}
+
+/// An operation on one operand.
+pub(super) struct Unary<T: Send + 'static, F> {
+    pub(super) operand: ResultProxy<T>,
+    pub(super) apply: F,
+}
+
+impl<T, V, F> Step for Unary<T, F>
+where
+    T: Clone + Send + Sync + 'static,
+    F: FnOnce(T) -> V + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        Some(self.operand.open().map(|(value, slot)| {
+            let noted = Noted(&*slot);
+            let value = (self.apply)(value);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        steps.iter().for_each(|step| show_operand(&step.operand, seen));
+    }
+}
+
+/// An operation on two operands.
+pub(super) struct Binary<T: Send + 'static, U: Send + 'static, F> {
+    pub(super) left: ResultProxy<T>,
+    pub(super) right: ResultProxy<U>,
+    pub(super) apply: F,
+}
+
+impl<T, U, V, F> Step for Binary<T, U, F>
+where
+    T: Clone + Send + Sync + 'static,
+    U: Clone + Send + Sync + 'static,
+    F: FnOnce(T, U) -> V + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        let Self { left, right, apply } = self;
+        let both = left.open().and_then(|left| Ok((left, right.open()?)));
+        Some(both.map(|((left, left_slot), (right, right_slot))| {
+            let noted = (Noted(&*left_slot), Noted(&*right_slot));
+            let value = apply(left, right);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        for step in steps {
+            show_operand(&step.left, seen);
+            show_operand(&step.right, seen);
+        }
+    }
+}
+
+/// An operation on an operand and a plain value to its right.
+pub(super) struct PlainRight<T: Send + 'static, P, F> {
+    pub(super) left: ResultProxy<T>,
+    pub(super) right: P,
+    pub(super) apply: F,
+}
+
+impl<T, P, V, F> Step for PlainRight<T, P, F>
+where
+    T: Clone + Send + Sync + 'static,
+    P: Send + 'static,
+    F: FnOnce(T, P) -> V + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        let Self { left, right, apply } = self;
+        Some(left.open().map(|(left, slot)| {
+            let noted = Noted(&*slot);
+            let value = apply(left, right);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        for step in steps {
+            show_operand(&step.left, seen);
+            seen.plain(&|| preview(&step.right));
+        }
+    }
+}
+
+/// An operation on a plain value and an operand to its right.
+pub(super) struct PlainLeft<P, T: Send + 'static, F> {
+    pub(super) left: P,
+    pub(super) right: ResultProxy<T>,
+    pub(super) apply: F,
+}
+
+impl<P, T, V, F> Step for PlainLeft<P, T, F>
+where
+    P: Send + 'static,
+    T: Clone + Send + Sync + 'static,
+    F: FnOnce(P, T) -> V + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        let Self { left, right, apply } = self;
+        Some(right.open().map(|(right, slot)| {
+            let noted = Noted(&*slot);
+            let value = apply(left, right);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        for step in steps {
+            seen.plain(&|| preview(&step.left));
+            show_operand(&step.right, seen);
+        }
+    }
+}
+
+/// A value that code of any kind computes, when the operands that it says are settled.
+pub(super) struct Closure<C, const N: usize> {
+    pub(super) operands: [Arc<dyn AnySlot>; N],
+    pub(super) compute: C,
+}
+
+impl<V, C, const N: usize> Step for Closure<C, N>
+where
+    C: FnOnce() -> Result<V, TaskError> + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        Some((self.compute)())
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        for operand in steps.iter().flat_map(|step| &step.operands) {
+            seen.operand(&**operand, &|| operand.clone());
+        }
+    }
+}
+
+/// An operation on any number of operands.
+pub(super) struct Folded<T: Send + 'static, F> {
+    pub(super) operands: Vec<ResultProxy<T>>,
+    pub(super) fold: F,
+}
+
+impl<T, V, F> Step for Folded<T, F>
+where
+    T: Clone + Send + Sync + 'static,
+    F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        Some((self.fold)(&mut self.operands.into_iter().map(value)))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        let wants_all = seen.wants_all();
+        for operand in steps.iter().flat_map(|step| &step.operands) {
+            if wants_all || !operand.is_settled() {
+                show_operand(operand, seen);
+            }
+        }
+    }
+}
+
+/// The value so far, for a run of operations that have it on their left: if it is none, their operands don't matter.
+macro_rules! value_of {
+    ($carry:expr) => {
+        match $carry {
+            Some(Ok(value)) => value,
+            failed => return failed,
+        }
+    };
+}
+
+/// An operation on the value so far alone.
+pub(super) struct ThenUnary<T, F>(F, PhantomData<fn(T) -> T>);
+
+impl<T, F: FnOnce(T) -> T> ThenUnary<T, F> {
+    pub(super) fn new(apply: F) -> Self {
+        Self(apply, PhantomData)
+    }
+}
+
+impl<T, F> Step for ThenUnary<T, F>
+where
+    T: 'static,
+    F: FnOnce(T) -> T + Send + 'static,
+{
+    type Carry = Carry<T>;
+    type Seen = Everyone;
+
+    fn apply(self, carry: Carry<T>) -> Carry<T> {
+        Some(carry?.map(self.0))
+    }
+
+    fn show(_: &[Self], _: &mut Everyone) {}
+}
+
+/// An operation on the value so far and an operand to its right.
+pub(super) struct Then<T, U: Send + 'static, F> {
+    right: ResultProxy<U>,
+    apply: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T, U: Send + 'static, F: FnOnce(T, U) -> T> Then<T, U, F> {
+    pub(super) fn new(right: ResultProxy<U>, apply: F) -> Self {
+        Self { right, apply, value: PhantomData }
+    }
+}
+
+impl<T, U, F> Step for Then<T, U, F>
+where
+    T: 'static,
+    U: Clone + Send + Sync + 'static,
+    F: FnOnce(T, U) -> T + Send + 'static,
+{
+    type Carry = Carry<T>;
+    type Seen = Everyone;
+
+    #[inline]
+    fn apply(self, carry: Carry<T>) -> Carry<T> {
+        let value = value_of!(carry);
+        Some(self.right.open().map(|(right, slot)| {
+            let noted = Noted(&*slot);
+            let value = (self.apply)(value, right);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn apply_all(steps: Steps<'_, Self>, carry: Carry<T>) -> Carry<T> {
+        let mut value = value_of!(carry);
+        for step in steps {
+            match step.right.open() {
+                Ok((right, slot)) => {
+                    let noted = Noted(&*slot);
+                    value = (step.apply)(value, right);
+                    forget(noted);
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(value))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        let wants_all = seen.wants_all();
+        for step in steps {
+            if wants_all || !step.right.is_settled() {
+                show_operand(&step.right, seen);
+            }
+        }
+    }
+}
+
+/// An operation on the value so far and a plain value to its right.
+pub(super) struct ThenPlain<T, P, F> {
+    right: P,
+    apply: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T, P, F: FnOnce(T, P) -> T> ThenPlain<T, P, F> {
+    pub(super) fn new(right: P, apply: F) -> Self {
+        Self { right, apply, value: PhantomData }
+    }
+}
+
+impl<T, P, F> Step for ThenPlain<T, P, F>
+where
+    T: 'static,
+    P: Send + 'static,
+    F: FnOnce(T, P) -> T + Send + 'static,
+{
+    type Carry = Carry<T>;
+    type Seen = Everyone;
+
+    #[inline]
+    fn apply(self, carry: Carry<T>) -> Carry<T> {
+        Some(carry?.map(|value| (self.apply)(value, self.right)))
+    }
+
+    fn apply_all(steps: Steps<'_, Self>, carry: Carry<T>) -> Carry<T> {
+        let mut value = value_of!(carry);
+        for step in steps {
+            value = (step.apply)(value, step.right);
+        }
+        Some(Ok(value))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        if seen.wants_all() {
+            steps.iter().for_each(|step| seen.plain(&|| preview(&step.right)));
+        }
+    }
+}
+
+/// An operation on an operand and the value so far to its right.
+pub(super) struct Before<T, U: Send + 'static, F> {
+    left: ResultProxy<U>,
+    apply: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T, U: Send + 'static, F: FnOnce(U, T) -> T> Before<T, U, F> {
+    pub(super) fn new(left: ResultProxy<U>, apply: F) -> Self {
+        Self { left, apply, value: PhantomData }
+    }
+}
+
+impl<T, U, F> Step for Before<T, U, F>
+where
+    T: 'static,
+    U: Clone + Send + Sync + 'static,
+    F: FnOnce(U, T) -> T + Send + 'static,
+{
+    type Carry = Carry<T>;
+    type Seen = Everyone;
+
+    fn apply(self, carry: Carry<T>) -> Carry<T> {
+        // The left operand's failure comes before that of the value so far.
+        let (left, slot) = match self.left.open() {
+            Ok(opened) => opened,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(carry?.map(|value| {
+            let noted = Noted(&*slot);
+            let value = (self.apply)(left, value);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        let wants_all = seen.wants_all();
+        for step in steps {
+            seen.carried_right();
+            if wants_all || !step.left.is_settled() {
+                show_operand(&step.left, seen);
+            }
+        }
+    }
+}
+
+/// An operation on a plain value and the value so far to its right.
+pub(super) struct BeforePlain<T, P, F> {
+    left: P,
+    apply: F,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T, P, F: FnOnce(P, T) -> T> BeforePlain<T, P, F> {
+    pub(super) fn new(left: P, apply: F) -> Self {
+        Self { left, apply, value: PhantomData }
+    }
+}
+
+impl<T, P, F> Step for BeforePlain<T, P, F>
+where
+    T: 'static,
+    P: Send + 'static,
+    F: FnOnce(P, T) -> T + Send + 'static,
+{
+    type Carry = Carry<T>;
+    type Seen = Everyone;
+
+    fn apply(self, carry: Carry<T>) -> Carry<T> {
+        Some(carry?.map(|value| (self.apply)(self.left, value)))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        if seen.wants_all() {
+            for step in steps {
+                seen.carried_right();
+                seen.plain(&|| preview(&step.left));
+            }
+        }
+    }
+}
