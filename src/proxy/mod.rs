@@ -6,6 +6,7 @@
 
 mod collect;
 mod deferred;
+mod num;
 mod ops;
 mod traits;
 
@@ -14,6 +15,7 @@ pub use collect::{
 };
 pub(crate) use deferred::{demand, lazy_with, settled};
 pub use deferred::{lazy, ready};
+pub use num::ValueOrProxy;
 pub use ops::Operand;
 
 use crate::core::error::{Kind, TaskError};
