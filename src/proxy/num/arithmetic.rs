@@ -38,18 +38,16 @@ powers! {
     (&ResultProxy<T>) (&ResultProxy<U>);
 }
 
-/// A power with a plain number on one side.
+/// A power of a proxy with a plain exponent.
 ///
 /// One implementation per type, as for the operators in `ops`.
-macro_rules! plain_powers {
-    ($($plain:ty)*) => {$(
-        plain_powers! { @right [T: Pow<$plain>] $plain, ResultProxy<T> }
-        plain_powers! { @right [T: Pow<$plain>] $plain, &ResultProxy<T> }
-        plain_powers! { @left $plain, ResultProxy<T> }
-        plain_powers! { @left $plain, &ResultProxy<T> }
+macro_rules! plain_exponents {
+    ($([$($bound:tt)*] $plain:ty),*) => {$(
+        plain_exponents! { @base [$($bound)*] $plain, ResultProxy<T> }
+        plain_exponents! { @base [$($bound)*] $plain, &ResultProxy<T> }
     )*};
-    (@right [$($bound:tt)*] $plain:ty, $Base:ty) => {
-        impl<$($bound)* + Clone + Send + Sync + 'static> Pow<$plain> for $Base
+    (@base [$($bound:tt)*] $plain:ty, $Base:ty) => {
+        impl<$($bound)* T: Pow<$plain> + Clone + Send + Sync + 'static> Pow<$plain> for $Base
         where
             T::Output: Send + 'static,
         {
@@ -61,27 +59,43 @@ macro_rules! plain_powers {
             }
         }
     };
-    (@left $plain:ty, $Exponent:ty) => {
-        impl<T: Clone + Send + Sync + 'static> Pow<$Exponent> for $plain
-        where
-            $plain: Pow<T>,
-            <$plain as Pow<T>>::Output: Send + 'static,
-        {
-            type Output = ResultProxy<<$plain as Pow<T>>::Output>;
+}
+
+plain_exponents! {
+    [] i8, [] i16, [] i32, [] i64, [] i128, [] isize, [] u8, [] u16, [] u32, [] u64, [] u128, [] usize, [] f32,
+    [] f64,
+    // Of a user's own type; see `Operand`.
+    [V: Operand,] V
+}
+
+/// A power of a plain number, with a proxy for the exponent.
+///
+/// The pairs of num-traits are listed. One implementation for all exponents with `$plain: Pow<T>` would ask for itself:
+/// where the exponent's type is still open, the compiler would try proxies of proxies without end.
+macro_rules! plain_bases {
+    ($($bases:tt to the $exponents:tt;)*) => {$(plain_bases! { @bases $bases $exponents })*};
+    (@bases [$($plain:ty)*] $exponents:tt) => {$(plain_bases! { @exponents $plain, $exponents })*};
+    (@exponents $plain:ty, [$($exponent:ty)*]) => {$(
+        plain_bases! { @pair $plain, $exponent, ResultProxy<$exponent> }
+        plain_bases! { @pair $plain, $exponent, &ResultProxy<$exponent> }
+    )*};
+    (@pair $plain:ty, $exponent:ty, $Exponent:ty) => {
+        impl Pow<$Exponent> for $plain {
+            type Output = ResultProxy<$plain>;
 
             #[track_caller]
-            fn pow(self, exponent: $Exponent) -> Self::Output {
-                plain_left("pow", self, exponent.clone(), <$plain as Pow<T>>::pow)
+            fn pow(self, exponent: $Exponent) -> ResultProxy<$plain> {
+                plain_left("pow", self, exponent.clone(), <$plain as Pow<$exponent>>::pow)
             }
         }
     };
 }
 
-plain_powers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 }
-
-// Exponents of a user's own type; see `Operand`.
-plain_powers! { @right [V: Operand, T: Pow<V>] V, ResultProxy<T> }
-plain_powers! { @right [V: Operand, T: Pow<V>] V, &ResultProxy<T> }
+plain_bases! {
+    [i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize] to the [u8 u16 u32 usize];
+    [f32 f64] to the [i8 u8 i16 u16 i32 f32];
+    [f64] to the [f64];
+}
 
 macro_rules! inverses {
     ($($Number:ty),*) => {$(

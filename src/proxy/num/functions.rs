@@ -94,43 +94,43 @@ functions! {
         /// The cube root, deferred.
         cbrt() = Float::cbrt, (8.0) => 2.0;
         /// The sine of an angle in radians, deferred.
-        sin() = Float::sin, (0.0) => 0.0;
+        sin() = Float::sin, (std::f64::consts::FRAC_PI_2) => 1.0;
         /// The cosine of an angle in radians, deferred.
-        cos() = Float::cos, (0.0) => 1.0;
+        cos() = Float::cos, (std::f64::consts::PI) => -1.0;
         /// The tangent of an angle in radians, deferred.
         tan() = Float::tan, (0.0) => 0.0;
         /// The arcsine in radians, deferred.
-        asin() = Float::asin, (0.0) => 0.0;
+        asin() = Float::asin, (1.0) => std::f64::consts::FRAC_PI_2;
         /// The arccosine in radians, deferred.
-        acos() = Float::acos, (1.0) => 0.0;
+        acos() = Float::acos, (-1.0) => std::f64::consts::PI;
         /// The arctangent in radians, deferred.
-        atan() = Float::atan, (0.0) => 0.0;
+        atan() = Float::atan, (1.0) => std::f64::consts::FRAC_PI_4;
         /// The angle in radians of the point whose ordinate this is, deferred.
-        atan2(abscissa: T) = Float::atan2, (0.0, 1.0) => 0.0;
+        atan2(abscissa: T) = Float::atan2, (0.0, -1.0) => std::f64::consts::PI;
         /// The hyperbolic sine, deferred.
-        sinh() = Float::sinh, (0.0) => 0.0;
+        sinh() = Float::sinh, (f64::INFINITY) => f64::INFINITY;
         /// The hyperbolic cosine, deferred.
         cosh() = Float::cosh, (0.0) => 1.0;
         /// The hyperbolic tangent, deferred.
-        tanh() = Float::tanh, (0.0) => 0.0;
+        tanh() = Float::tanh, (f64::INFINITY) => 1.0;
         /// The inverse hyperbolic sine, deferred.
-        asinh() = Float::asinh, (0.0) => 0.0;
+        asinh() = Float::asinh, (f64::INFINITY) => f64::INFINITY;
         /// The inverse hyperbolic cosine, deferred.
         acosh() = Float::acosh, (1.0) => 0.0;
         /// The inverse hyperbolic tangent, deferred.
-        atanh() = Float::atanh, (0.0) => 0.0;
+        atanh() = Float::atanh, (1.0) => f64::INFINITY;
         /// *e* to the power of the value, deferred.
         exp() = Float::exp, (0.0) => 1.0;
         /// 2 to the power of the value, deferred.
         exp2() = Float::exp2, (3.0) => 8.0;
         /// *e* to the power of the value, less 1, deferred; exact near 0.
-        exp_m1() = Float::exp_m1, (0.0) => 0.0;
+        exp_m1() = Float::exp_m1, (1e-20) => 1e-20;
         /// The natural logarithm, deferred.
-        ln() = Float::ln, (1.0) => 0.0;
+        ln() = Float::ln, (std::f64::consts::E) => 1.0;
         /// The natural logarithm of the value and 1, deferred; exact near 0.
-        ln_1p() = Float::ln_1p, (0.0) => 0.0;
+        ln_1p() = Float::ln_1p, (1e-20) => 1e-20;
         /// The logarithm to any base, deferred.
-        log(base: T) = Float::log, (1.0, 7.0) => 0.0;
+        log(base: T) = Float::log, (9.0, 3.0) => 2.0;
         /// The logarithm to base 2, deferred.
         log2() = Float::log2, (8.0) => 3.0;
         /// The logarithm to base 10, deferred.
