@@ -25,6 +25,7 @@
 //! | have a plain call fork | [`#[cpu_bound_fork]`](macro@cpu_bound_fork), [`#[io_bound_fork]`](macro@io_bound_fork) |
 //! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
 //! | make a proxy without a task | [`ready`], [`lazy`] |
+//! | calculate without waiting | operators on proxies, [`ResultProxy::sqrt`] and its like, num-traits: [`numbers`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
 //! | run tasks yourself | [`Runner`] |
@@ -83,6 +84,11 @@ pub use crate::proxy::{
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};
 pub use xfork_macros::{cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe};
+
+#[doc = include_str!("proxy/num/table.md")]
+pub mod numbers {
+    pub use crate::proxy::ValueOrProxy;
+}
 
 /// What the attributes' output refers to; not for anybody else.
 #[doc(hidden)]

@@ -6,6 +6,7 @@
 
 mod collect;
 mod deferred;
+mod num;
 mod ops;
 mod steps;
 mod traits;
@@ -15,6 +16,7 @@ pub use collect::{
 };
 pub(crate) use deferred::{closure, demand, settled};
 pub use deferred::{lazy, ready};
+pub use num::ValueOrProxy;
 pub use ops::Operand;
 
 use crate::core::error::{Kind, TaskError};
