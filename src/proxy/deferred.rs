@@ -6,7 +6,8 @@
 
 use super::ResultProxy;
 use super::steps::{
-    Before, BeforePlain, Binary, Closure, Folded, PlainLeft, PlainRight, Then, ThenPlain, ThenUnary, Unary,
+    Before, BeforePlain, Binary, Closure, Folded, PlainLeft, PlainRight, Ternary, Then, ThenPlain, ThenUnary,
+    Unary,
 };
 use crate::core::error::TaskError;
 use crate::core::expression::{Carry, Expression, Note, Seen, Symbol};
@@ -146,6 +147,24 @@ fn then<T, U>(
         Ok(right) => expression.push(note, ThenPlain::new(right, apply)),
         Err(right) => expression.push(note, Then::new(right, apply)),
     }
+}
+
+/// The deferred value of an operation on three proxies.
+#[track_caller]
+pub(super) fn ternary<A, B, C, V>(
+    symbol: Symbol,
+    first: ResultProxy<A>,
+    second: ResultProxy<B>,
+    third: ResultProxy<C>,
+    apply: impl FnOnce(A, B, C) -> V + Send + 'static,
+) -> ResultProxy<V>
+where
+    A: Clone + Send + Sync + 'static,
+    B: Clone + Send + Sync + 'static,
+    C: Clone + Send + Sync + 'static,
+    V: Send + 'static,
+{
+    node(note(symbol), Ternary { operands: (first, second, third), apply })
 }
 
 /// The deferred value of an operation on a proxy and a plain value on its right.

@@ -113,6 +113,42 @@ where
     }
 }
 
+/// An operation on three operands.
+pub(super) struct Ternary<A: Send + 'static, B: Send + 'static, C: Send + 'static, F> {
+    pub(super) operands: (ResultProxy<A>, ResultProxy<B>, ResultProxy<C>),
+    pub(super) apply: F,
+}
+
+impl<A, B, C, V, F> Step for Ternary<A, B, C, F>
+where
+    A: Clone + Send + Sync + 'static,
+    B: Clone + Send + Sync + 'static,
+    C: Clone + Send + Sync + 'static,
+    F: FnOnce(A, B, C) -> V + Send + 'static,
+{
+    type Carry = Carry<V>;
+    type Seen = Everyone;
+
+    fn apply(self, _: Carry<V>) -> Carry<V> {
+        let (a, b, c) = self.operands;
+        let all = a.open().and_then(|a| Ok((a, b.open()?, c.open()?)));
+        Some(all.map(|((a, a_slot), (b, b_slot), (c, c_slot))| {
+            let noted = (Noted(&*a_slot), Noted(&*b_slot), Noted(&*c_slot));
+            let value = (self.apply)(a, b, c);
+            forget(noted);
+            value
+        }))
+    }
+
+    fn show(steps: &[Self], seen: &mut Everyone) {
+        for Self { operands: (a, b, c), .. } in steps {
+            show_operand(a, seen);
+            show_operand(b, seen);
+            show_operand(c, seen);
+        }
+    }
+}
+
 /// An operation on an operand and a plain value to its right.
 pub(super) struct PlainRight<T: Send + 'static, P, F> {
     pub(super) left: ResultProxy<T>,

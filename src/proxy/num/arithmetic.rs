@@ -3,8 +3,7 @@
 //! Owns powers, inverses, multiply-add, Euclidean division, and the arithmetic that wraps or saturates. The values
 //! are those of `T`'s own implementations. Operations that may give no number are in `checked`.
 
-use super::ternary::ternary;
-use crate::proxy::deferred::{binary, plain_left, plain_right, unary};
+use crate::proxy::deferred::{binary, plain_left, plain_right, ternary, unary};
 use crate::proxy::{Operand, ResultProxy};
 use num_traits::ops::saturating::{Saturating, SaturatingAdd, SaturatingMul, SaturatingSub};
 use num_traits::ops::wrapping::{
@@ -25,7 +24,7 @@ macro_rules! powers {
 
             #[track_caller]
             fn pow(self, exponent: $Exponent) -> Self::Output {
-                binary("pow", self.clone(), exponent.clone(), T::pow)
+                binary(&"pow", self.clone(), exponent.clone(), T::pow)
             }
         }
     )*};
@@ -55,7 +54,7 @@ macro_rules! plain_exponents {
 
             #[track_caller]
             fn pow(self, exponent: $plain) -> Self::Output {
-                plain_right("pow", self.clone(), exponent, T::pow)
+                plain_right(&"pow", self.clone(), exponent, T::pow)
             }
         }
     };
@@ -85,7 +84,7 @@ macro_rules! plain_bases {
 
             #[track_caller]
             fn pow(self, exponent: $Exponent) -> ResultProxy<$plain> {
-                plain_left("pow", self, exponent.clone(), <$plain as Pow<$exponent>>::pow)
+                plain_left(&"pow", self, exponent.clone(), <$plain as Pow<$exponent>>::pow)
             }
         }
     };
@@ -108,7 +107,7 @@ macro_rules! inverses {
 
             #[track_caller]
             fn inv(self) -> Self::Output {
-                unary("inv", self.clone(), T::inv)
+                unary(&"inv", self.clone(), T::inv)
             }
         }
     )*};
@@ -129,7 +128,7 @@ macro_rules! multiply_adds {
 
             #[track_caller]
             fn mul_add(self, a: $Factor, b: $Term) -> Self::Output {
-                ternary("mul_add", self.clone(), a.clone(), b.clone(), T::mul_add)
+                ternary(&"mul_add", self.clone(), a.clone(), b.clone(), T::mul_add)
             }
         }
     )*};
@@ -152,7 +151,7 @@ macro_rules! multiply_add_assigns {
         {
             #[track_caller]
             fn mul_add_assign(&mut self, a: $Factor, b: $Term) {
-                *self = ternary("mul_add", self.clone(), a.clone(), b.clone(), |mut value, a, b| {
+                *self = ternary(&"mul_add", self.clone(), a.clone(), b.clone(), |mut value, a, b| {
                     value.mul_add_assign(a, b);
                     value
                 });
@@ -169,18 +168,18 @@ multiply_add_assigns! {
 impl<T: Euclid + Clone + Send + Sync + 'static> Euclid for ResultProxy<T> {
     #[track_caller]
     fn div_euclid(&self, divisor: &Self) -> Self {
-        binary("div_euclid", self.clone(), divisor.clone(), |left, right| left.div_euclid(&right))
+        binary(&"div_euclid", self.clone(), divisor.clone(), |left, right| left.div_euclid(&right))
     }
 
     #[track_caller]
     fn rem_euclid(&self, divisor: &Self) -> Self {
-        binary("rem_euclid", self.clone(), divisor.clone(), |left, right| left.rem_euclid(&right))
+        binary(&"rem_euclid", self.clone(), divisor.clone(), |left, right| left.rem_euclid(&right))
     }
 
     /// One division, whichever of the two results is needed.
     #[track_caller]
     fn div_rem_euclid(&self, divisor: &Self) -> (Self, Self) {
-        let both = binary("div_rem_euclid", self.clone(), divisor.clone(), |left, right| {
+        let both = binary(&"div_rem_euclid", self.clone(), divisor.clone(), |left, right| {
             left.div_rem_euclid(&right)
         });
         ResultProxy::unzip(both)
@@ -193,7 +192,7 @@ macro_rules! referring {
         impl<T: $Op + Clone + Send + Sync + 'static> $Op for ResultProxy<T> {
             #[track_caller]
             fn $op(&self, other: &Self) -> Self {
-                binary(stringify!($op), self.clone(), other.clone(), |left, right| left.$op(&right))
+                binary(&stringify!($op), self.clone(), other.clone(), |left, right| left.$op(&right))
             }
         }
     )*};
@@ -207,7 +206,7 @@ referring! {
 impl<T: WrappingNeg + Clone + Send + Sync + 'static> WrappingNeg for ResultProxy<T> {
     #[track_caller]
     fn wrapping_neg(&self) -> Self {
-        unary("wrapping_neg", self.clone(), |value| value.wrapping_neg())
+        unary(&"wrapping_neg", self.clone(), |value| value.wrapping_neg())
     }
 }
 
@@ -216,7 +215,7 @@ macro_rules! shifting {
         impl<T: $Op + Clone + Send + Sync + 'static> $Op for ResultProxy<T> {
             #[track_caller]
             fn $op(&self, distance: u32) -> Self {
-                plain_right(stringify!($op), self.clone(), distance, |value, distance| value.$op(distance))
+                plain_right(&stringify!($op), self.clone(), distance, |value, distance| value.$op(distance))
             }
         }
     )*};
@@ -228,11 +227,11 @@ shifting! { WrappingShl::wrapping_shl; WrappingShr::wrapping_shr; }
 impl<T: Saturating + Clone + Send + Sync + 'static> Saturating for ResultProxy<T> {
     #[track_caller]
     fn saturating_add(self, other: Self) -> Self {
-        binary("saturating_add", self, other, T::saturating_add)
+        binary(&"saturating_add", self, other, T::saturating_add)
     }
 
     #[track_caller]
     fn saturating_sub(self, other: Self) -> Self {
-        binary("saturating_sub", self, other, T::saturating_sub)
+        binary(&"saturating_sub", self, other, T::saturating_sub)
     }
 }

@@ -4,9 +4,8 @@
 //! methods, because `p.sqrt()` goes on meaning the method of the value, which waits for it. Each gives what the same
 //! function of the plain values gives, NaN and panics included, when it is evaluated.
 
-use super::ternary::ternary;
 use crate::proxy::ResultProxy;
-use crate::proxy::deferred::{binary, ready, unary};
+use crate::proxy::deferred::{binary, ready, ternary, unary};
 use num_traits::{Euclid, Float, MulAdd, Pow, Signed};
 
 /// A plain value, or a proxy of one, owned or borrowed: what deferred functions take besides the proxy.
@@ -77,13 +76,13 @@ macro_rules! functions {
         )*}
     )*};
     (@defer $name:ident, $apply:expr, $this:expr) => {
-        unary(stringify!($name), $this, $apply)
+        unary(&stringify!($name), $this, $apply)
     };
     (@defer $name:ident, $apply:expr, $this:expr, $other:expr) => {
-        binary(stringify!($name), $this, $other, $apply)
+        binary(&stringify!($name), $this, $other, $apply)
     };
     (@defer $name:ident, $apply:expr, $this:expr, $second:expr, $third:expr) => {
-        ternary(stringify!($name), $this, $second, $third, $apply)
+        ternary(&stringify!($name), $this, $second, $third, $apply)
     };
 }
 
@@ -206,7 +205,7 @@ impl<T: Float + Send + Sync + 'static> ResultProxy<T> {
     /// ```
     #[track_caller]
     pub fn sin_cos(this: &Self) -> (Self, Self) {
-        ResultProxy::unzip(unary("sin_cos", this.clone(), Float::sin_cos))
+        ResultProxy::unzip(unary(&"sin_cos", this.clone(), Float::sin_cos))
     }
 }
 

@@ -37,17 +37,17 @@ impl<T: Num + Clone + Send + Sync + 'static> Num for ResultProxy<T> {
 impl<T: Signed + Clone + Send + Sync + 'static> Signed for ResultProxy<T> {
     #[track_caller]
     fn abs(&self) -> Self {
-        unary("abs", self.clone(), |value| value.abs())
+        unary(&"abs", self.clone(), |value| value.abs())
     }
 
     #[track_caller]
     fn abs_sub(&self, other: &Self) -> Self {
-        binary("abs_sub", self.clone(), other.clone(), |left, right| left.abs_sub(&right))
+        binary(&"abs_sub", self.clone(), other.clone(), |left, right| left.abs_sub(&right))
     }
 
     #[track_caller]
     fn signum(&self) -> Self {
-        unary("signum", self.clone(), |value| value.signum())
+        unary(&"signum", self.clone(), |value| value.signum())
     }
 
     fn is_positive(&self) -> bool {

@@ -10,7 +10,6 @@ mod checked;
 mod conversions;
 mod functions;
 mod identities;
-mod ternary;
 #[cfg(test)]
 mod tests;
 
