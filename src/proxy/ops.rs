@@ -518,7 +518,7 @@ where
     }
 }
 
-fn folded<T, V, F>(proxies: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
+pub(super) fn folded<T, V, F>(proxies: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
 where
     T: Clone + Send + Sync + 'static,
     V: Send + 'static,
