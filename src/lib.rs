@@ -26,7 +26,8 @@
 //! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
 //! | make a proxy without a task | [`ready`], [`lazy`] |
 //! | collect results into one | `collect`, `extend`, `sum`, `product`; [`ResultProxy::zip`], [`ResultProxy::join`] |
-//! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`] |
+//! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`]; [`#[derive(Proxied)]`](macro@Proxied) for structs |
+//! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
 //! | run tasks yourself | [`Runner`] |
@@ -84,9 +85,11 @@ pub use crate::proxy::{
 };
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};
-pub use xfork_macros::{cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe};
+pub use xfork_macros::{
+    Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,
+};
 
-/// What the output of the attributes refers to; not for anybody else.
+/// What the output of the attributes and derives refers to; not for anybody else.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
