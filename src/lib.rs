@@ -26,6 +26,9 @@
 //! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
 //! | make a proxy without a task | [`ready`], [`lazy`] |
 //! | calculate without waiting | operators on proxies, [`ResultProxy::sqrt`] and its like, num-traits: [`numbers`] |
+//! | collect results into one | `collect`, `extend`, `sum`, `product`; [`ResultProxy::zip`], [`ResultProxy::join`] |
+//! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`]; [`#[derive(Proxied)]`](macro@Proxied) for structs |
+//! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
 //! | run tasks yourself | [`Runner`] |
@@ -78,21 +81,24 @@ pub use crate::fork::{
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};
 pub use crate::proxy::{
-    AsCompleted, Operand, ProxyState, ResultProxy, as_completed, lazy, ready, wait, wait_all,
+    AsCompleted, Operand, Proxied, ProxyState, ResultProxy, as_completed, lazy, ready, wait, wait_all,
     wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};
-pub use xfork_macros::{cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe};
+pub use xfork_macros::{
+    Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,
+};
 
 #[doc = include_str!("proxy/num/table.md")]
 pub mod numbers {
     pub use crate::proxy::ValueOrProxy;
 }
 
-/// What the attributes' output refers to; not for anybody else.
+/// What the output of the attributes and derives refers to; not for anybody else.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
     pub use crate::callable::{Callable, Cpu, InPlace, Io};
+    pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

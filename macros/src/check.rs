@@ -42,7 +42,7 @@ impl Refusals {
         }
     }
 
-    fn at(&mut self, tokens: impl ToTokens, sentence: &str) {
+    pub(crate) fn at(&mut self, tokens: impl ToTokens, sentence: &str) {
         self.push(Error::new_spanned(tokens, sentence));
     }
 }

@@ -1,19 +1,22 @@
-//! The attributes of the `xfork` crate, which re-exports all of them.
+//! The attributes and derives of the `xfork` crate, which re-exports all of them.
 //!
 //! This file holds the entry points and their documentation. Each parses its input, hands it to one module
 //! and converts the answer: `mark` writes the plain marks, `implicit` the `*_fork` marks, `call` the `fork!`
 //! macro; `function` is what they read, `check` says what may be marked, and `parameter` knows the owned form
-//! of a borrowed parameter. A refusal is a `compile_error!` in place of the item, never a panic.
+//! of a borrowed parameter. `proxied` and `operand` write the derives. A refusal is a `compile_error!`, never a
+//! panic.
 
 mod call;
 mod check;
 mod function;
 mod implicit;
 mod mark;
+mod operand;
 mod parameter;
+mod proxied;
 
 use proc_macro::TokenStream;
-use syn::parse_macro_input;
+use syn::{DeriveInput, parse_macro_input};
 
 use crate::call::Call;
 use crate::mark::Mark;
@@ -228,6 +231,116 @@ pub fn io_bound_fork(settings: TokenStream, item: TokenStream) -> TokenStream {
 pub fn fork(input: TokenStream) -> TokenStream {
     let call = parse_macro_input!(input as Call);
     call.expand().into()
+}
+
+/// Gives a struct a form in which each field is a proxy: `OutProxies` for `Out`.
+///
+/// So each part of a result can be forked on before all of it is known, in either direction:
+///
+/// * `ResultProxy::split(out)` takes the `ResultProxy<Out>` of a fork apart into `OutProxies`;
+/// * a function that forks for each part returns `OutProxies { a: fork(…), b: fork(…) }`, and whoever needs the
+///   whole as one argument or value writes `.join()`, which gives a `ResultProxy<Out>`.
+///
+/// None of it waits. Each field is moved out of the result, unless other proxies point to the whole; then of a
+/// clone of it.
+///
+/// For
+///
+/// ```
+/// # use xfork::Proxied;
+/// #[derive(Clone, Proxied)]
+/// pub struct Out<T> {
+///     pub a: Vec<T>,
+///     b: String,
+/// }
+/// ```
+///
+/// this is added:
+///
+/// ```text
+/// pub struct OutProxies<T> where T: Send + 'static {
+///     pub a: ResultProxy<Vec<T>>,
+///     b: ResultProxy<String>,
+/// }
+/// impl<T> Clone for OutProxies<T> { … }         // each proxy, not the values
+/// impl<T> Debug for OutProxies<T> { … }         // the state of each, without waiting
+/// impl<T> OutProxies<T> { pub fn join(self) -> ResultProxy<Out<T>> { … } }
+/// impl<T> Proxied for Out<T> where T: Clone + Send + Sync + 'static { … }
+/// ```
+///
+/// A tuple struct becomes a tuple struct.
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this derive, and the trait of the same name:
+///
+/// ```
+/// use xfork::{Proxied, ResultProxy, fork, io_bound, thread};
+///
+/// #[derive(Clone, Debug, PartialEq, Proxied)]
+/// struct Statistics { mean: f64, sorted: Vec<f64> }
+///
+/// #[io_bound]
+/// fn statistics(mut values: Vec<f64>) -> Statistics {
+///     values.sort_by(f64::total_cmp);
+///     Statistics { mean: values.iter().sum::<f64>() / values.len() as f64, sorted: values }
+/// }
+///
+/// #[io_bound]
+/// fn median(sorted: &[f64]) -> f64 { sorted[sorted.len() / 2] }
+///
+/// let StatisticsProxies { mean, sorted } = ResultProxy::split(fork(statistics, vec![4.0, 1.0, 1.0]));
+/// let skew = mean - fork(median, sorted); // nothing has been waited for
+/// assert_eq!(skew, 1.0);
+///
+/// let whole = StatisticsProxies { mean: thread(|| 2.0, ()), sorted: thread(|| vec![2.0], ()) }.join();
+/// assert_eq!(*whole, Statistics { mean: 2.0, sorted: vec![2.0] });
+/// ```
+///
+/// # Limits
+///
+/// The struct implements `Clone`, as every value that several proxies may point to, and not `Drop`, which would
+/// keep its fields in. An enum, a union, a struct without fields and one that borrows are refused; of those,
+/// `ResultProxy::map` takes a part.
+#[proc_macro_derive(Proxied)]
+pub fn proxied(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    proxied::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Joins values of one's own type to the operators and comparisons of proxies: `impl Operand for Matrix {}`.
+///
+/// What that gives, and what works without it, says the trait of the same name. Type parameters are asked for
+/// `Clone + Send + Sync + 'static`.
+///
+/// # Examples
+///
+/// The `xfork` crate re-exports this derive, and the trait of the same name:
+///
+/// ```
+/// use xfork::{Operand, ready};
+///
+/// #[derive(Clone, Debug, PartialEq, Operand)]
+/// struct Vector<N>(N, N);
+///
+/// impl<N: std::ops::Add<Output = N>> std::ops::Add for Vector<N> {
+///     type Output = Self;
+///     fn add(self, other: Self) -> Self { Self(self.0 + other.0, self.1 + other.1) }
+/// }
+///
+/// impl std::ops::Mul<f64> for Vector<f64> {
+///     type Output = Self;
+///     fn mul(self, factor: f64) -> Self { Self(self.0 * factor, self.1 * factor) }
+/// }
+///
+/// let mut sum = ready(Vector(1.0, 2.0)) * 2.0 + Vector(1.0, 1.0);
+/// sum += ready(Vector(0.5, 0.5)) * ready(2.0);
+/// assert_eq!(sum, Vector(4.0, 6.0));
+/// ```
+#[proc_macro_derive(Operand)]
+pub fn operand(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    operand::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 fn plain(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,13 +1,16 @@
 //! [`ResultProxy`]: a smart pointer to a value that is not there yet.
 //!
 //! Owns the right to read a slot and everything that makes it behave like its value: `Deref` and the traits that read
-//! the value ([`traits`]), operators that build deferred expressions ([`ops`], [`deferred`]), and waiting for
-//! several ([`collect`]). Like `Arc` it has no methods, only associated functions, so it hides none of `T`'s.
+//! the value ([`traits`]), operators that build deferred expressions ([`ops`], [`deferred`]), waiting for several
+//! ([`collect`]), collecting several into one ([`gather`]) and taking one apart ([`parts`]). Like `Arc` it has no methods,
+//! only associated functions, so it hides none of `T`'s.
 
 mod collect;
 mod deferred;
+mod gather;
 mod num;
 mod ops;
+pub(crate) mod parts;
 mod steps;
 mod traits;
 
@@ -18,6 +21,7 @@ pub(crate) use deferred::{closure, demand, settled};
 pub use deferred::{lazy, ready};
 pub use num::ValueOrProxy;
 pub use ops::Operand;
+pub use parts::Proxied;
 
 use crate::core::error::{Kind, TaskError};
 use crate::core::expression::Expression;
@@ -362,25 +366,6 @@ impl<T: Clone + Send + Sync + 'static> ResultProxy<ResultProxy<T>> {
         closure(&"flatten", [this.any_slot()], move || {
             ResultProxy::into_result(ResultProxy::into_result(outer)?)
         })
-    }
-}
-
-impl<A, B> ResultProxy<(A, B)>
-where
-    A: Clone + Send + Sync + 'static,
-    B: Clone + Send + Sync + 'static,
-{
-    /// A proxy for each half of a pair.
-    ///
-    /// ```
-    /// use xfork::{ready, ResultProxy};
-    /// let (number, text) = ResultProxy::unzip(ready((1, "one".to_string())));
-    /// assert_eq!(number, 1);
-    /// assert_eq!(text, "one");
-    /// ```
-    #[track_caller]
-    pub fn unzip(this: Self) -> (ResultProxy<A>, ResultProxy<B>) {
-        (ResultProxy::map(&this, |pair| pair.0.clone()), ResultProxy::map(&this, |pair| pair.1.clone()))
     }
 }
 

@@ -3,8 +3,8 @@
 //! Owns every implementation that reads the value and therefore waits for it: `Deref`, formatting, comparison, hashing,
 //! indexing, iteration, conversion, serialisation. Each promises what the same trait promises of the value, and
 //! rethrows the panic of a failed task, but for `Debug`, which shows the error.
-//! Leaves out whatever would change the value (`DerefMut`, `Extend`): a result may have several readers.
-//! Operators, which don't wait, are in `ops`.
+//! Leaves out whatever would change the value (`DerefMut`): a result may have several readers.
+//! What doesn't wait is elsewhere: operators in `ops`, collecting in `gather`, taking apart in `parts`.
 
 use super::{Operand, ResultProxy, ready};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
