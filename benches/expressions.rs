@@ -542,8 +542,7 @@ impl Mul<f64> for Field {
 impl Operand for Field {}
 
 /// Twenty operators, for plain values and for proxies.
-fn smooth<T: Add<Output = T> + Mul<f64, Output = T>>(terms: Vec<T>) -> T {
-    let mut terms = terms.into_iter();
+fn smooth<T: Add<Output = T> + Mul<f64, Output = T>>(mut terms: impl Iterator<Item = T>) -> T {
     let first = terms.next().expect("some terms");
     terms.fold(first, |sum, term| sum * 0.5 + term)
 }
@@ -558,15 +557,15 @@ fn fields(scale: usize, rounds: usize) -> Vec<serde_json::Value> {
     for round in 0..rounds {
         let plain = || {
             let terms = black_box(terms.clone());
-            timed(|| black_box(smooth(terms)))
+            timed(|| black_box(smooth(terms.into_iter())))
         };
         let deferred = || {
             let terms = black_box(proxies());
-            timed(|| black_box(ResultProxy::into_inner(smooth(terms))))
+            timed(|| black_box(ResultProxy::into_inner(smooth(terms.into_iter()))))
         };
         // What several hold has to be copied by both.
-        let plain_copies = || timed(|| black_box(smooth(terms.to_vec())));
-        let deferred_copies = || timed(|| black_box(ResultProxy::into_inner(smooth(shared.to_vec()))));
+        let plain_copies = || timed(|| black_box(smooth(terms.iter().cloned())));
+        let deferred_copies = || timed(|| black_box(ResultProxy::into_inner(smooth(shared.iter().cloned()))));
         let both = |one: &dyn Fn() -> (Field, Duration), other: &dyn Fn() -> (Field, Duration)| {
             let (a, b) = if round % 2 == 0 {
                 let a = one();
