@@ -13,6 +13,7 @@ mod built;
 mod c_pool;
 mod d_parent;
 mod e_binary;
+mod expressions;
 mod fixture;
 mod g_proxies;
 mod programs;

@@ -13,6 +13,7 @@ mod collecting;
 mod dependencies;
 mod ending;
 mod environment;
+mod expressions;
 mod failures;
 mod forcing;
 mod forking;
