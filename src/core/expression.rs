@@ -52,8 +52,13 @@ pub(crate) trait Seen {
     fn wants_all(&self) -> bool {
         false
     }
-    /// An operand; `share` makes another pointer to it.
-    fn operand(&mut self, operand: &dyn AnySlot, share: &dyn Fn() -> Arc<dyn AnySlot>);
+    /// An operand; `share` makes another pointer to it, `preview` shows its value, if that is there.
+    fn operand(
+        &mut self,
+        operand: &dyn AnySlot,
+        share: &dyn Fn() -> Arc<dyn AnySlot>,
+        preview: &dyn Fn() -> Option<String>,
+    );
     /// A plain value; `preview` shows it if it is of a type that can be shown.
     fn plain(&mut self, _preview: &dyn Fn() -> String) {}
     /// The value of the expression so far, when the steps that follow take it on another side than the left.
@@ -161,15 +166,31 @@ pub(crate) enum Progress {
     Blocked(Vec<Arc<dyn AnySlot>>),
 }
 
+/// What came of entering a slot.
+pub(crate) enum Entered {
+    /// It was settled, or is now.
+    Settled,
+    /// The walk cannot claim it.
+    Refused,
+    /// It is claimed, and its operands come first.
+    Waits,
+    /// It is claimed, its operands are settled, and it is a closure.
+    IsReady,
+}
+
 /// A walk over the expressions that a slot needs.
 struct Walk {
     key: Key,
     stack: Vec<Entry>,
+    /// The slot at which the walk is.
+    current: Option<Arc<dyn AnySlot>>,
     /// Operands of the slot that is being entered.
     operands: Gather,
     blockers: Vec<Arc<dyn AnySlot>>,
     /// Expressions that have been walked and lack something, so that one that is shared is walked once.
     incomplete: HashSet<*const ()>,
+    /// Whether the root is a closure that is claimed and can be run.
+    root_is_ready: bool,
 }
 
 enum Entry {
@@ -180,10 +201,21 @@ enum Entry {
 
 /// Gathers the operands that are not settled.
 #[derive(Default)]
-struct Gather(Vec<Arc<dyn AnySlot>>);
+pub(crate) struct Gather(Vec<Arc<dyn AnySlot>>);
+
+impl Gather {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl Seen for Gather {
-    fn operand(&mut self, operand: &dyn AnySlot, share: &dyn Fn() -> Arc<dyn AnySlot>) {
+    fn operand(
+        &mut self,
+        operand: &dyn AnySlot,
+        share: &dyn Fn() -> Arc<dyn AnySlot>,
+        _: &dyn Fn() -> Option<String>,
+    ) {
         if !operand.is_settled() {
             self.0.push(share());
         }
@@ -196,82 +228,102 @@ pub(crate) fn evaluate(root: &Arc<dyn AnySlot>) -> Progress {
     let mut walk = Walk {
         key: Key::new(),
         stack: Vec::new(),
+        current: None,
         operands: Gather::default(),
         blockers: Vec::new(),
         incomplete: HashSet::new(),
+        root_is_ready: false,
     };
-    if !root.claim(&walk.key) {
-        return if root.is_settled() { Progress::Settled } else { Progress::Busy };
-    }
     // What settled slots call runs when no claim is held any more.
     let held = hold_calls();
-    let is_ready = walk.run(root);
-    drop(held);
-    if is_ready {
-        root.compute(&mut walk.key);
+    walk.current = Some(root.clone());
+    let mut is_root = true;
+    // Operators that panic end the catch, not the walk.
+    while let Err(error) = catch(|| Ok(walk.run(std::mem::take(&mut is_root)))) {
+        let failed = walk.current.take().expect("it was at a slot when it unwound");
+        failed.fail(&walk.key, error);
     }
-    if root.is_settled() { Progress::Settled } else { Progress::Blocked(std::mem::take(&mut walk.blockers)) }
+    drop(held);
+    if walk.root_is_ready {
+        let outcome = catch(|| Ok(root.compute(&mut walk.key)));
+        if let Err(error) = outcome {
+            root.fail(&walk.key, error);
+        }
+    }
+    if root.is_settled() {
+        Progress::Settled
+    } else if walk.blockers.is_empty() {
+        Progress::Busy
+    } else {
+        Progress::Blocked(std::mem::take(&mut walk.blockers))
+    }
 }
 
 impl Walk {
-    /// Walks what `root` needs; says whether `root` is a closure that is still claimed and can be run now.
-    fn run(&mut self, root: &Arc<dyn AnySlot>) -> bool {
-        let mut is_ready = self.enter(root);
+    /// Walks what is on the stack; at first, the root.
+    fn run(&mut self, is_root: bool) {
+        if is_root {
+            self.enter(true);
+        }
         while let Some(entry) = self.stack.pop() {
             match entry {
+                Entry::Enter(slot) if self.is_incomplete(&slot) => {}
                 Entry::Enter(slot) => {
-                    if slot.is_settled() || self.is_incomplete(&slot) {
-                        continue;
-                    }
-                    if slot.is_closure() || !slot.claim(&self.key) {
-                        if !slot.is_settled() {
-                            self.blockers.push(slot);
-                        }
-                        continue;
-                    }
-                    self.enter(&slot);
+                    self.current = Some(slot);
+                    self.enter(false);
                 }
                 Entry::Leave(slot) => {
-                    if !self.blockers.is_empty() && self.lacks_operands(&slot) {
-                        slot.give_back(&self.key);
-                        self.incomplete.insert(address(&slot));
-                    } else if slot.is_closure() {
-                        is_ready = true;
-                    } else {
-                        slot.compute(&mut self.key);
-                    }
+                    self.current = Some(slot);
+                    self.leave();
                 }
             }
         }
-        is_ready
     }
 
-    /// Computes a claimed slot whose operands are settled, or puts them on the stack above it. Says whether it is a
-    /// closure that can be run.
-    fn enter(&mut self, slot: &Arc<dyn AnySlot>) -> bool {
-        slot.show(&mut self.key, &mut self.operands);
-        if self.operands.0.is_empty() {
-            if slot.is_closure() {
-                return true;
+    /// Claims the current slot and computes it, or puts its operands on the stack above it.
+    fn enter(&mut self, is_root: bool) {
+        let slot = self.current.as_ref().expect("set by the caller");
+        self.operands.0.clear();
+        match slot.enter(&mut self.key, &mut self.operands, is_root) {
+            Entered::Settled => {}
+            Entered::Refused => {
+                let slot = self.current.take().expect("as above");
+                // Whoever refused the root knows that it did.
+                if !is_root {
+                    self.blockers.push(slot);
+                }
             }
-            slot.compute(&mut self.key);
-            return false;
+            Entered::IsReady => self.root_is_ready = true,
+            Entered::Waits => {
+                let slot = self.current.take().expect("as above");
+                self.stack.push(Entry::Leave(slot));
+                // The left operand comes first, as in plain Rust.
+                self.stack.extend(self.operands.0.drain(..).rev().map(Entry::Enter));
+            }
         }
-        self.stack.push(Entry::Leave(slot.clone()));
-        // The left operand comes first, as in plain Rust.
-        self.stack.extend(self.operands.0.drain(..).rev().map(Entry::Enter));
-        false
+    }
+
+    /// Computes the current slot, which is claimed, unless one of its operands could not be.
+    fn leave(&mut self) {
+        let slot = self.current.as_ref().expect("set by the caller");
+        if !self.blockers.is_empty() {
+            self.operands.0.clear();
+            slot.show(&mut self.key, &mut self.operands);
+            if !self.operands.is_empty() {
+                slot.give_back(&self.key);
+                self.incomplete.insert(address(slot));
+                return;
+            }
+        }
+        if slot.is_closure() {
+            self.root_is_ready = true;
+        } else {
+            slot.compute(&mut self.key);
+        }
     }
 
     fn is_incomplete(&self, slot: &Arc<dyn AnySlot>) -> bool {
         !self.incomplete.is_empty() && self.incomplete.contains(&address(slot))
-    }
-
-    fn lacks_operands(&mut self, slot: &Arc<dyn AnySlot>) -> bool {
-        slot.show(&mut self.key, &mut self.operands);
-        let lacks = !self.operands.0.is_empty();
-        self.operands.0.clear();
-        lacks
     }
 }
 

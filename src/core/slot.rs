@@ -7,7 +7,7 @@
 //! other takes constant stack.
 
 use crate::core::error::{ForkPlace, TaskError};
-use crate::core::expression::{self, Expression, Seen};
+use crate::core::expression::{Entered, Expression, Gather, Seen};
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Mutex, Thread, current, park, park_timeout};
@@ -101,14 +101,20 @@ pub(crate) trait AnySlot: Send + Sync {
 
     /// Whether the value comes from code that may do anything, and not from operators.
     fn is_closure(&self) -> bool;
-    /// Claims a deferred slot.
-    fn claim(&self, key: &Key) -> bool;
+    /// Claims a deferred slot for a walk, and evaluates it if its operands are settled; else adds those that are not.
+    /// Only a root may be a closure, which is not evaluated yet.
+    fn enter(&self, key: &mut Key, operands: &mut Gather, is_root: bool) -> Entered;
     /// The thread that has claimed the slot, as far as one can see.
     fn claimant(&self) -> Option<ThreadNumber>;
+    /// Shows the expression of a deferred slot that nobody else has claimed; says whether it was one.
+    fn inspect(&self, seen: &mut (dyn Seen + 'static)) -> bool;
     /// Shows the expression of a slot claimed by this key.
     fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static));
-    /// Evaluates and settles a slot claimed by this key, whose operands are settled.
+    /// Evaluates and settles a slot claimed by this key, whose operands are settled. If that unwinds, the slot has to be
+    /// settled by [`fail`](Self::fail).
     fn compute(&self, key: &mut Key);
+    /// Settles a slot claimed by this key with an error.
+    fn fail(&self, key: &Key, error: TaskError);
     /// Ends the claim of this key without an outcome.
     fn give_back(&self, key: &Key);
 }
@@ -434,12 +440,33 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
         self.is_marked()
     }
 
-    fn claim(&self, key: &Key) -> bool {
-        self.claim(key, Phase::Deferred)
+    fn enter(&self, key: &mut Key, operands: &mut Gather, is_root: bool) -> Entered {
+        if (self.is_marked() && !is_root) || !self.claim(key, Phase::Deferred) {
+            return if self.is_settled() { Entered::Settled } else { Entered::Refused };
+        }
+        self.show(key, operands);
+        if !operands.is_empty() {
+            return Entered::Waits;
+        }
+        if self.is_marked() {
+            return Entered::IsReady;
+        }
+        self.compute(key);
+        Entered::Settled
     }
 
     fn claimant(&self) -> Option<ThreadNumber> {
         self.claimant()
+    }
+
+    fn inspect(&self, seen: &mut (dyn Seen + 'static)) -> bool {
+        let mut key = Key::new();
+        let is_deferred = self.claim(&key, Phase::Deferred);
+        if is_deferred {
+            self.show(&mut key, seen);
+            AnySlot::give_back(self, &key);
+        }
+        is_deferred
     }
 
     fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static)) {
@@ -450,8 +477,14 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
 
     fn compute(&self, key: &mut Key) {
         let Content::Expression(expression) = self.content(key) else { unreachable!("a deferred slot") };
-        let outcome = expression::catch(|| expression.compute());
+        let outcome = expression.compute();
         if self.conclude(key, outcome) {
+            self.beside().wake_all();
+        }
+    }
+
+    fn fail(&self, key: &Key, error: TaskError) {
+        if self.fail(key, error) {
             self.beside().wake_all();
         }
     }

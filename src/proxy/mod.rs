@@ -101,6 +101,11 @@ impl<T: Send + 'static> ResultProxy<T> {
         self.reader.get().is_some() && self.reader.is_marked() && self.reader.is_sole()
     }
 
+    /// The value, if it is there and decoded.
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.reader.get()
+    }
+
     /// The value of a settled proxy, moved out if nobody else may read it, and the slot that it was in.
     #[inline]
     pub(crate) fn open(self) -> Result<(T, Arc<Slot<T>>), TaskError>

@@ -24,7 +24,7 @@ pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Resul
 }
 
 fn show_operand<T: Send + 'static>(operand: &ResultProxy<T>, seen: &mut Everyone) {
-    seen.operand(&**operand.slot(), &|| operand.any_slot());
+    seen.operand(&**operand.slot(), &|| operand.any_slot(), &|| operand.peek().map(preview));
 }
 
 /// A value as text, if its type is one that everybody knows; else its type.
@@ -236,7 +236,7 @@ where
 
     fn show(steps: &[Self], seen: &mut Everyone) {
         for operand in steps.iter().flat_map(|step| &step.operands) {
-            seen.operand(&**operand, &|| operand.clone());
+            seen.operand(&**operand, &|| operand.clone(), &|| None);
         }
     }
 }
