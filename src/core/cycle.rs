@@ -76,7 +76,7 @@ fn computed_by(slot: &Arc<dyn AnySlot>) -> Option<ThreadNumber> {
 
 /// The error of a wait that would never end.
 pub(crate) fn error(slot: &Arc<dyn AnySlot>) -> TaskError {
-    let name = slot.head().origin().map_or("a deferred expression".to_string(), |origin| origin.task);
+    let name = slot.origin().map_or("a deferred expression".to_string(), |origin| origin.task);
     let path = expression::computing();
     TaskError::new(&name, context::worker_pid(), Kind::Cycle { path })
 }

@@ -14,32 +14,22 @@ use crate::core::error::{ForkPlace, Operation, TaskError, operation_error};
 use crate::core::slot::{AnySlot, hold_calls};
 use crate::ground::cell::Key;
 use crate::ground::panics;
+pub(crate) use crate::ground::tape::Place;
 use crate::ground::tape::{Erased, Step, Tape};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::panic::Location;
 use std::sync::Arc;
-
-/// An operation's name, as a pointer that is one word wide: `&"add"`.
-pub(crate) type Symbol = &'static &'static str;
 
 /// Which operation a step is, and where in the user's source it stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Note {
-    pub(crate) symbol: Symbol,
-    pub(crate) place: &'static Location<'static>,
+    pub(crate) symbol: &'static str,
+    pub(crate) place: Place,
 }
 
 impl Note {
     fn operation(self) -> Operation {
-        Operation { symbol: (*self.symbol).into(), place: self.place.into(), operands: Vec::new() }
-    }
-}
-
-impl PartialEq for Note {
-    fn eq(&self, other: &Self) -> bool {
-        // Addresses suffice: equal operations at different addresses only share a little less memory.
-        std::ptr::eq(self.place, other.place) && std::ptr::eq(self.symbol, other.symbol)
+        Operation { symbol: self.symbol.into(), place: self.place.into(), operands: Vec::new() }
     }
 }
 
@@ -68,7 +58,7 @@ pub(crate) trait Seen {
 }
 
 /// The tape of a slot of type `T`.
-pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen, Note>);
+pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen>);
 
 impl<T> Expression<T> {
     pub(crate) const fn none() -> Self {
@@ -77,24 +67,67 @@ impl<T> Expression<T> {
 }
 
 impl<T: 'static> Expression<T> {
-    pub(crate) fn begin(note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> Self {
-        Self(Tape::begin(note, step))
+    pub(crate) fn begin(place: Place, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> Self {
+        Self(Tape::begin(place, step))
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) {
-        self.0.push(note, step);
+    pub(crate) fn push(&mut self, place: Place, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) {
+        self.0.push(place, step);
     }
 
     pub(crate) fn show(&self, seen: &mut (dyn Seen + 'static)) {
-        self.0.show(seen, |seen, note, count| seen.operation(note, count));
+        self.0.show(seen, |seen, symbol, place, count| seen.operation(Note { symbol, place }, count));
     }
 
     /// Carries all steps out. Their operands are settled.
     pub(crate) fn compute(&mut self) -> Result<T, TaskError> {
+        if self.0.has_first_comers() {
+            // `left - (so far)`: a failure of `left` is the one to report, even if what is right of it panics.
+            let mut lefts = FailedLefts::default();
+            self.show(&mut lefts);
+            if let Some(error) = lefts.outermost {
+                drop(self.0.erase());
+                return Err(error);
+            }
+        }
         self.0
-            .run(None, |note| CURRENT.set(Some(note)))
+            .run(None, |symbol, place| CURRENT.set(Some(Note { symbol, place })))
             .expect("an expression has a first step, which makes a value")
+    }
+}
+
+/// Looks for failed operands to the left of the value so far.
+#[derive(Default)]
+struct FailedLefts {
+    next_is_left: bool,
+    outermost: Option<TaskError>,
+}
+
+impl Seen for FailedLefts {
+    fn wants_all(&self) -> bool {
+        true
+    }
+
+    fn carried_right(&mut self) {
+        self.next_is_left = true;
+    }
+
+    fn plain(&mut self, _: &dyn Fn() -> String) {
+        self.next_is_left = false;
+    }
+
+    fn operand(
+        &mut self,
+        operand: &dyn AnySlot,
+        _: &dyn Fn() -> Arc<dyn AnySlot>,
+        _: &dyn Fn() -> Option<String>,
+    ) {
+        if std::mem::take(&mut self.next_is_left)
+            && let Some(error) = operand.error()
+        {
+            self.outermost = Some(error.clone());
+        }
     }
 }
 
@@ -112,7 +145,7 @@ const DEEP: usize = 3;
 #[derive(Default)]
 struct Graves {
     depth: Cell<usize>,
-    waiting: RefCell<Vec<Erased<Note>>>,
+    waiting: RefCell<Vec<Erased>>,
 }
 
 thread_local! {
@@ -125,7 +158,7 @@ thread_local! {
 
 /// Drops a tape whose operands may be the last pointers to further tapes, with bounded recursion: beyond a small depth they are
 /// put aside, and the outermost drop goes on with them. (Putting all aside would keep every operand of a long sum at once.)
-fn bury(tape: Erased<Note>) {
+fn bury(tape: Erased) {
     let mut tape = Some(tape);
     let _ = GRAVES.try_with(|graves| {
         if graves.depth.get() == DEEP {
@@ -348,11 +381,11 @@ thread_local! {
 }
 
 /// Notes where an operand comes from if the operation unwinds; forgotten if it doesn't.
-pub(crate) struct Operand<'a>(pub(crate) &'a dyn AnySlot);
+pub(crate) struct Operand<'a>(pub(crate) &'a (dyn AnySlot + 'static));
 
 impl Drop for Operand<'_> {
     fn drop(&mut self) {
-        if let Some(origin) = self.0.head().origin() {
+        if let Some(origin) = self.0.origin() {
             let _ = ORIGINS.try_with(|origins| origins.borrow_mut().push(origin));
         }
     }

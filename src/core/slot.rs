@@ -10,7 +10,7 @@ use crate::core::error::{ForkPlace, TaskError};
 use crate::core::expression::{Entered, Expression, Gather, Seen};
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
-use crate::ground::sync::{Mutex, Thread, current, park, park_timeout};
+use crate::ground::sync::{Thread, current, park, park_timeout};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -34,8 +34,9 @@ pub(crate) enum State {
     Failed,
 }
 
-/// What lies beside the cell of a slot: for tasks and for those who wait. Most expressions have none.
-pub(crate) struct Head(Mutex<Option<Box<Rest>>>);
+/// What lies beside the cell of a slot, under its lock: for tasks and for those who wait. Most expressions have none.
+#[derive(Default)]
+pub(crate) struct Head(Option<Box<Rest>>);
 
 #[derive(Default)]
 struct Rest {
@@ -56,42 +57,15 @@ enum Waiter {
 }
 
 impl Head {
-    fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    pub(crate) fn task(&self) -> Option<Arc<dyn Body>> {
-        self.0.lock().as_ref().and_then(|rest| rest.task.clone())
-    }
-
-    /// Where the task was forked that fills or filled the slot; `None` for expressions and plain values.
-    pub(crate) fn origin(&self) -> Option<ForkPlace> {
-        let rest = self.0.lock();
-        let (name, place) = rest.as_ref()?.origin.as_ref()?;
-        Some(ForkPlace { place: (*place).into(), task: name.to_string() })
-    }
-
-    /// Tells everybody who waits that the slot is settled.
-    fn wake_all(&self) {
-        let (waiters, task) = match &mut *self.0.lock() {
-            Some(rest) => (std::mem::take(&mut rest.waiters), rest.task.take()),
-            None => return,
-        };
-        for waiter in waiters {
-            match waiter {
-                Waiter::Thread(thread) => thread.unpark(),
-                Waiter::Call(call) => call_soon(call),
-                Waiter::Change(change) => change(),
-            }
-        }
-        drop(task);
-        run_calls();
+    fn rest(&mut self) -> &mut Rest {
+        self.0.get_or_insert_default()
     }
 }
 
 /// A slot of any value type.
 pub(crate) trait AnySlot: Send + Sync {
-    fn head(&self) -> &Head;
+    /// Runs `with` on the head, under the lock.
+    fn with_head(&self, with: &mut dyn FnMut(&mut Head));
     fn phase(&self) -> Phase;
     fn is_settled(&self) -> bool;
     fn error(&self) -> Option<&TaskError>;
@@ -134,85 +108,119 @@ impl dyn AnySlot {
         matches!(self.phase(), Phase::Empty | Phase::Claimed)
     }
 
+    fn head<R>(&self, with: impl FnOnce(&mut Head) -> R) -> R {
+        let (mut with, mut result) = (Some(with), None);
+        self.with_head(&mut |head| result = with.take().map(|with| with(head)));
+        result.expect("it is run once")
+    }
+
     pub(crate) fn task(&self) -> Option<Arc<dyn Body>> {
-        self.head().task()
+        self.head(|head| head.0.as_ref()?.task.clone())
     }
 
     pub(crate) fn set_task(&self, task: Arc<dyn Body>) {
-        let mut rest = self.head().0.lock();
-        let rest = rest.get_or_insert_default();
-        rest.origin = Some((task.core().name.clone(), task.core().place));
-        if !self.is_settled() {
-            rest.task = Some(task);
-        }
+        self.head(|head| {
+            let rest = head.rest();
+            rest.origin = Some((task.core().name.clone(), task.core().place));
+            if !self.is_settled() {
+                rest.task = Some(task);
+            }
+        });
+    }
+
+    /// Where the task was forked that fills or filled the slot; `None` for expressions and plain values.
+    pub(crate) fn origin(&self) -> Option<ForkPlace> {
+        let (name, place) = self.head(|head| head.0.as_ref()?.origin.clone())?;
+        Some(ForkPlace { place: place.into(), task: name.into_owned() })
+    }
+
+    /// Adds a waiter, unless the slot is settled; then gives it back.
+    fn add(&self, waiter: Waiter) -> Option<Waiter> {
+        self.head(|head| {
+            // Under the lock, so that whoever settles the slot and sees the mark finds the waiter.
+            if !self.watch() {
+                return Some(waiter);
+            }
+            head.rest().waiters.push(waiter);
+            None
+        })
     }
 
     /// Calls `call` once the slot is settled: now, in this thread, when it is already.
     pub(crate) fn when_settled(&self, call: impl FnOnce() + Send + 'static) {
-        {
-            let mut rest = self.head().0.lock();
-            // Under the lock, so that whoever settles the slot and sees the mark finds the call.
-            if self.watch() {
-                rest.get_or_insert_default().waiters.push(Waiter::Call(Box::new(call)));
-                return;
-            }
+        if let Some(Waiter::Call(call)) = self.add(Waiter::Call(Box::new(call))) {
+            call();
         }
-        call();
     }
 
     /// Calls `change` whenever the slot may have become settled or claimable, until it is settled. `change` only wakes.
     pub(crate) fn when_changed(&self, change: impl Fn() + Send + Sync + 'static) {
-        {
-            let mut rest = self.head().0.lock();
-            if self.watch() {
-                rest.get_or_insert_default().waiters.push(Waiter::Change(Arc::new(change)));
-                return;
-            }
+        if let Some(Waiter::Change(change)) = self.add(Waiter::Change(Arc::new(change))) {
+            change();
         }
-        change();
     }
 
     /// Sleeps until the slot is settled, or an expression is given back unevaluated, or the deadline has passed.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
-        loop {
-            {
-                let mut rest = self.head().0.lock();
-                if !self.is_somebody_elses() || !self.watch() {
-                    drop(rest);
-                    return self.forget_this_thread();
-                }
-                let me = current();
-                let waiters = &mut rest.get_or_insert_default().waiters;
-                let is_me =
-                    |waiter: &Waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == me.id());
-                if !waiters.iter().any(is_me) {
-                    waiters.push(Waiter::Thread(me));
-                }
-            }
+        while self.enlist_this_thread() {
             match deadline {
                 None => park(),
                 Some(end) => {
                     let now = Instant::now();
                     if now >= end {
-                        return self.forget_this_thread();
+                        break;
                     }
                     park_timeout(end - now);
                 }
             }
         }
+        let me = current().id();
+        self.head(|head| {
+            if let Some(rest) = &mut head.0 {
+                rest.waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(thread) if thread.id() == me));
+            }
+        });
     }
 
-    fn forget_this_thread(&self) {
-        let me = current().id();
-        if let Some(rest) = &mut *self.head().0.lock() {
-            rest.waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(thread) if thread.id() == me));
+    /// Makes sure that this thread is woken when the slot changes; false if there is nothing to wait for.
+    fn enlist_this_thread(&self) -> bool {
+        self.head(|head| {
+            if !self.is_somebody_elses() || !self.watch() {
+                return false;
+            }
+            let me = current();
+            let waiters = &mut head.rest().waiters;
+            if !waiters
+                .iter()
+                .any(|waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == me.id()))
+            {
+                waiters.push(Waiter::Thread(me));
+            }
+            true
+        })
+    }
+
+    /// Tells everybody who waits that the slot is settled.
+    fn wake_all(&self) {
+        let settled = self
+            .head(|head| head.0.as_mut().map(|rest| (std::mem::take(&mut rest.waiters), rest.task.take())));
+        let Some((waiters, task)) = settled else { return };
+        for waiter in waiters {
+            match waiter {
+                Waiter::Thread(thread) => thread.unpark(),
+                Waiter::Call(call) => call_soon(call),
+                Waiter::Change(change) => change(),
+            }
         }
+        drop(task);
+        run_calls();
     }
 
     /// Wakes those who wait for an expression that has been given back: one of them may evaluate it now.
     fn wake_waiters(&self) {
-        let mut changes = Vec::new();
-        if let Some(rest) = &mut *self.head().0.lock() {
+        let changes = self.head(|head| {
+            let mut changes = Vec::new();
+            let Some(rest) = &mut head.0 else { return changes };
             rest.waiters.retain(|waiter| match waiter {
                 Waiter::Thread(thread) => {
                     thread.unpark();
@@ -227,7 +235,8 @@ impl dyn AnySlot {
             if rest.waiters.is_empty() {
                 self.unwatch();
             }
-        }
+            changes
+        });
         for change in changes {
             change();
         }
@@ -321,26 +330,30 @@ pub(crate) type Slot<T> = Cell<Content<T>, T, TaskError, Head>;
 /// A pointer to a slot with the right to read its value.
 pub(crate) type Reader<T> = Reading<Content<T>, T, TaskError, Head>;
 
-impl<T: 'static> Slot<T> {
+impl<T: Send + 'static> Slot<T> {
+    fn any(&self) -> &(dyn AnySlot + 'static) {
+        self
+    }
+
     /// A slot that a task will fill.
     pub(crate) fn pending() -> Reader<T> {
-        Self::empty(Content::Expression(Expression::none()), Head::new())
+        Self::empty(Content::Expression(Expression::none()), Head::default())
     }
 
     /// A slot that has its value.
     pub(crate) fn ready(value: T) -> Reader<T> {
-        Self::full(value, Content::Expression(Expression::none()), Head::new(), true)
+        Self::full(value, Head::default(), true)
     }
 
     /// A slot whose value operators compute when somebody needs it.
     #[inline]
     pub(crate) fn expression(expression: Expression<T>) -> Reader<T> {
-        Self::deferred(Content::Expression(expression), Head::new(), false)
+        Self::deferred(Content::Expression(expression), Head::default(), false)
     }
 
     /// A slot whose value code of any kind computes when somebody needs it.
     pub(crate) fn closure(expression: Expression<T>) -> Reader<T> {
-        Self::deferred(Content::Expression(expression), Head::new(), true)
+        Self::deferred(Content::Expression(expression), Head::default(), true)
     }
 
     /// Fills the slot of a task.
@@ -348,7 +361,7 @@ impl<T: 'static> Slot<T> {
         let key = Key::new();
         assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
         self.conclude(&key, outcome);
-        self.beside().wake_all();
+        self.any().wake_all();
     }
 
     /// Fills the slot of a task with the encoded value.
@@ -357,7 +370,7 @@ impl<T: 'static> Slot<T> {
         assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
         *self.content(&mut key) = Content::Encoded(bytes, decode);
         self.encode(&key);
-        self.beside().wake_all();
+        self.any().wake_all();
     }
 
     fn conclude(&self, key: &Key, outcome: Result<T, TaskError>) -> bool {
@@ -370,38 +383,39 @@ impl<T: 'static> Slot<T> {
     /// The encoded value, while nobody has needed it decoded.
     pub(crate) fn encoded(&self) -> Option<Bytes> {
         // The lock keeps others from decoding meanwhile, so that a claim that fails means a decoded value.
-        let _lock = self.beside().0.lock();
-        let mut key = Key::new();
-        if !self.claim(&key, Phase::Encoded) {
-            return None;
-        }
-        let bytes = match self.content(&mut key) {
-            Content::Encoded(bytes, _) => Some(bytes.clone()),
-            Content::Expression(_) => None,
-        };
-        self.give_back(&key);
-        bytes
+        self.beside(|_| {
+            let mut key = Key::new();
+            if !self.claim(&key, Phase::Encoded) {
+                return None;
+            }
+            let bytes = match self.content(&mut key) {
+                Content::Encoded(bytes, _) => Some(bytes.clone()),
+                Content::Expression(_) => None,
+            };
+            self.give_back(&key);
+            bytes
+        })
     }
 
     /// Decodes the value, if it is still encoded.
     fn decode(&self) {
-        let _lock = self.beside().0.lock();
-        let mut key = Key::new();
-        if !self.claim(&key, Phase::Encoded) {
-            return;
-        }
-        let content = self.content(&mut key);
-        let outcome = match std::mem::replace(content, Content::Expression(Expression::none())) {
-            Content::Encoded(bytes, decode) => decode(&bytes),
-            Content::Expression(_) => unreachable!("the phase says encoded"),
-        };
-        // Nobody watches: the slot was settled before.
-        self.conclude(&key, outcome);
+        self.beside(|_| {
+            let mut key = Key::new();
+            if !self.claim(&key, Phase::Encoded) {
+                return;
+            }
+            let outcome = match self.content(&mut key) {
+                Content::Encoded(bytes, decode) => decode(bytes),
+                Content::Expression(_) => unreachable!("the phase says encoded"),
+            };
+            // Nobody watches: the slot was settled before.
+            self.conclude(&key, outcome);
+        });
     }
 }
 
 /// The value of a settled slot, decoded now if it is still encoded.
-pub(crate) fn settled<T: 'static>(reader: &Reader<T>) -> Result<&T, TaskError> {
+pub(crate) fn settled<T: Send + 'static>(reader: &Reader<T>) -> Result<&T, TaskError> {
     if reader.get().is_none() && reader.error().is_none() {
         reader.decode();
     }
@@ -412,8 +426,8 @@ pub(crate) fn settled<T: 'static>(reader: &Reader<T>) -> Result<&T, TaskError> {
 }
 
 impl<T: Send + 'static> AnySlot for Slot<T> {
-    fn head(&self) -> &Head {
-        self.beside()
+    fn with_head(&self, with: &mut dyn FnMut(&mut Head)) {
+        self.beside(with);
     }
 
     fn phase(&self) -> Phase {
@@ -479,19 +493,19 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
         let Content::Expression(expression) = self.content(key) else { unreachable!("a deferred slot") };
         let outcome = expression.compute();
         if self.conclude(key, outcome) {
-            self.beside().wake_all();
+            self.any().wake_all();
         }
     }
 
     fn fail(&self, key: &Key, error: TaskError) {
         if self.fail(key, error) {
-            self.beside().wake_all();
+            self.any().wake_all();
         }
     }
 
     fn give_back(&self, key: &Key) {
         if self.give_back(key) {
-            (self as &dyn AnySlot).wake_waiters();
+            self.any().wake_waiters();
         }
     }
 }

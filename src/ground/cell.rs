@@ -11,7 +11,7 @@
 //! Leaves out: waiting and waking; it only keeps the mark that somebody watches.
 #![expect(unsafe_code, reason = "a cell shared with its writer, without a lock and without `T: Sync`")]
 
-use crate::ground::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::ground::sync::{AtomicU8, AtomicU32, AtomicU64, Lock, Ordering};
 use std::cell::{Cell as Local, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -119,9 +119,9 @@ impl ThreadNumber {
     }
 }
 
-/// The value in phase FULL, the error in phase FAILED.
-union Outcome<T, E> {
-    nothing: (),
+/// The value in phase FULL, the error in phase FAILED, nothing in phase TAKEN; before those, the content.
+union Inside<C, T, E> {
+    content: ManuallyDrop<C>,
     value: ManuallyDrop<T>,
     error: ManuallyDrop<E>,
 }
@@ -131,59 +131,61 @@ pub(crate) struct Cell<C, T, E, X> {
     phase: AtomicU8,
     /// What the maker of the cell wants to know of it without a claim.
     mark: bool,
+    /// For `beside`.
+    lock: Lock,
     /// How many [`Reading`]s there are.
     rights: AtomicU32,
     /// The key of the claim, zero when there is none.
     owner: AtomicU64,
-    content: UnsafeCell<C>,
-    outcome: UnsafeCell<Outcome<T, E>>,
-    beside: X,
+    inside: UnsafeCell<Inside<C, T, E>>,
+    beside: UnsafeCell<X>,
 }
 
 // SAFETY: sharing the cell lets other threads move a `C` and a `T` in and out (`C: Send`, `T: Send`) by a claim, which one
-// key has at a time; read the error (`E: Sync`) and drop it (`E: Send`); and read `beside` (`X: Sync`). `&T` is only
-// given by a `Reading`, which is `Send`/`Sync` only for `T: Send + Sync`. The drop of the cell is that of its last owner.
-unsafe impl<C: Send, T: Send, E: Send + Sync, X: Send + Sync> Sync for Cell<C, T, E, X> {}
+// key has at a time; read the error (`E: Sync`) and drop it (`E: Send`); and reach `beside` one at a time (`X: Send`). `&T` is
+// only given by a `Reading`, which is `Send`/`Sync` only for `T: Send + Sync`. The drop of the cell is that of its last owner.
+unsafe impl<C: Send, T: Send, E: Send + Sync, X: Send> Sync for Cell<C, T, E, X> {}
 
 impl<C, T, E, X> Cell<C, T, E, X> {
-    fn with(phase: u8, content: C, beside: X) -> Self {
-        Self {
+    fn with(phase: u8, inside: Inside<C, T, E>, beside: X, mark: bool) -> Reading<C, T, E, X> {
+        Reading::new(Self {
             phase: AtomicU8::new(phase),
-            mark: false,
+            mark,
+            lock: Lock::new(),
             rights: AtomicU32::new(1),
             owner: AtomicU64::new(0),
-            content: UnsafeCell::new(content),
-            outcome: UnsafeCell::new(Outcome { nothing: () }),
-            beside,
-        }
+            inside: UnsafeCell::new(inside),
+            beside: UnsafeCell::new(beside),
+        })
     }
 
     /// A cell that somebody will claim and fill.
     pub(crate) fn empty(content: C, beside: X) -> Reading<C, T, E, X> {
-        Reading::new(Self::with(EMPTY, content, beside))
+        Self::with(EMPTY, Inside { content: ManuallyDrop::new(content) }, beside, false)
     }
 
     /// A cell from whose content a value can be computed.
+    #[inline]
     pub(crate) fn deferred(content: C, beside: X, mark: bool) -> Reading<C, T, E, X> {
-        let mut cell = Self::with(DEFERRED, content, beside);
-        cell.mark = mark;
-        Reading::new(cell)
+        Self::with(DEFERRED, Inside { content: ManuallyDrop::new(content) }, beside, mark)
     }
 
     /// A cell that has its value.
-    pub(crate) fn full(value: T, content: C, beside: X, mark: bool) -> Reading<C, T, E, X> {
-        let mut cell = Self::with(FULL, content, beside);
-        cell.mark = mark;
-        *cell.outcome.get_mut() = Outcome { value: ManuallyDrop::new(value) };
-        Reading::new(cell)
+    #[inline]
+    pub(crate) fn full(value: T, beside: X, mark: bool) -> Reading<C, T, E, X> {
+        Self::with(FULL, Inside { value: ManuallyDrop::new(value) }, beside, mark)
     }
 
     pub(crate) fn is_marked(&self) -> bool {
         self.mark
     }
 
-    pub(crate) fn beside(&self) -> &X {
-        &self.beside
+    /// What lies beside the cell, under its lock. `with` must not come back here.
+    pub(crate) fn beside<R>(&self, with: impl FnOnce(&mut X) -> R) -> R {
+        self.lock.hold(|| {
+            // SAFETY: `beside` is reached only here and by `&mut self`, and the lock is held.
+            with(unsafe { &mut *self.beside.get() })
+        })
     }
 
     #[inline]
@@ -267,17 +269,21 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     pub(crate) fn content<'a>(&'a self, key: &'a mut Key) -> &'a mut C {
         assert!(self.is_claimed_by(key), "the content of a cell is reached by its claim");
         // SAFETY: the claim is this key's, keys are unique, and the key is borrowed as long as the content: no second
-        // reference to this content exists. References given before the claim ended are gone: they borrowed the key.
-        unsafe { &mut *self.content.get() }
+        // reference to this content exists. References given before the claim ended are gone: they borrowed the key. A
+        // claim is only given, and only lasts, while the content is there.
+        unsafe { &mut (*self.inside.get()).content }
     }
 
     /// Ends the claim; says whether somebody watches.
-    fn settle(&self, key: &Key, phase: u8, outcome: Option<Outcome<T, E>>) -> bool {
+    fn settle(&self, key: &Key, phase: u8, outcome: Option<Inside<C, T, E>>) -> bool {
         assert!(self.is_claimed_by(key), "a cell is settled by its claim");
         if let Some(outcome) = outcome {
-            // SAFETY: the claim is exclusive, and before FULL and FAILED nobody reads the outcome; there is none yet, since
-            // a claim is only given before those phases.
-            unsafe { *self.outcome.get() = outcome };
+            // SAFETY: the claim is exclusive, and while it lasts the content is there. If its drop unwinds, the cell stays
+            // claimed, and the content is not dropped again (see the drop of the cell).
+            unsafe {
+                ManuallyDrop::drop(&mut (*self.inside.get()).content);
+                *self.inside.get() = outcome;
+            }
         }
         self.owner.store(0, Ordering::Relaxed);
         // AcqRel: readers of the phase see the outcome, and who is to be woken is seen here.
@@ -286,12 +292,12 @@ impl<C, T, E, X> Cell<C, T, E, X> {
 
     /// Settles a claimed cell with its value; says whether somebody watches. Panics if the claim is not this key's.
     pub(crate) fn fill(&self, key: &Key, value: T) -> bool {
-        self.settle(key, FULL, Some(Outcome { value: ManuallyDrop::new(value) }))
+        self.settle(key, FULL, Some(Inside { value: ManuallyDrop::new(value) }))
     }
 
     /// Settles a claimed cell with an error; says whether somebody watches. Panics if the claim is not this key's.
     pub(crate) fn fail(&self, key: &Key, error: E) -> bool {
-        self.settle(key, FAILED, Some(Outcome { error: ManuallyDrop::new(error) }))
+        self.settle(key, FAILED, Some(Inside { error: ManuallyDrop::new(error) }))
     }
 
     /// Settles a claimed cell whose content is the encoded value. Panics if the claim is not this key's.
@@ -313,19 +319,22 @@ impl<C, T, E, X> Cell<C, T, E, X> {
             return None;
         }
         // SAFETY: FAILED says that the error was written; it is final, and the error stays until the cell is dropped.
-        Some(unsafe { &(*self.outcome.get()).error })
+        Some(unsafe { &(*self.inside.get()).error })
     }
 }
 
 impl<C, T, E, X> Drop for Cell<C, T, E, X> {
     fn drop(&mut self) {
         let phase = self.phase.load(Ordering::Relaxed) & !WATCHED;
-        let outcome = self.outcome.get_mut();
+        let inside = self.inside.get_mut();
         match phase {
+            // SAFETY: before an outcome the content is there; the cell is not shared any more.
+            EMPTY | DEFERRED | ENCODED => unsafe { ManuallyDrop::drop(&mut inside.content) },
             // SAFETY: FULL says that there is a value that was not moved out; the cell is not shared any more.
-            FULL => unsafe { ManuallyDrop::drop(&mut outcome.value) },
+            FULL => unsafe { ManuallyDrop::drop(&mut inside.value) },
             // SAFETY: FAILED says that there is an error; the cell is not shared any more.
-            FAILED => unsafe { ManuallyDrop::drop(&mut outcome.error) },
+            FAILED => unsafe { ManuallyDrop::drop(&mut inside.error) },
+            // Taken; or claimed by a key that was forgotten, and then nobody knows what of the content is left.
             _ => {}
         }
     }
@@ -359,7 +368,7 @@ impl<C, T, E, X> Reading<C, T, E, X> {
         }
         // SAFETY: FULL says that the value was written. It is moved out only by `take` of the last right, and this one lives
         // as long as the reference.
-        Some(unsafe { &(*self.cell.outcome.get()).value })
+        Some(unsafe { &(*self.cell.inside.get()).value })
     }
 
     /// Whether this is the only right; it stays so until this one is cloned.
@@ -392,7 +401,7 @@ impl<C, T, E, X> Reading<C, T, E, X> {
         self.cell.phase.store(TAKEN, Ordering::Relaxed);
         // SAFETY: the value was there, and this is the only right, which is given up here: nobody reads the value any more, and
         // TAKEN keeps the drop of the cell from dropping it.
-        let value = unsafe { ManuallyDrop::take(&mut (*self.cell.outcome.get()).value) };
+        let value = unsafe { ManuallyDrop::take(&mut (*self.cell.inside.get()).value) };
         Ok((value, self.into_cell()))
     }
 
@@ -416,7 +425,11 @@ impl<C, T, E, X> Reading<C, T, E, X> {
     /// The content of a deferred cell that nobody else points to, not even without a right to read.
     pub(crate) fn content_mut(&mut self) -> Option<&mut C> {
         let cell = Arc::get_mut(&mut self.cell)?;
-        (cell.phase.load(Ordering::Relaxed) & !WATCHED == DEFERRED).then(|| cell.content.get_mut())
+        if cell.phase.load(Ordering::Relaxed) & !WATCHED != DEFERRED {
+            return None;
+        }
+        // SAFETY: in phase DEFERRED the content is there, and nobody else points to the cell.
+        Some(unsafe { &mut cell.inside.get_mut().content })
     }
 }
 
@@ -477,7 +490,7 @@ mod tests {
         let taken = Plain::empty((), ());
         set(&taken, counted.clone());
         drop(taken.take().ok());
-        let left = Plain::full(counted.clone(), (), (), false);
+        let left = Plain::full(counted.clone(), (), false);
         let other = left.clone();
         drop((left, other));
         assert_eq!(Arc::strong_count(&counted), 1);

@@ -5,9 +5,34 @@
 
 #[cfg(not(loom))]
 mod chosen {
-    pub(crate) use parking_lot::Mutex;
+    use parking_lot::RawMutex;
+    use parking_lot::lock_api::RawMutex as _;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
+
+    /// A lock of one byte.
+    pub(crate) struct Lock(RawMutex);
+
+    impl Lock {
+        pub(crate) const fn new() -> Self {
+            Self(RawMutex::INIT)
+        }
+
+        /// Runs `inside` while nobody else does.
+        #[expect(unsafe_code, reason = "a lock without what it guards is unlocked by hand")]
+        pub(crate) fn hold<R>(&self, inside: impl FnOnce() -> R) -> R {
+            struct Unlock<'a>(&'a RawMutex);
+            impl Drop for Unlock<'_> {
+                fn drop(&mut self) {
+                    // SAFETY: made right after the lock was taken, by the same thread.
+                    unsafe { self.0.unlock() };
+                }
+            }
+            self.0.lock();
+            let _unlock = Unlock(&self.0);
+            inside()
+        }
+    }
 }
 
 #[cfg(loom)]
@@ -20,16 +45,18 @@ mod chosen {
         park();
     }
 
-    /// loom's lock, without poisoning.
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    /// loom's lock.
+    pub(crate) struct Lock(loom::sync::Mutex<()>);
 
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
+    impl Lock {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Mutex::new(()))
         }
 
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("no panic under this lock")
+        /// Runs `inside` while nobody else does.
+        pub(crate) fn hold<R>(&self, inside: impl FnOnce() -> R) -> R {
+            let _guard = self.0.lock().expect("no panic under this lock");
+            inside()
         }
     }
 }

@@ -11,10 +11,11 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::mem::{MaybeUninit, align_of, size_of};
+use std::mem::MaybeUninit;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 
-/// The size of the first step that needs no allocation of its own, in words.
+/// The size of the first step that needs no allocation of its own, in words of a pointer's size.
 const FIRST: usize = 2;
 /// What runs and their steps are aligned to, in bytes.
 const UNIT: usize = 16;
@@ -30,6 +31,10 @@ pub(crate) trait Step: Send + Sized + 'static {
     type Carry;
     /// To whom a step shows what it is made of.
     type Seen: ?Sized;
+    /// What the step is called.
+    const NAME: &'static str;
+    /// Whether the step looks at what is its own before it looks at what is carried.
+    const COMES_FIRST: bool = false;
 
     /// Carries one step out.
     fn apply(self, carry: Self::Carry) -> Self::Carry;
@@ -85,14 +90,21 @@ impl<P> Drop for Steps<'_, P> {
 struct Drops {
     /// The size of one step, in bytes.
     stride: usize,
+    /// From the begin of a run to its first step, in bytes.
+    offset: usize,
     drop: unsafe fn(*mut u8, usize),
 }
+
+/// Stands for the table of a tape that keeps its steps in chunks, or has none.
+static CHUNKED: Drops = Drops { stride: 0, offset: 0, drop: |_, _| {} };
 
 /// What can be done to a run of steps.
 #[repr(C)]
 struct Table<V, S: ?Sized> {
     /// First, so that a pointer to the table is one to `Drops`.
     drops: Drops,
+    name: &'static str,
+    comes_first: bool,
     apply: unsafe fn(*mut u8, usize, V) -> V,
     show: unsafe fn(*const u8, usize, &mut S),
 }
@@ -100,10 +112,14 @@ struct Table<V, S: ?Sized> {
 /// The table of one type of step.
 struct TableOf<P>(PhantomData<P>);
 
+/// A table cannot know the type of its tape's notes, only how large they are.
 impl<P: Step> TableOf<P> {
     const TABLE: Table<P::Carry, P::Seen> = Table {
+        name: P::NAME,
+        comes_first: P::COMES_FIRST,
         drops: Drops {
             stride: size_of::<P>(),
+            offset: size_of::<Run>().next_multiple_of(align_of::<P>()),
             drop: |at, count| {
                 // SAFETY: the tape calls this with the place and number of the initialised steps of a run of type `P`,
                 // and forgets them before.
@@ -129,17 +145,24 @@ unsafe fn steps<'a, P>(at: *mut u8, count: usize) -> Steps<'a, P> {
     Steps { next: at.cast(), left: count, run: PhantomData }
 }
 
+/// Where a step comes from: a place in the user's source.
+pub(crate) type Place = &'static Location<'static>;
+
 /// The header of a run of steps.
 #[repr(C)]
-struct Run<N> {
+struct Run {
     table: NonNull<Drops>,
-    note: N,
+    place: Place,
     count: usize,
 }
 
-impl<N> Run<N> {
-    /// From its begin to the first step, in bytes.
-    const SIZE: usize = whole_units(size_of::<Self>());
+impl Run {
+    /// The steps and the bytes from the begin of the run to the begin of the next.
+    fn size(&self) -> (usize, usize) {
+        // SAFETY: tables are static.
+        let table = unsafe { self.table.as_ref() };
+        (table.offset, whole_units(table.offset + table.stride * self.count))
+    }
 }
 
 /// A stretch of memory for runs; its words follow it.
@@ -196,100 +219,130 @@ const fn whole_units(bytes: usize) -> usize {
 }
 
 /// A tape of which only this is known: it can be dropped.
-pub(crate) struct Erased<N: Copy> {
-    first: Option<First<N>>,
-    /// The last chunk, or null. No chunk is empty.
-    chunks: *mut Chunk,
-}
-
-struct First<N> {
+pub(crate) struct Erased {
+    /// That of the one step which lies in `words`; or [`CHUNKED`].
     table: NonNull<Drops>,
-    note: N,
-    step: [MaybeUninit<u64>; FIRST],
+    place: MaybeUninit<Place>,
+    /// The first step; or, if that has followers, the last chunk, or null. No chunk is empty.
+    words: [MaybeUninit<*mut Chunk>; FIRST],
 }
 
 // SAFETY: a tape owns its steps and chunks, and steps are `Send` (`Tape::begin` and `Tape::push` ask for it).
-unsafe impl<N: Copy + Send> Send for Erased<N> {}
+unsafe impl Send for Erased {}
 
-impl<N: Copy> Erased<N> {
-    /// Takes the first run, or the next one of the chunks, and hands it over with its place.
-    ///
-    /// The run counts as gone before `with` sees it; its chunk is freed when the next run is taken.
-    fn take_run(&mut self, cursor: &mut Cursor) -> Option<(NonNull<Drops>, N, *mut u8, usize)> {
-        if let Some(first) = &mut self.first {
-            let run = (first.table, first.note, first.step.as_mut_ptr().cast::<u8>(), 1);
-            if !std::mem::replace(&mut cursor.first_is_taken, true) {
-                return Some(run);
-            }
-            self.first = None;
+/// A run that has been taken out of a tape: its steps are to be carried out or dropped.
+struct Taken {
+    table: NonNull<Drops>,
+    place: Place,
+    steps: *mut u8,
+    count: usize,
+}
+
+impl Erased {
+    const fn empty() -> Self {
+        let mut words = [MaybeUninit::uninit(); FIRST];
+        words[0] = MaybeUninit::new(ptr::null_mut());
+        Self { table: NonNull::from_ref(&CHUNKED), place: MaybeUninit::uninit(), words }
+    }
+
+    fn is_chunked(&self) -> bool {
+        ptr::eq(self.table.as_ptr(), &CHUNKED)
+    }
+
+    /// The last chunk, or null; only when the tape is chunked.
+    fn chunks(&self) -> *mut Chunk {
+        debug_assert!(self.is_chunked());
+        // SAFETY: with this table, the first word is a chunk or null.
+        unsafe { self.words[0].assume_init() }
+    }
+
+    fn set_chunks(&mut self, chunks: *mut Chunk) {
+        self.table = NonNull::from_ref(&CHUNKED);
+        self.words[0] = MaybeUninit::new(chunks);
+    }
+
+    /// Takes the next run out of the tape. Its chunk is freed when the next one is taken.
+    fn take_run(&mut self, cursor: &mut Cursor) -> Option<Taken> {
+        if !self.is_chunked() {
+            cursor.first = self.words;
+            // SAFETY: a tape with the table of a step has its place.
+            let place = unsafe { self.place.assume_init() };
+            let taken = Taken { table: self.table, place, steps: cursor.first.as_mut_ptr().cast(), count: 1 };
+            self.set_chunks(ptr::null_mut());
+            return Some(taken);
         }
-        if self.chunks.is_null() {
+        let last = self.chunks();
+        if last.is_null() {
             return None;
         }
-        // SAFETY: the chunks form a ring of valid chunks that this tape owns, of which `chunks` is the last. `cursor.offset`
-        // is where a run begins in the first one, or its end.
+        // SAFETY: the chunks form a ring of valid chunks that this tape owns, of which `last` is the last. `cursor.offset` is
+        // where a run begins in the first one, or its end.
         unsafe {
-            let mut chunk = (*self.chunks).next;
+            let mut chunk = (*last).next;
             if cursor.offset == (*chunk).used {
                 let next = (*chunk).next;
-                if next == chunk {
-                    self.chunks = ptr::null_mut();
+                if chunk == last {
+                    self.set_chunks(ptr::null_mut());
                 } else {
-                    (*self.chunks).next = next;
+                    (*last).next = next;
                 }
                 Chunk::free(chunk);
                 cursor.offset = 0;
-                if self.chunks.is_null() {
+                if chunk == last {
                     return None;
                 }
                 chunk = next;
             }
-            let run = &*Chunk::at(chunk, cursor.offset).cast::<Run<N>>();
-            let place = Chunk::at(chunk, cursor.offset + Run::<N>::SIZE);
-            let size = Run::<N>::SIZE + whole_units(run.table.as_ref().stride * run.count);
+            let begin = Chunk::at(chunk, cursor.offset);
+            let run = &*begin.cast::<Run>();
+            let (offset, size) = run.size();
             cursor.offset += size;
-            Some((run.table, run.note, place, run.count))
+            Some(Taken { table: run.table, place: run.place, steps: begin.add(offset), count: run.count })
         }
     }
 }
 
 /// How far a tape has been emptied.
-#[derive(Default)]
 struct Cursor {
-    first_is_taken: bool,
+    /// The first step, once taken: it is carried out from here.
+    first: [MaybeUninit<*mut Chunk>; FIRST],
     offset: usize,
 }
 
 /// Empties what is left of a tape when it is dropped, whatever unwound.
-struct Emptying<'a, N: Copy> {
-    tape: &'a mut Erased<N>,
+struct Emptying<'a> {
+    tape: &'a mut Erased,
     cursor: Cursor,
 }
 
-impl<N: Copy> Emptying<'_, N> {
-    fn next(&mut self) -> Option<(NonNull<Drops>, N, *mut u8, usize)> {
+impl<'a> Emptying<'a> {
+    fn new(tape: &'a mut Erased) -> Self {
+        Self { tape, cursor: Cursor { first: [MaybeUninit::uninit(); FIRST], offset: 0 } }
+    }
+
+    fn next(&mut self) -> Option<Taken> {
         self.tape.take_run(&mut self.cursor)
     }
 }
 
-impl<N: Copy> Drop for Emptying<'_, N> {
+impl Drop for Emptying<'_> {
     fn drop(&mut self) {
-        while let Some((table, _, place, count)) = self.next() {
+        while let Some(taken) = self.next() {
             // SAFETY: `take_run` gives each run once, with the table that it was made with.
-            unsafe { (table.as_ref().drop)(place, count) };
+            unsafe { (taken.table.as_ref().drop)(taken.steps, taken.count) };
         }
     }
 }
 
-impl<N: Copy> Drop for Erased<N> {
+impl Drop for Erased {
     fn drop(&mut self) {
-        drop(Emptying { tape: self, cursor: Cursor::default() });
+        drop(Emptying::new(self));
     }
 }
 
-/// Steps that carry a `V`, each with a note `N` about where it comes from.
-pub(crate) struct Tape<V, S: ?Sized, N: Copy> {
-    steps: Erased<N>,
+/// Steps that carry a `V`, each with the place where it comes from.
+pub(crate) struct Tape<V, S: ?Sized> {
+    steps: Erased,
     types: PhantomData<(fn(V) -> V, fn(&mut S))>,
 }
 
@@ -299,6 +352,8 @@ struct Boxed<P>(Box<P>);
 impl<P: Step> Step for Boxed<P> {
     type Carry = P::Carry;
     type Seen = P::Seen;
+    const NAME: &'static str = P::NAME;
+    const COMES_FIRST: bool = P::COMES_FIRST;
 
     fn apply(self, carry: P::Carry) -> P::Carry {
         (*self.0).apply(carry)
@@ -311,83 +366,103 @@ impl<P: Step> Step for Boxed<P> {
     }
 }
 
-impl<V, S: ?Sized, N: Copy> Tape<V, S, N> {
+impl<V, S: ?Sized> Tape<V, S> {
     /// A tape without steps.
     pub(crate) const fn empty() -> Self {
-        Self { steps: Erased { first: None, chunks: ptr::null_mut() }, types: PhantomData }
+        Self { steps: Erased::empty(), types: PhantomData }
     }
 
     /// The tape without its types, leaving this one empty.
-    pub(crate) fn erase(&mut self) -> Erased<N> {
-        std::mem::replace(&mut self.steps, Erased { first: None, chunks: ptr::null_mut() })
+    pub(crate) fn erase(&mut self) -> Erased {
+        std::mem::replace(&mut self.steps, Erased::empty())
     }
 
     /// Whether there are no steps.
     pub(crate) fn is_empty(&self) -> bool {
-        self.steps.first.is_none() && self.steps.chunks.is_null()
+        self.steps.is_chunked() && self.steps.chunks().is_null()
     }
 }
 
-impl<V: 'static, S: ?Sized + 'static, N: Copy + PartialEq> Tape<V, S, N> {
+impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
     /// A tape of one step.
-    pub(crate) fn begin<P: Step<Carry = V, Seen = S>>(note: N, step: P) -> Self {
+    pub(crate) fn begin<P: Step<Carry = V, Seen = S>>(place: Place, step: P) -> Self {
         let mut tape = Self::empty();
-        if align_of::<P>() <= 8 && size_of::<P>() <= 8 * FIRST {
-            tape.first(note, step);
+        if align_of::<P>() <= align_of::<*mut Chunk>() && size_of::<P>() <= size_of::<[*mut Chunk; FIRST]>() {
+            tape.first(place, step);
         } else {
-            tape.first(note, Boxed(Box::new(step)));
+            tape.first(place, Boxed(Box::new(step)));
         }
         tape
     }
 
-    fn first<P: Step<Carry = V, Seen = S>>(&mut self, note: N, step: P) {
-        let mut words = [MaybeUninit::uninit(); FIRST];
-        // SAFETY: `begin` has checked size and alignment; a box is one word.
-        unsafe { words.as_mut_ptr().cast::<P>().write(step) };
-        self.steps.first = Some(First { table: table::<P>(), note, step: words });
+    fn first<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
+        // SAFETY: `begin` has checked size and alignment; a box is one word. The tape is empty.
+        unsafe { self.steps.words.as_mut_ptr().cast::<P>().write(step) };
+        self.steps.place = MaybeUninit::new(place);
+        self.steps.table = table::<P>();
     }
 
     /// Appends a step.
     #[inline]
-    pub(crate) fn push<P: Step<Carry = V, Seen = S>>(&mut self, note: N, step: P) {
+    pub(crate) fn push<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
         if align_of::<P>() <= UNIT && size_of::<P>() <= LARGE {
-            self.append(note, step);
+            self.append(place, step);
         } else {
-            self.append(note, Boxed(Box::new(step)));
+            self.append(place, Boxed(Box::new(step)));
         }
     }
 
     #[inline]
-    fn append<P: Step<Carry = V, Seen = S>>(&mut self, note: N, step: P) {
+    fn append<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
         let table = table::<P>();
-        let chunk = self.steps.chunks;
-        if !chunk.is_null() {
+        if self.steps.is_chunked() && !self.steps.chunks().is_null() {
+            let chunk = self.steps.chunks();
             // SAFETY: `chunk` is a valid chunk of this tape; its last run is one, followed by its steps.
             unsafe {
                 let begin = (*chunk).last;
-                let run = &mut *Chunk::at(chunk, begin).cast::<Run<N>>();
-                let end = begin + Run::<N>::SIZE + run.count * size_of::<P>();
-                if run.table == table && run.note == note && end + size_of::<P>() <= (*chunk).capacity {
+                let run = &mut *Chunk::at(chunk, begin).cast::<Run>();
+                if run.table == table && ptr::eq(run.place, place) {
                     // Steps of this table have this size, so `end` is where the next one belongs.
-                    Chunk::at(chunk, end).cast::<P>().write(step);
-                    run.count += 1;
-                    (*chunk).used = whole_units(end + size_of::<P>());
-                    return;
+                    let end = begin + table.as_ref().offset + run.count * size_of::<P>();
+                    if end + size_of::<P>() <= (*chunk).capacity {
+                        Chunk::at(chunk, end).cast::<P>().write(step);
+                        run.count += 1;
+                        (*chunk).used = whole_units(end + size_of::<P>());
+                        return;
+                    }
                 }
             }
         }
-        self.append_run(Run { table, note, count: 1 }, step);
+        self.append_run(table, place, step);
     }
 
     #[inline(never)]
-    fn append_run<P>(&mut self, run: Run<N>, step: P) {
-        const { assert!(align_of::<Run<N>>() <= UNIT) };
+    fn append_run<P>(&mut self, table: NonNull<Drops>, place: Place, step: P) {
         // `push` has boxed what is not so.
         assert!(align_of::<P>() <= UNIT && size_of::<P>() <= LARGE);
-        let size = Run::<N>::SIZE + whole_units(size_of::<P>());
-        // SAFETY: the chunks are valid and owned by this tape; what is written fits where it is written to.
+        if !self.steps.is_chunked() {
+            // SAFETY: the place and the words are those of the first step, whose bytes move to the run as they are.
+            unsafe {
+                let (first, size) = (self.steps.table, self.steps.table.as_ref().stride);
+                let place = self.steps.place.assume_init();
+                let words = self.steps.words;
+                self.steps.set_chunks(ptr::null_mut());
+                let to = self.begin_run(first, place, size);
+                ptr::copy_nonoverlapping(words.as_ptr().cast::<u8>(), to, size);
+            }
+        }
+        let to = self.begin_run(table, place, size_of::<P>()).cast::<P>();
+        // SAFETY: a new run with room for one step of this type, at its alignment.
+        unsafe { to.write(step) };
+    }
+
+    /// Makes room for a run of one step, which the caller has to write to the place that is returned.
+    fn begin_run(&mut self, table: NonNull<Drops>, place: Place, stride: usize) -> *mut u8 {
+        // SAFETY: tables are static; the chunks are valid and owned by this tape; what is written fits.
         unsafe {
-            let last = self.steps.chunks;
+            let offset = table.as_ref().offset;
+            let size = whole_units(offset + stride);
+            let last = self.steps.chunks();
             let has_room = !last.is_null() && (*last).used + size <= (*last).capacity;
             if !has_room {
                 let capacity = if last.is_null() {
@@ -400,38 +475,62 @@ impl<V: 'static, S: ?Sized + 'static, N: Copy + PartialEq> Tape<V, S, N> {
                     (*chunk).next = (*last).next;
                     (*last).next = chunk;
                 }
-                self.steps.chunks = chunk;
+                self.steps.set_chunks(chunk);
             }
-            let chunk = self.steps.chunks;
+            let chunk = self.steps.chunks();
             let begin = (*chunk).used;
-            Chunk::at(chunk, begin).cast::<Run<N>>().write(run);
-            Chunk::at(chunk, begin + Run::<N>::SIZE).cast::<P>().write(step);
+            Chunk::at(chunk, begin).cast::<Run>().write(Run { table, place, count: 1 });
             (*chunk).last = begin;
             (*chunk).used = begin + size;
+            Chunk::at(chunk, begin + offset)
         }
     }
 
-    /// Carries all steps out, in order, and leaves the tape empty. `entered` is told the note of each run before it
+    /// Carries all steps out, in order, and leaves the tape empty. `entered` is told the name and place of each run before it
     /// begins. If a step unwinds, those behind it are dropped.
-    pub(crate) fn run(&mut self, mut carry: V, mut entered: impl FnMut(N)) -> V {
-        let mut emptying = Emptying { tape: &mut self.steps, cursor: Cursor::default() };
-        while let Some((table, note, place, count)) = emptying.next() {
-            entered(note);
-            // SAFETY: `take_run` gives each run once, with the table that it was made with; all tables of this tape are of
-            // carried type `V` and viewer `S`, because all steps are, and point to the whole of it.
-            carry = unsafe { (table.cast::<Table<V, S>>().as_ref().apply)(place, count, carry) };
+    pub(crate) fn run(&mut self, mut carry: V, mut entered: impl FnMut(&'static str, Place)) -> V {
+        let mut emptying = Emptying::new(&mut self.steps);
+        while let Some(Taken { table, place, steps, count }) = emptying.next() {
+            // SAFETY: all tables of this tape are of carried type `V` and viewer `S`, because all steps are; pointers to them
+            // are made of pointers to the whole.
+            let table = unsafe { table.cast::<Table<V, S>>().as_ref() };
+            entered(table.name, place);
+            // SAFETY: `take_run` gives each run once, with the table that it was made with.
+            carry = unsafe { (table.apply)(steps, count, carry) };
         }
         carry
     }
 
-    /// Shows all steps, in order. `entered` is told the note and the length of each run before it is shown.
-    pub(crate) fn show(&self, seen: &mut S, mut entered: impl FnMut(&mut S, N, usize)) {
-        if let Some(first) = &self.steps.first {
-            entered(seen, first.note, 1);
-            // SAFETY: as in `run`; the step is there until `run` or a drop, which need the tape by `&mut`.
-            unsafe { (first.table.cast::<Table<V, S>>().as_ref().show)(first.step.as_ptr().cast(), 1, seen) };
+    /// Whether there is a further step that [comes first](Step::COMES_FIRST).
+    pub(crate) fn has_first_comers(&self) -> bool {
+        let mut found = false;
+        if self.steps.is_chunked() {
+            self.each_run(|table, _, _| found |= table.comes_first);
         }
-        let last = self.steps.chunks;
+        found
+    }
+
+    /// Shows all steps, in order. `entered` is told name, place and length of each run before it is shown.
+    pub(crate) fn show(&self, seen: &mut S, mut entered: impl FnMut(&mut S, &'static str, Place, usize)) {
+        if !self.steps.is_chunked() {
+            // SAFETY: as in `run`; the step is there until `run` or a drop, which need the tape by `&mut`.
+            unsafe {
+                let table = self.steps.table.cast::<Table<V, S>>().as_ref();
+                entered(seen, table.name, self.steps.place.assume_init(), 1);
+                (table.show)(self.steps.words.as_ptr().cast(), 1, seen);
+            }
+            return;
+        }
+        self.each_run(|table, run, steps| {
+            entered(seen, table.name, run.place, run.count);
+            // SAFETY: the run is one of this tape, with its table and its steps.
+            unsafe { (table.show)(steps, run.count, seen) };
+        });
+    }
+
+    /// Goes through the runs of a chunked tape, in order; each comes with its table and the place of its steps.
+    fn each_run(&self, mut with: impl FnMut(&Table<V, S>, &Run, *const u8)) {
+        let last = self.steps.chunks();
         if last.is_null() {
             return;
         }
@@ -441,14 +540,12 @@ impl<V: 'static, S: ?Sized + 'static, N: Copy + PartialEq> Tape<V, S, N> {
             let mut chunk = last;
             loop {
                 chunk = (*chunk).next;
-                let mut offset = 0;
-                while offset < (*chunk).used {
-                    let run = &*Chunk::at(chunk, offset).cast::<Run<N>>();
-                    entered(seen, run.note, run.count);
-                    let table = run.table.cast::<Table<V, S>>().as_ref();
-                    let begin = offset + Run::<N>::SIZE;
-                    (table.show)(Chunk::at(chunk, begin), run.count, seen);
-                    offset = begin + whole_units(run.count * table.drops.stride);
+                let mut begin = 0;
+                while begin < (*chunk).used {
+                    let run = &*Chunk::at(chunk, begin).cast::<Run>();
+                    let (offset, size) = run.size();
+                    with(run.table.cast::<Table<V, S>>().as_ref(), run, Chunk::at(chunk, begin + offset));
+                    begin += size;
                 }
                 if chunk == last {
                     return;
@@ -470,7 +567,16 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    type Numbers = Tape<Vec<u64>, Vec<u64>, u8>;
+    type Numbers = Tape<Vec<u64>, Vec<u64>>;
+
+    /// Three places.
+    fn place(number: u8) -> Place {
+        match number {
+            0 => Location::caller(),
+            1 => (|| Location::caller())(),
+            _ => std::panic::Location::caller(),
+        }
+    }
 
     /// Appends its number; size and alignment vary with `P`. Number 99 unwinds instead.
     struct Append<P>(u64, P, Arc<AtomicUsize>);
@@ -478,6 +584,7 @@ mod tests {
     impl<P: Send + 'static> Step for Append<P> {
         type Carry = Vec<u64>;
         type Seen = Vec<u64>;
+        const NAME: &'static str = "append";
 
         fn apply(self, mut carry: Vec<u64>) -> Vec<u64> {
             if self.0 == 99 {
@@ -504,12 +611,12 @@ mod tests {
     fn append(tape: &mut Numbers, kind: u8, number: u64, note: u8, drops: &Arc<AtomicUsize>) {
         let drops = drops.clone();
         match kind {
-            0 => tape.push(note, Append(number, (), drops)),
-            1 => tape.push(note, Append(number, 1_u8, drops)),
-            2 => tape.push(note, Append(number, [0_u8; 13], drops)),
-            3 => tape.push(note, Append(number, [0_u64; 40], drops)),
-            4 => tape.push(note, Append(number, [0_u64; 100], drops)),
-            _ => tape.push(note, Append(number, Strict(1), drops)),
+            0 => tape.push(place(note), Append(number, (), drops)),
+            1 => tape.push(place(note), Append(number, 1_u8, drops)),
+            2 => tape.push(place(note), Append(number, [0_u8; 13], drops)),
+            3 => tape.push(place(note), Append(number, [0_u64; 40], drops)),
+            4 => tape.push(place(note), Append(number, [0_u64; 100], drops)),
+            _ => tape.push(place(note), Append(number, Strict(1), drops)),
         }
     }
 
@@ -524,7 +631,7 @@ mod tests {
         ) {
             let drops = Arc::new(AtomicUsize::new(0));
             let mut tape = match first {
-                true => Numbers::begin(0, Append(7, (), drops.clone())),
+                true => Numbers::begin(place(0), Append(7, (), drops.clone())),
                 false => Numbers::empty(),
             };
             let mut expected: Vec<u64> = first.then_some(7).into_iter().collect();
@@ -535,14 +642,14 @@ mod tests {
                 }
             }
             let (mut seen, mut shown) = (Vec::new(), 0);
-            tape.show(&mut seen, |_, _, count| shown += count);
+            tape.show(&mut seen, |_, _, _, count| shown += count);
             prop_assert_eq!(&seen, &expected);
             prop_assert_eq!(shown, expected.len());
             let unwinds = expected.contains(&99);
             match end {
                 0 => {
                     let mut entered = 0;
-                    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tape.run(Vec::new(), |_| entered += 1)));
+                    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tape.run(Vec::new(), |_, _| entered += 1)));
                     prop_assert_eq!(result.is_err(), unwinds);
                     if let Ok(result) = result {
                         prop_assert_eq!(&result, &expected);
@@ -563,6 +670,7 @@ mod tests {
         impl Step for Increment {
             type Carry = u64;
             type Seen = u64;
+            const NAME: &'static str = "increment";
             fn apply(self, carry: u64) -> u64 {
                 carry + 1
             }
@@ -570,14 +678,14 @@ mod tests {
                 *seen += steps.len() as u64;
             }
         }
-        let mut tape = Tape::<u64, u64, ()>::begin((), Increment);
+        let mut tape = Tape::<u64, u64>::begin(place(0), Increment);
         for _ in 0..1000 {
-            tape.push((), Increment);
+            tape.push(place(1), Increment);
         }
         let mut seen = 0;
-        tape.show(&mut seen, |_, (), _| {});
+        tape.show(&mut seen, |_, _, _, _| {});
         assert_eq!(seen, 1001);
-        assert_eq!(tape.run(0, |()| {}), 1001);
-        assert_eq!(tape.run(7, |()| {}), 7);
+        assert_eq!(tape.run(0, |_, _| {}), 1001);
+        assert_eq!(tape.run(7, |_, _| {}), 7);
     }
 }

@@ -9,11 +9,13 @@ use super::steps::{
     Before, BeforePlain, Binary, Closure, Folded, PlainLeft, PlainRight, Ternary, Then, ThenPlain, ThenUnary,
     Unary,
 };
+use super::steps::{Symbol, symbol};
 use crate::core::error::TaskError;
-use crate::core::expression::{Carry, Expression, Note, Seen, Symbol};
+use crate::core::expression::{Carry, Expression, Place, Seen};
 use crate::core::slot::{AnySlot, Slot, State};
 use crate::ground::tape::Step;
 use std::any::Any;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -38,28 +40,31 @@ pub fn ready<T: Send + 'static>(value: T) -> ResultProxy<T> {
 /// ```
 #[track_caller]
 pub fn lazy<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> ResultProxy<T> {
-    closure(&"lazy", [], move || Ok(compute()))
+    closure(symbol!("lazy"), [], move || Ok(compute()))
 }
 
 /// A deferred value over operands: `compute` is called once, when all of them are settled.
 #[track_caller]
 pub(crate) fn closure<T: Send + 'static, const N: usize>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     operands: [Arc<dyn AnySlot>; N],
     compute: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> ResultProxy<T> {
-    let step = Closure { operands, compute };
-    ResultProxy::new(Slot::closure(Expression::begin(note(symbol), step)))
-}
-
-#[track_caller]
-fn note(symbol: Symbol) -> Note {
-    Note { symbol, place: Location::caller() }
+    let step = Closure { symbol: type_of(symbol), operands, compute };
+    ResultProxy::new(Slot::closure(Expression::begin(Location::caller(), step)))
 }
 
 #[inline]
-fn node<T: Send + 'static>(note: Note, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> ResultProxy<T> {
-    ResultProxy::new(Slot::expression(Expression::begin(note, step)))
+fn node<T: Send + 'static>(
+    place: Place,
+    step: impl Step<Carry = Carry<T>, Seen = dyn Seen>,
+) -> ResultProxy<T> {
+    ResultProxy::new(Slot::expression(Expression::begin(place, step)))
+}
+
+/// A symbol is only a type.
+fn type_of<S>(_: S) -> PhantomData<S> {
+    PhantomData
 }
 
 /// The value of one type as that of another that is the same; the compiler sees which it is.
@@ -71,7 +76,7 @@ fn same<A: 'static, B: 'static>(value: A) -> B {
 }
 
 /// The expression of `operand`, if an operation that gives a `V` may become a further step of it: nobody else points to it,
-/// and it is one for values of type `V`.
+/// it is one for values of type `V`, and it is not a closure, whose steps are carried out when it is run.
 #[inline]
 fn own_expression<T: Send + 'static, V: 'static>(operand: &mut ResultProxy<T>) -> Option<&mut Expression<V>> {
     (operand.expression_mut()? as &mut dyn Any).downcast_mut()
@@ -89,7 +94,7 @@ fn is_small_and_plain<T: Send + 'static>(operand: &ResultProxy<T>) -> bool {
 /// The deferred value of the operation `symbol` on one proxy.
 #[track_caller]
 pub(super) fn unary<T, V>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     mut operand: ResultProxy<T>,
     apply: impl FnOnce(T) -> V + Send + 'static,
 ) -> ResultProxy<V>
@@ -97,18 +102,18 @@ where
     T: Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     if let Some(expression) = own_expression::<T, V>(&mut operand) {
-        expression.push(note, ThenUnary::new(move |value: V| apply(same(value))));
+        expression.push(place, ThenUnary::new(symbol, move |value: V| apply(same(value))));
         return same(operand);
     }
-    node(note, Unary { operand, apply })
+    node(place, Unary { symbol: type_of(symbol), operand, apply })
 }
 
 /// The deferred value of an operation on two proxies.
 #[track_caller]
 pub(super) fn binary<T, U, V>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     mut left: ResultProxy<T>,
     mut right: ResultProxy<U>,
     apply: impl FnOnce(T, U) -> V + Send + 'static,
@@ -118,22 +123,23 @@ where
     U: Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     if let Some(expression) = own_expression::<T, V>(&mut left) {
-        then(expression, note, right, move |value: V, right| apply(same(value), right));
+        then(symbol, expression, place, right, move |value: V, right| apply(same(value), right));
         return same(left);
     }
     if let Some(expression) = own_expression::<U, V>(&mut right) {
-        expression.push(note, Before::new(left, move |left, value: V| apply(left, same(value))));
+        expression.push(place, Before::new(symbol, left, move |left, value: V| apply(left, same(value))));
         return same(right);
     }
-    node(note, Binary { left, right, apply })
+    node(place, Binary { symbol: type_of(symbol), left, right, apply })
 }
 
 #[inline]
 fn then<T, U>(
+    symbol: impl Symbol,
     expression: &mut Expression<T>,
-    note: Note,
+    place: Place,
     right: ResultProxy<U>,
     apply: impl FnOnce(T, U) -> T + Send + 'static,
 ) where
@@ -141,18 +147,18 @@ fn then<T, U>(
     U: Clone + Send + Sync + 'static,
 {
     if !is_small_and_plain(&right) {
-        return expression.push(note, Then::new(right, apply));
+        return expression.push(place, Then::new(symbol, right, apply));
     }
     match right.take() {
-        Ok(right) => expression.push(note, ThenPlain::new(right, apply)),
-        Err(right) => expression.push(note, Then::new(right, apply)),
+        Ok(right) => expression.push(place, ThenPlain::new(symbol, right, apply)),
+        Err(right) => expression.push(place, Then::new(symbol, right, apply)),
     }
 }
 
 /// The deferred value of an operation on three proxies.
 #[track_caller]
 pub(super) fn ternary<A, B, C, V>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     first: ResultProxy<A>,
     second: ResultProxy<B>,
     third: ResultProxy<C>,
@@ -164,13 +170,13 @@ where
     C: Clone + Send + Sync + 'static,
     V: Send + 'static,
 {
-    node(note(symbol), Ternary { operands: (first, second, third), apply })
+    node(Location::caller(), Ternary { symbol: type_of(symbol), operands: (first, second, third), apply })
 }
 
 /// The deferred value of an operation on a proxy and a plain value on its right.
 #[track_caller]
 pub(super) fn plain_right<T, P, V>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     mut left: ResultProxy<T>,
     right: P,
     apply: impl FnOnce(T, P) -> V + Send + 'static,
@@ -180,18 +186,19 @@ where
     P: Send + 'static,
     V: Send + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     if let Some(expression) = own_expression::<T, V>(&mut left) {
-        expression.push(note, ThenPlain::new(right, move |value: V, right| apply(same(value), right)));
+        expression
+            .push(place, ThenPlain::new(symbol, right, move |value: V, right| apply(same(value), right)));
         return same(left);
     }
-    node(note, PlainRight { left, right, apply })
+    node(place, PlainRight { symbol: type_of(symbol), left, right, apply })
 }
 
 /// The deferred value of an operation on a proxy and a plain value on its left.
 #[track_caller]
 pub(super) fn plain_left<P, T, V>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     left: P,
     mut right: ResultProxy<T>,
     apply: impl FnOnce(P, T) -> V + Send + 'static,
@@ -201,19 +208,20 @@ where
     P: Send + 'static,
     V: Send + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     if let Some(expression) = own_expression::<T, V>(&mut right) {
-        expression.push(note, BeforePlain::new(left, move |left, value: V| apply(left, same(value))));
+        expression
+            .push(place, BeforePlain::new(symbol, left, move |left, value: V| apply(left, same(value))));
         return same(right);
     }
-    node(note, PlainLeft { left, right, apply })
+    node(place, PlainLeft { symbol: type_of(symbol), left, right, apply })
 }
 
 /// Makes `left` the deferred value of an operation on itself and `right`.
 #[inline]
 #[track_caller]
 pub(super) fn assign<T, U>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     left: &mut ResultProxy<T>,
     right: ResultProxy<U>,
     apply: impl FnOnce(T, U) -> T + Send + 'static,
@@ -221,10 +229,10 @@ pub(super) fn assign<T, U>(
     T: Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     match left.expression_mut() {
-        Some(expression) => then(expression, note, right, apply),
-        None => *left = node(note, Binary { left: left.clone(), right, apply }),
+        Some(expression) => then(symbol, expression, place, right, apply),
+        None => *left = node(place, Binary { symbol: type_of(symbol), left: left.clone(), right, apply }),
     }
 }
 
@@ -232,7 +240,7 @@ pub(super) fn assign<T, U>(
 #[inline]
 #[track_caller]
 pub(super) fn assign_plain<T, P>(
-    symbol: Symbol,
+    symbol: impl Symbol,
     left: &mut ResultProxy<T>,
     right: P,
     apply: impl FnOnce(T, P) -> T + Send + 'static,
@@ -240,10 +248,10 @@ pub(super) fn assign_plain<T, P>(
     T: Clone + Send + Sync + 'static,
     P: Send + 'static,
 {
-    let note = note(symbol);
+    let place = Location::caller();
     match left.expression_mut() {
-        Some(expression) => expression.push(note, ThenPlain::new(right, apply)),
-        None => *left = node(note, PlainRight { left: left.clone(), right, apply }),
+        Some(expression) => expression.push(place, ThenPlain::new(symbol, right, apply)),
+        None => *left = node(place, PlainRight { symbol: type_of(symbol), left: left.clone(), right, apply }),
     }
 }
 
@@ -252,13 +260,13 @@ pub(super) fn assign_plain<T, P>(
 /// One step, not a chain of them, so that the operands are combined in their order by the value's own operation: floats
 /// give what the sequential program gives.
 #[track_caller]
-pub(super) fn folded<T, V, F>(symbol: Symbol, operands: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
+pub(super) fn folded<T, V, F>(symbol: impl Symbol, operands: Vec<ResultProxy<T>>, fold: F) -> ResultProxy<V>
 where
     T: Clone + Send + Sync + 'static,
     V: Send + 'static,
     F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send + 'static,
 {
-    node(note(symbol), Folded { operands, fold })
+    node(Location::caller(), Folded { symbol: type_of(symbol), operands, fold })
 }
 
 /// Asks a pool thread to evaluate `slot`, because a task needs it and nobody waits for it here.

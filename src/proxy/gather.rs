@@ -6,6 +6,7 @@
 
 use super::ResultProxy;
 use super::deferred::{binary, folded};
+use crate::proxy::steps::symbol;
 
 /// The deferred collection of results, in their order.
 ///
@@ -38,7 +39,7 @@ where
 {
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = ResultProxy<A>>>(proxies: I) -> Self {
-        folded(&"collect", proxies.into_iter().collect(), |values| values.collect())
+        folded(symbol!("collect"), proxies.into_iter().collect(), |values| values.collect())
     }
 }
 
@@ -92,7 +93,7 @@ where
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = (K, ResultProxy<V>)>>(pairs: I) -> Self {
         let (keys, proxies): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        folded(&"collect", proxies, |values| {
+        folded(symbol!("collect"), proxies, |values| {
             keys.into_iter().zip(values).map(|(key, value)| Ok((key, value?))).collect()
         })
     }
@@ -193,7 +194,7 @@ where
     C: Extend<A> + Clone + Send + Sync + 'static,
 {
     // The old proxy is dropped by the assignment, so `all` is moved on unless others point to it.
-    *all = binary(&"extend", all.clone(), more, |mut all: C, more| {
+    *all = binary(symbol!("extend"), all.clone(), more, |mut all: C, more| {
         all.extend(more);
         all
     });
@@ -211,7 +212,7 @@ impl<T: Clone + Send + Sync + 'static> ResultProxy<T> {
     /// ```
     #[track_caller]
     pub fn zip<U: Clone + Send + Sync + 'static>(this: Self, other: ResultProxy<U>) -> ResultProxy<(T, U)> {
-        binary(&"zip", this, other, |left, right| (left, right))
+        binary(symbol!("zip"), this, other, |left, right| (left, right))
     }
 }
 

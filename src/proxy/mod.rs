@@ -28,6 +28,7 @@ use crate::core::expression::Expression;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
 use crate::ground::panics;
+use crate::proxy::steps::symbol;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,9 +87,12 @@ impl<T: Send + 'static> ResultProxy<T> {
         self.reader.is_settled()
     }
 
-    /// The unevaluated expression, if nobody else points to it.
+    /// The unevaluated expression, if it is not a closure and nobody else points to it.
     #[inline]
     pub(crate) fn expression_mut(&mut self) -> Option<&mut Expression<T>> {
+        if self.reader.is_marked() {
+            return None;
+        }
         match self.reader.content_mut()? {
             Content::Expression(expression) => Some(expression),
             Content::Encoded(..) => None,
@@ -292,7 +296,7 @@ impl<T: Send + 'static> ResultProxy<T> {
         T: Sync,
     {
         let proxy = this.clone();
-        closure(&"map", [this.any_slot()], move || Ok(f(proxy.settled()?)))
+        closure(symbol!("map"), [this.any_slot()], move || Ok(f(proxy.settled()?)))
     }
 
     /// Goes on with another fork as soon as the value is there; the proxy of what that one gives.
@@ -368,7 +372,7 @@ impl<T: Clone + Send + Sync + 'static> ResultProxy<ResultProxy<T>> {
     #[track_caller]
     pub fn flatten(this: Self) -> ResultProxy<T> {
         let outer = this.clone();
-        closure(&"flatten", [this.any_slot()], move || {
+        closure(symbol!("flatten"), [this.any_slot()], move || {
             ResultProxy::into_result(ResultProxy::into_result(outer)?)
         })
     }

@@ -8,6 +8,7 @@
 
 use super::ResultProxy;
 use super::deferred::{assign, assign_plain, binary, folded, plain_left, plain_right, unary};
+use crate::proxy::steps::symbol;
 use std::iter::{Product, Sum};
 use std::num::{Saturating, Wrapping};
 use std::ops::{
@@ -85,7 +86,7 @@ macro_rules! operators {
             fn $op(self, right: $Right) -> Self::Output {
                 let ($left, $right) = (self, right);
                 let (left, right) = $proxies;
-                binary(&$symbol, left, right, T::$op)
+                binary(symbol!($symbol), left, right, T::$op)
             }
         }
     };
@@ -108,7 +109,7 @@ macro_rules! operands {
 
             #[track_caller]
             fn $op(self, right: V) -> Self::Output {
-                plain_right(&$symbol, self, right, T::$op)
+                plain_right(symbol!($symbol), self, right, T::$op)
             }
         }
 
@@ -121,7 +122,7 @@ macro_rules! operands {
 
             #[track_caller]
             fn $op(self, right: V) -> Self::Output {
-                plain_right(&$symbol, self.clone(), right, T::$op)
+                plain_right(symbol!($symbol), self.clone(), right, T::$op)
             }
         }
 
@@ -131,7 +132,7 @@ macro_rules! operands {
         {
             #[track_caller]
             fn $assign(&mut self, right: V) {
-                assign_plain(&$symbol, self, right, T::$op);
+                assign_plain(symbol!($symbol), self, right, T::$op);
             }
         }
     )*};
@@ -173,7 +174,7 @@ macro_rules! shifts {
 
             #[track_caller]
             fn $op(self, distance: V) -> Self {
-                plain_right(&$symbol, self, distance, T::$op)
+                plain_right(symbol!($symbol), self, distance, T::$op)
             }
         }
 
@@ -195,7 +196,7 @@ macro_rules! shifts {
         {
             #[track_caller]
             fn $assign(&mut self, distance: V) {
-                assign_plain(&$symbol, self, distance, T::$op);
+                assign_plain(symbol!($symbol), self, distance, T::$op);
             }
         }
     )*};
@@ -216,7 +217,7 @@ macro_rules! assignments {
         {
             #[track_caller]
             fn $assign(&mut self, right: ResultProxy<U>) {
-                assign(&$symbol, self, right, T::$op);
+                assign(symbol!($symbol), self, right, T::$op);
             }
         }
 
@@ -227,7 +228,7 @@ macro_rules! assignments {
         {
             #[track_caller]
             fn $assign(&mut self, right: &ResultProxy<U>) {
-                assign(&$symbol, self, right.clone(), T::$op);
+                assign(symbol!($symbol), self, right.clone(), T::$op);
             }
         }
     )*};
@@ -265,7 +266,7 @@ macro_rules! plain_operands {
 
             #[track_caller]
             fn $op(self, right: $plain) -> Self::Output {
-                plain_right(&$symbol, self, right, T::$op)
+                plain_right(symbol!($symbol), self, right, T::$op)
             }
         }
 
@@ -278,7 +279,7 @@ macro_rules! plain_operands {
 
             #[track_caller]
             fn $op(self, right: $plain) -> Self::Output {
-                plain_right(&$symbol, self.clone(), right, T::$op)
+                plain_right(symbol!($symbol), self.clone(), right, T::$op)
             }
         }
 
@@ -288,7 +289,7 @@ macro_rules! plain_operands {
         {
             #[track_caller]
             fn $assign(&mut self, right: $plain) {
-                assign_plain(&$symbol, self, right, T::$op);
+                assign_plain(symbol!($symbol), self, right, T::$op);
             }
         }
     )*};
@@ -303,7 +304,7 @@ macro_rules! plain_operands {
 
             #[track_caller]
             fn $op(self, right: ResultProxy<T>) -> Self::Output {
-                plain_left(&$symbol, self, right, <$plain>::$op)
+                plain_left(symbol!($symbol), self, right, <$plain>::$op)
             }
         }
 
@@ -317,7 +318,7 @@ macro_rules! plain_operands {
 
             #[track_caller]
             fn $op(self, right: &ResultProxy<T>) -> Self::Output {
-                plain_left(&$symbol, self, right.clone(), <$plain>::$op)
+                plain_left(symbol!($symbol), self, right.clone(), <$plain>::$op)
             }
         }
     )*};
@@ -363,7 +364,7 @@ macro_rules! unary {
 
             #[track_caller]
             fn $op(self) -> Self::Output {
-                unary(&$symbol, self, T::$op)
+                unary(symbol!($symbol), self, T::$op)
             }
         }
 
@@ -376,7 +377,7 @@ macro_rules! unary {
 
             #[track_caller]
             fn $op(self) -> Self::Output {
-                unary(&$symbol, self.clone(), T::$op)
+                unary(symbol!($symbol), self.clone(), T::$op)
             }
         }
     )*};
@@ -462,7 +463,7 @@ where
 {
     #[track_caller]
     fn add_assign(&mut self, right: ResultProxy<U>) {
-        assign(&"+", self, right, T::accumulate);
+        assign(symbol!("+"), self, right, T::accumulate);
     }
 }
 
@@ -473,14 +474,14 @@ where
 {
     #[track_caller]
     fn add_assign(&mut self, right: &ResultProxy<U>) {
-        assign(&"+", self, right.clone(), T::accumulate);
+        assign(symbol!("+"), self, right.clone(), T::accumulate);
     }
 }
 
 impl AddAssign<String> for ResultProxy<String> {
     #[track_caller]
     fn add_assign(&mut self, right: String) {
-        assign_plain(&"+", self, right, |left, right| left + &right);
+        assign_plain(symbol!("+"), self, right, |left, right| left + &right);
     }
 }
 
@@ -489,7 +490,7 @@ impl Add<String> for ResultProxy<String> {
 
     #[track_caller]
     fn add(self, right: String) -> Self {
-        plain_right(&"+", self, right, |left, right| left + &right)
+        plain_right(symbol!("+"), self, right, |left, right| left + &right)
     }
 }
 
@@ -511,7 +512,7 @@ macro_rules! folds {
         {
             #[track_caller]
             fn $fold<I: Iterator<Item = ResultProxy<T>>>(proxies: I) -> Self {
-                folded(&stringify!($fold), proxies.collect(), |values| values.$fold())
+                folded(symbol!(stringify!($fold)), proxies.collect(), |values| values.$fold())
             }
         }
 

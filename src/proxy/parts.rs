@@ -9,6 +9,7 @@ use super::deferred::{closure, unary};
 use super::steps::value;
 use crate::core::error::TaskError;
 use crate::core::slot::AnySlot;
+use crate::proxy::steps::symbol;
 use parking_lot::Mutex;
 use std::fmt;
 use std::ops::Index;
@@ -156,7 +157,7 @@ where
     T: Clone + Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    unary(&"split", whole, take_apart)
+    unary(symbol!("split"), whole, take_apart)
 }
 
 /// The proxy of one of the parts, the only one to take it.
@@ -167,7 +168,7 @@ where
     T: Send + 'static,
 {
     let parts = parts.clone();
-    closure(&"part", [parts.any_slot()], move || {
+    closure(symbol!("part"), [parts.any_slot()], move || {
         let part = which(parts.settled()?).0.lock().take();
         Ok(part.expect("one proxy takes each part, and is evaluated once"))
     })
@@ -193,7 +194,7 @@ pub fn join<T: Send + 'static, const N: usize>(
     parts: [Needed; N],
     join: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> ResultProxy<T> {
-    closure(&"join", parts.map(|part| part.0), join)
+    closure(symbol!("join"), parts.map(|part| part.0), join)
 }
 
 /// What a part has come to; in the closure given to [`join`].

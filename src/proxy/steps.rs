@@ -18,6 +18,24 @@ use std::sync::Arc;
 
 type Everyone = dyn Seen;
 
+/// The name of an operation, as a type, so that a step of it needs no memory for its name.
+pub(crate) trait Symbol: Copy + Send + 'static {
+    const TEXT: &'static str;
+}
+
+/// A [`Symbol`] of this text.
+macro_rules! symbol {
+    ($text:expr) => {{
+        #[derive(Clone, Copy)]
+        struct Named;
+        impl $crate::proxy::steps::Symbol for Named {
+            const TEXT: &'static str = $text;
+        }
+        Named
+    }};
+}
+pub(crate) use symbol;
+
 /// What an operand has come to; it is settled, since expressions are evaluated operands first.
 pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
     operand.open().map(|(value, _)| value)
@@ -51,18 +69,20 @@ pub(crate) fn preview<T: 'static>(value: &T) -> String {
 }
 
 /// An operation on one operand.
-pub(super) struct Unary<T: Send + 'static, F> {
+pub(super) struct Unary<T: Send + 'static, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) operand: ResultProxy<T>,
     pub(super) apply: F,
 }
 
-impl<T, V, F> Step for Unary<T, F>
+impl<T, V, F, S: Symbol> Step for Unary<T, F, S>
 where
     T: Clone + Send + Sync + 'static,
     F: FnOnce(T) -> V + Send + 'static,
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         Some(self.operand.open().map(|(value, slot)| {
@@ -79,13 +99,14 @@ where
 }
 
 /// An operation on two operands.
-pub(super) struct Binary<T: Send + 'static, U: Send + 'static, F> {
+pub(super) struct Binary<T: Send + 'static, U: Send + 'static, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) left: ResultProxy<T>,
     pub(super) right: ResultProxy<U>,
     pub(super) apply: F,
 }
 
-impl<T, U, V, F> Step for Binary<T, U, F>
+impl<T, U, V, F, S: Symbol> Step for Binary<T, U, F, S>
 where
     T: Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
@@ -93,9 +114,10 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
-        let Self { left, right, apply } = self;
+        let Self { left, right, apply, .. } = self;
         let both = left.open().and_then(|left| Ok((left, right.open()?)));
         Some(both.map(|((left, left_slot), (right, right_slot))| {
             let noted = (Noted(&*left_slot), Noted(&*right_slot));
@@ -114,12 +136,13 @@ where
 }
 
 /// An operation on three operands.
-pub(super) struct Ternary<A: Send + 'static, B: Send + 'static, C: Send + 'static, F> {
+pub(super) struct Ternary<A: Send + 'static, B: Send + 'static, C: Send + 'static, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) operands: (ResultProxy<A>, ResultProxy<B>, ResultProxy<C>),
     pub(super) apply: F,
 }
 
-impl<A, B, C, V, F> Step for Ternary<A, B, C, F>
+impl<A, B, C, V, F, S: Symbol> Step for Ternary<A, B, C, F, S>
 where
     A: Clone + Send + Sync + 'static,
     B: Clone + Send + Sync + 'static,
@@ -128,6 +151,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         let (a, b, c) = self.operands;
@@ -150,13 +174,14 @@ where
 }
 
 /// An operation on an operand and a plain value to its right.
-pub(super) struct PlainRight<T: Send + 'static, P, F> {
+pub(super) struct PlainRight<T: Send + 'static, P, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) left: ResultProxy<T>,
     pub(super) right: P,
     pub(super) apply: F,
 }
 
-impl<T, P, V, F> Step for PlainRight<T, P, F>
+impl<T, P, V, F, S: Symbol> Step for PlainRight<T, P, F, S>
 where
     T: Clone + Send + Sync + 'static,
     P: Send + 'static,
@@ -164,9 +189,10 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
-        let Self { left, right, apply } = self;
+        let Self { left, right, apply, .. } = self;
         Some(left.open().map(|(left, slot)| {
             let noted = Noted(&*slot);
             let value = apply(left, right);
@@ -184,13 +210,14 @@ where
 }
 
 /// An operation on a plain value and an operand to its right.
-pub(super) struct PlainLeft<P, T: Send + 'static, F> {
+pub(super) struct PlainLeft<P, T: Send + 'static, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) left: P,
     pub(super) right: ResultProxy<T>,
     pub(super) apply: F,
 }
 
-impl<P, T, V, F> Step for PlainLeft<P, T, F>
+impl<P, T, V, F, S: Symbol> Step for PlainLeft<P, T, F, S>
 where
     P: Send + 'static,
     T: Clone + Send + Sync + 'static,
@@ -198,9 +225,10 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
-        let Self { left, right, apply } = self;
+        let Self { left, right, apply, .. } = self;
         Some(right.open().map(|(right, slot)| {
             let noted = Noted(&*slot);
             let value = apply(left, right);
@@ -218,17 +246,19 @@ where
 }
 
 /// A value that code of any kind computes, when the operands that it says are settled.
-pub(super) struct Closure<C, const N: usize> {
+pub(super) struct Closure<C, S, const N: usize> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) operands: [Arc<dyn AnySlot>; N],
     pub(super) compute: C,
 }
 
-impl<V, C, const N: usize> Step for Closure<C, N>
+impl<V, C, S: Symbol, const N: usize> Step for Closure<C, S, N>
 where
     C: FnOnce() -> Result<V, TaskError> + Send + 'static,
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         Some((self.compute)())
@@ -242,18 +272,20 @@ where
 }
 
 /// An operation on any number of operands.
-pub(super) struct Folded<T: Send + 'static, F> {
+pub(super) struct Folded<T: Send + 'static, F, S> {
+    pub(super) symbol: PhantomData<S>,
     pub(super) operands: Vec<ResultProxy<T>>,
     pub(super) fold: F,
 }
 
-impl<T, V, F> Step for Folded<T, F>
+impl<T, V, F, S: Symbol> Step for Folded<T, F, S>
 where
     T: Clone + Send + Sync + 'static,
     F: FnOnce(&mut dyn Iterator<Item = Result<T, TaskError>>) -> Result<V, TaskError> + Send + 'static,
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         Some((self.fold)(&mut self.operands.into_iter().map(value)))
@@ -280,21 +312,22 @@ macro_rules! value_of {
 }
 
 /// An operation on the value so far alone.
-pub(super) struct ThenUnary<T, F>(F, PhantomData<fn(T) -> T>);
+pub(super) struct ThenUnary<T, F, S>(F, PhantomData<(fn(T) -> T, S)>);
 
-impl<T, F: FnOnce(T) -> T> ThenUnary<T, F> {
-    pub(super) fn new(apply: F) -> Self {
+impl<T, F: FnOnce(T) -> T, S> ThenUnary<T, F, S> {
+    pub(super) fn new(_: S, apply: F) -> Self {
         Self(apply, PhantomData)
     }
 }
 
-impl<T, F> Step for ThenUnary<T, F>
+impl<T, F, S: Symbol> Step for ThenUnary<T, F, S>
 where
     T: 'static,
     F: FnOnce(T) -> T + Send + 'static,
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, carry: Carry<T>) -> Carry<T> {
         Some(carry?.map(self.0))
@@ -304,19 +337,19 @@ where
 }
 
 /// An operation on the value so far and an operand to its right.
-pub(super) struct Then<T, U: Send + 'static, F> {
+pub(super) struct Then<T, U: Send + 'static, F, S> {
     right: ResultProxy<U>,
     apply: F,
-    value: PhantomData<fn(T) -> T>,
+    value: PhantomData<(fn(T) -> T, S)>,
 }
 
-impl<T, U: Send + 'static, F: FnOnce(T, U) -> T> Then<T, U, F> {
-    pub(super) fn new(right: ResultProxy<U>, apply: F) -> Self {
+impl<T, U: Send + 'static, F: FnOnce(T, U) -> T, S> Then<T, U, F, S> {
+    pub(super) fn new(_: S, right: ResultProxy<U>, apply: F) -> Self {
         Self { right, apply, value: PhantomData }
     }
 }
 
-impl<T, U, F> Step for Then<T, U, F>
+impl<T, U, F, S: Symbol> Step for Then<T, U, F, S>
 where
     T: 'static,
     U: Clone + Send + Sync + 'static,
@@ -324,6 +357,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     #[inline]
     fn apply(self, carry: Carry<T>) -> Carry<T> {
@@ -362,19 +396,19 @@ where
 }
 
 /// An operation on the value so far and a plain value to its right.
-pub(super) struct ThenPlain<T, P, F> {
+pub(super) struct ThenPlain<T, P, F, S> {
     right: P,
     apply: F,
-    value: PhantomData<fn(T) -> T>,
+    value: PhantomData<(fn(T) -> T, S)>,
 }
 
-impl<T, P, F: FnOnce(T, P) -> T> ThenPlain<T, P, F> {
-    pub(super) fn new(right: P, apply: F) -> Self {
+impl<T, P, F: FnOnce(T, P) -> T, S> ThenPlain<T, P, F, S> {
+    pub(super) fn new(_: S, right: P, apply: F) -> Self {
         Self { right, apply, value: PhantomData }
     }
 }
 
-impl<T, P, F> Step for ThenPlain<T, P, F>
+impl<T, P, F, S: Symbol> Step for ThenPlain<T, P, F, S>
 where
     T: 'static,
     P: Send + 'static,
@@ -382,6 +416,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     #[inline]
     fn apply(self, carry: Carry<T>) -> Carry<T> {
@@ -404,19 +439,19 @@ where
 }
 
 /// An operation on an operand and the value so far to its right.
-pub(super) struct Before<T, U: Send + 'static, F> {
+pub(super) struct Before<T, U: Send + 'static, F, S> {
     left: ResultProxy<U>,
     apply: F,
-    value: PhantomData<fn(T) -> T>,
+    value: PhantomData<(fn(T) -> T, S)>,
 }
 
-impl<T, U: Send + 'static, F: FnOnce(U, T) -> T> Before<T, U, F> {
-    pub(super) fn new(left: ResultProxy<U>, apply: F) -> Self {
+impl<T, U: Send + 'static, F: FnOnce(U, T) -> T, S> Before<T, U, F, S> {
+    pub(super) fn new(_: S, left: ResultProxy<U>, apply: F) -> Self {
         Self { left, apply, value: PhantomData }
     }
 }
 
-impl<T, U, F> Step for Before<T, U, F>
+impl<T, U, F, S: Symbol> Step for Before<T, U, F, S>
 where
     T: 'static,
     U: Clone + Send + Sync + 'static,
@@ -424,9 +459,11 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
+    const COMES_FIRST: bool = true;
 
     fn apply(self, carry: Carry<T>) -> Carry<T> {
-        // The left operand's failure comes before that of the value so far.
+        // Its failure has been looked for before (`Expression::compute`); what fails now is the decoding.
         let (left, slot) = match self.left.open() {
             Ok(opened) => opened,
             Err(error) => return Some(Err(error)),
@@ -451,19 +488,19 @@ where
 }
 
 /// An operation on a plain value and the value so far to its right.
-pub(super) struct BeforePlain<T, P, F> {
+pub(super) struct BeforePlain<T, P, F, S> {
     left: P,
     apply: F,
-    value: PhantomData<fn(T) -> T>,
+    value: PhantomData<(fn(T) -> T, S)>,
 }
 
-impl<T, P, F: FnOnce(P, T) -> T> BeforePlain<T, P, F> {
-    pub(super) fn new(left: P, apply: F) -> Self {
+impl<T, P, F: FnOnce(P, T) -> T, S> BeforePlain<T, P, F, S> {
+    pub(super) fn new(_: S, left: P, apply: F) -> Self {
         Self { left, apply, value: PhantomData }
     }
 }
 
-impl<T, P, F> Step for BeforePlain<T, P, F>
+impl<T, P, F, S: Symbol> Step for BeforePlain<T, P, F, S>
 where
     T: 'static,
     P: Send + 'static,
@@ -471,6 +508,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    const NAME: &'static str = S::TEXT;
 
     fn apply(self, carry: Carry<T>) -> Carry<T> {
         Some(carry?.map(|value| (self.apply)(self.left, value)))

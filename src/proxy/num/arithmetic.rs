@@ -4,6 +4,7 @@
 //! are those of `T`'s own implementations. Operations that may give no number are in `checked`.
 
 use crate::proxy::deferred::{binary, plain_left, plain_right, ternary, unary};
+use crate::proxy::steps::symbol;
 use crate::proxy::{Operand, ResultProxy};
 use num_traits::ops::saturating::{Saturating, SaturatingAdd, SaturatingMul, SaturatingSub};
 use num_traits::ops::wrapping::{
@@ -24,7 +25,7 @@ macro_rules! powers {
 
             #[track_caller]
             fn pow(self, exponent: $Exponent) -> Self::Output {
-                binary(&"pow", self.clone(), exponent.clone(), T::pow)
+                binary(symbol!("pow"), self.clone(), exponent.clone(), T::pow)
             }
         }
     )*};
@@ -54,7 +55,7 @@ macro_rules! plain_exponents {
 
             #[track_caller]
             fn pow(self, exponent: $plain) -> Self::Output {
-                plain_right(&"pow", self.clone(), exponent, T::pow)
+                plain_right(symbol!("pow"), self.clone(), exponent, T::pow)
             }
         }
     };
@@ -84,7 +85,7 @@ macro_rules! plain_bases {
 
             #[track_caller]
             fn pow(self, exponent: $Exponent) -> ResultProxy<$plain> {
-                plain_left(&"pow", self, exponent.clone(), <$plain as Pow<$exponent>>::pow)
+                plain_left(symbol!("pow"), self, exponent.clone(), <$plain as Pow<$exponent>>::pow)
             }
         }
     };
@@ -107,7 +108,7 @@ macro_rules! inverses {
 
             #[track_caller]
             fn inv(self) -> Self::Output {
-                unary(&"inv", self.clone(), T::inv)
+                unary(symbol!("inv"), self.clone(), T::inv)
             }
         }
     )*};
@@ -128,7 +129,7 @@ macro_rules! multiply_adds {
 
             #[track_caller]
             fn mul_add(self, a: $Factor, b: $Term) -> Self::Output {
-                ternary(&"mul_add", self.clone(), a.clone(), b.clone(), T::mul_add)
+                ternary(symbol!("mul_add"), self.clone(), a.clone(), b.clone(), T::mul_add)
             }
         }
     )*};
@@ -151,7 +152,7 @@ macro_rules! multiply_add_assigns {
         {
             #[track_caller]
             fn mul_add_assign(&mut self, a: $Factor, b: $Term) {
-                *self = ternary(&"mul_add", self.clone(), a.clone(), b.clone(), |mut value, a, b| {
+                *self = ternary(symbol!("mul_add"), self.clone(), a.clone(), b.clone(), |mut value, a, b| {
                     value.mul_add_assign(a, b);
                     value
                 });
@@ -168,18 +169,18 @@ multiply_add_assigns! {
 impl<T: Euclid + Clone + Send + Sync + 'static> Euclid for ResultProxy<T> {
     #[track_caller]
     fn div_euclid(&self, divisor: &Self) -> Self {
-        binary(&"div_euclid", self.clone(), divisor.clone(), |left, right| left.div_euclid(&right))
+        binary(symbol!("div_euclid"), self.clone(), divisor.clone(), |left, right| left.div_euclid(&right))
     }
 
     #[track_caller]
     fn rem_euclid(&self, divisor: &Self) -> Self {
-        binary(&"rem_euclid", self.clone(), divisor.clone(), |left, right| left.rem_euclid(&right))
+        binary(symbol!("rem_euclid"), self.clone(), divisor.clone(), |left, right| left.rem_euclid(&right))
     }
 
     /// One division, whichever of the two results is needed.
     #[track_caller]
     fn div_rem_euclid(&self, divisor: &Self) -> (Self, Self) {
-        let both = binary(&"div_rem_euclid", self.clone(), divisor.clone(), |left, right| {
+        let both = binary(symbol!("div_rem_euclid"), self.clone(), divisor.clone(), |left, right| {
             left.div_rem_euclid(&right)
         });
         ResultProxy::unzip(both)
@@ -192,7 +193,7 @@ macro_rules! referring {
         impl<T: $Op + Clone + Send + Sync + 'static> $Op for ResultProxy<T> {
             #[track_caller]
             fn $op(&self, other: &Self) -> Self {
-                binary(&stringify!($op), self.clone(), other.clone(), |left, right| left.$op(&right))
+                binary(symbol!(stringify!($op)), self.clone(), other.clone(), |left, right| left.$op(&right))
             }
         }
     )*};
@@ -206,7 +207,7 @@ referring! {
 impl<T: WrappingNeg + Clone + Send + Sync + 'static> WrappingNeg for ResultProxy<T> {
     #[track_caller]
     fn wrapping_neg(&self) -> Self {
-        unary(&"wrapping_neg", self.clone(), |value| value.wrapping_neg())
+        unary(symbol!("wrapping_neg"), self.clone(), |value| value.wrapping_neg())
     }
 }
 
@@ -215,7 +216,7 @@ macro_rules! shifting {
         impl<T: $Op + Clone + Send + Sync + 'static> $Op for ResultProxy<T> {
             #[track_caller]
             fn $op(&self, distance: u32) -> Self {
-                plain_right(&stringify!($op), self.clone(), distance, |value, distance| value.$op(distance))
+                plain_right(symbol!(stringify!($op)), self.clone(), distance, |value, distance| value.$op(distance))
             }
         }
     )*};
@@ -227,11 +228,11 @@ shifting! { WrappingShl::wrapping_shl; WrappingShr::wrapping_shr; }
 impl<T: Saturating + Clone + Send + Sync + 'static> Saturating for ResultProxy<T> {
     #[track_caller]
     fn saturating_add(self, other: Self) -> Self {
-        binary(&"saturating_add", self, other, T::saturating_add)
+        binary(symbol!("saturating_add"), self, other, T::saturating_add)
     }
 
     #[track_caller]
     fn saturating_sub(self, other: Self) -> Self {
-        binary(&"saturating_sub", self, other, T::saturating_sub)
+        binary(symbol!("saturating_sub"), self, other, T::saturating_sub)
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::proxy::ResultProxy;
 use crate::proxy::deferred::{binary, ready, ternary, unary};
+use crate::proxy::steps::symbol;
 use num_traits::{Euclid, Float, MulAdd, Pow, Signed};
 
 /// A plain value, or a proxy of one, owned or borrowed: what deferred functions take besides the proxy.
@@ -76,13 +77,13 @@ macro_rules! functions {
         )*}
     )*};
     (@defer $name:ident, $apply:expr, $this:expr) => {
-        unary(&stringify!($name), $this, $apply)
+        unary(symbol!(stringify!($name)), $this, $apply)
     };
     (@defer $name:ident, $apply:expr, $this:expr, $other:expr) => {
-        binary(&stringify!($name), $this, $other, $apply)
+        binary(symbol!(stringify!($name)), $this, $other, $apply)
     };
     (@defer $name:ident, $apply:expr, $this:expr, $second:expr, $third:expr) => {
-        ternary(&stringify!($name), $this, $second, $third, $apply)
+        ternary(symbol!(stringify!($name)), $this, $second, $third, $apply)
     };
 }
 
@@ -205,7 +206,7 @@ impl<T: Float + Send + Sync + 'static> ResultProxy<T> {
     /// ```
     #[track_caller]
     pub fn sin_cos(this: &Self) -> (Self, Self) {
-        ResultProxy::unzip(unary(&"sin_cos", this.clone(), Float::sin_cos))
+        ResultProxy::unzip(unary(symbol!("sin_cos"), this.clone(), Float::sin_cos))
     }
 }
 

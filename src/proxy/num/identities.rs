@@ -5,6 +5,7 @@
 
 use crate::proxy::ResultProxy;
 use crate::proxy::deferred::{binary, ready, unary};
+use crate::proxy::steps::symbol;
 use num_traits::float::{FloatConst, TotalOrder};
 use num_traits::{Bounded, Num, One, Signed, Unsigned, Zero};
 use std::cmp::Ordering;
@@ -37,17 +38,17 @@ impl<T: Num + Clone + Send + Sync + 'static> Num for ResultProxy<T> {
 impl<T: Signed + Clone + Send + Sync + 'static> Signed for ResultProxy<T> {
     #[track_caller]
     fn abs(&self) -> Self {
-        unary(&"abs", self.clone(), |value| value.abs())
+        unary(symbol!("abs"), self.clone(), |value| value.abs())
     }
 
     #[track_caller]
     fn abs_sub(&self, other: &Self) -> Self {
-        binary(&"abs_sub", self.clone(), other.clone(), |left, right| left.abs_sub(&right))
+        binary(symbol!("abs_sub"), self.clone(), other.clone(), |left, right| left.abs_sub(&right))
     }
 
     #[track_caller]
     fn signum(&self) -> Self {
-        unary(&"signum", self.clone(), |value| value.signum())
+        unary(symbol!("signum"), self.clone(), |value| value.signum())
     }
 
     fn is_positive(&self) -> bool {
