@@ -38,10 +38,6 @@ pub(crate) type Carry<T> = Option<Result<T, TaskError>>;
 
 /// To whom the steps of an expression show their operands.
 pub(crate) trait Seen {
-    /// Whether settled operands and plain values are of interest as well.
-    fn wants_all(&self) -> bool {
-        false
-    }
     /// An operand; `share` makes another pointer to it, `preview` shows its value, if that is there.
     fn operand(
         &mut self,
@@ -58,7 +54,7 @@ pub(crate) trait Seen {
 }
 
 /// The tape of a slot of type `T`.
-pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen>);
+pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen, Gather>);
 
 impl<T> Expression<T> {
     pub(crate) const fn none() -> Self {
@@ -67,17 +63,29 @@ impl<T> Expression<T> {
 }
 
 impl<T: 'static> Expression<T> {
-    pub(crate) fn begin(place: Place, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) -> Self {
+    pub(crate) fn begin(
+        place: Place,
+        step: impl Step<Carry = Carry<T>, Seen = dyn Seen, Needs = Gather>,
+    ) -> Self {
         Self(Tape::begin(place, step))
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, place: Place, step: impl Step<Carry = Carry<T>, Seen = dyn Seen>) {
+    pub(crate) fn push(
+        &mut self,
+        place: Place,
+        step: impl Step<Carry = Carry<T>, Seen = dyn Seen, Needs = Gather>,
+    ) {
         self.0.push(place, step);
     }
 
     pub(crate) fn show(&self, seen: &mut (dyn Seen + 'static)) {
         self.0.show(seen, |seen, symbol, place, count| seen.operation(Note { symbol, place }, count));
+    }
+
+    /// Adds the operands that are not settled.
+    pub(crate) fn gather(&self, operands: &mut Gather) {
+        self.0.gather(operands);
     }
 
     /// Carries all steps out. Their operands are settled.
@@ -105,10 +113,6 @@ struct FailedLefts {
 }
 
 impl Seen for FailedLefts {
-    fn wants_all(&self) -> bool {
-        true
-    }
-
     fn carried_right(&mut self) {
         self.next_is_left = true;
     }
@@ -237,21 +241,13 @@ enum Entry {
 pub(crate) struct Gather(Vec<Arc<dyn AnySlot>>);
 
 impl Gather {
+    /// An operand that is not settled.
+    pub(crate) fn add(&mut self, operand: Arc<dyn AnySlot>) {
+        self.0.push(operand);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Seen for Gather {
-    fn operand(
-        &mut self,
-        operand: &dyn AnySlot,
-        share: &dyn Fn() -> Arc<dyn AnySlot>,
-        _: &dyn Fn() -> Option<String>,
-    ) {
-        if !operand.is_settled() {
-            self.0.push(share());
-        }
     }
 }
 
@@ -341,7 +337,7 @@ impl Walk {
         let slot = self.current.as_ref().expect("set by the caller");
         if !self.blockers.is_empty() {
             self.operands.0.clear();
-            slot.show(&mut self.key, &mut self.operands);
+            slot.gather(&mut self.key, &mut self.operands);
             if !self.operands.is_empty() {
                 slot.give_back(&self.key);
                 self.incomplete.insert(address(slot));

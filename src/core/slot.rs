@@ -82,8 +82,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn claimant(&self) -> Option<ThreadNumber>;
     /// Shows the expression of a deferred slot that nobody else has claimed; says whether it was one.
     fn inspect(&self, seen: &mut (dyn Seen + 'static)) -> bool;
-    /// Shows the expression of a slot claimed by this key.
-    fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static));
+    /// Adds the unsettled operands of a slot claimed by this key.
+    fn gather(&self, key: &mut Key, operands: &mut Gather);
     /// Evaluates and settles a slot claimed by this key, whose operands are settled. If that unwinds, the slot has to be
     /// settled by [`fail`](Self::fail).
     fn compute(&self, key: &mut Key);
@@ -458,7 +458,7 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
         if (self.is_marked() && !is_root) || !self.claim(key, Phase::Deferred) {
             return if self.is_settled() { Entered::Settled } else { Entered::Refused };
         }
-        self.show(key, operands);
+        AnySlot::gather(self, key, operands);
         if !operands.is_empty() {
             return Entered::Waits;
         }
@@ -477,15 +477,17 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
         let mut key = Key::new();
         let is_deferred = self.claim(&key, Phase::Deferred);
         if is_deferred {
-            self.show(&mut key, seen);
+            if let Content::Expression(expression) = self.content(&mut key) {
+                expression.show(seen);
+            }
             AnySlot::give_back(self, &key);
         }
         is_deferred
     }
 
-    fn show(&self, key: &mut Key, seen: &mut (dyn Seen + 'static)) {
+    fn gather(&self, key: &mut Key, operands: &mut Gather) {
         if let Content::Expression(expression) = self.content(key) {
-            expression.show(seen);
+            expression.gather(operands);
         }
     }
 

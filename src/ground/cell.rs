@@ -127,6 +127,9 @@ union Inside<C, T, E> {
 }
 
 /// A cell that is settled once. `C` is the content while it is deferred, `X` what else lies beside it.
+///
+/// In this order, so that a cell that has its value is read and dropped within one cache line.
+#[repr(C)]
 pub(crate) struct Cell<C, T, E, X> {
     phase: AtomicU8,
     /// What the maker of the cell wants to know of it without a claim.
@@ -135,10 +138,10 @@ pub(crate) struct Cell<C, T, E, X> {
     lock: Lock,
     /// How many [`Reading`]s there are.
     rights: AtomicU32,
+    beside: UnsafeCell<X>,
+    inside: UnsafeCell<Inside<C, T, E>>,
     /// The key of the claim, zero when there is none.
     owner: AtomicU64,
-    inside: UnsafeCell<Inside<C, T, E>>,
-    beside: UnsafeCell<X>,
 }
 
 // SAFETY: sharing the cell lets other threads move a `C` and a `T` in and out (`C: Send`, `T: Send`) by a claim, which one
@@ -274,35 +277,44 @@ impl<C, T, E, X> Cell<C, T, E, X> {
         unsafe { &mut (*self.inside.get()).content }
     }
 
-    /// Ends the claim; says whether somebody watches.
-    fn settle(&self, key: &Key, phase: u8, outcome: Option<Inside<C, T, E>>) -> bool {
+    /// Drops the content of a claimed cell, whose outcome is written next.
+    #[inline]
+    fn drop_content(&self, key: &Key) {
         assert!(self.is_claimed_by(key), "a cell is settled by its claim");
-        if let Some(outcome) = outcome {
-            // SAFETY: the claim is exclusive, and while it lasts the content is there. If its drop unwinds, the cell stays
-            // claimed, and the content is not dropped again (see the drop of the cell).
-            unsafe {
-                ManuallyDrop::drop(&mut (*self.inside.get()).content);
-                *self.inside.get() = outcome;
-            }
-        }
+        // SAFETY: the claim is exclusive, and while it lasts the content is there. If its drop unwinds, the cell stays claimed,
+        // and the content is not dropped again (see the drop of the cell).
+        unsafe { ManuallyDrop::drop(&mut (*self.inside.get()).content) };
+    }
+
+    /// Ends a claim; says whether somebody watches.
+    #[inline]
+    fn settle(&self, phase: u8) -> bool {
         self.owner.store(0, Ordering::Relaxed);
         // AcqRel: readers of the phase see the outcome, and who is to be woken is seen here.
         self.phase.swap(phase, Ordering::AcqRel) & WATCHED != 0
     }
 
     /// Settles a claimed cell with its value; says whether somebody watches. Panics if the claim is not this key's.
+    #[inline]
     pub(crate) fn fill(&self, key: &Key, value: T) -> bool {
-        self.settle(key, FULL, Some(Inside { value: ManuallyDrop::new(value) }))
+        self.drop_content(key);
+        // SAFETY: the claim is exclusive, and nobody reads a value before FULL.
+        unsafe { (*self.inside.get()).value = ManuallyDrop::new(value) };
+        self.settle(FULL)
     }
 
     /// Settles a claimed cell with an error; says whether somebody watches. Panics if the claim is not this key's.
     pub(crate) fn fail(&self, key: &Key, error: E) -> bool {
-        self.settle(key, FAILED, Some(Inside { error: ManuallyDrop::new(error) }))
+        self.drop_content(key);
+        // SAFETY: the claim is exclusive, and nobody reads an error before FAILED.
+        unsafe { (*self.inside.get()).error = ManuallyDrop::new(error) };
+        self.settle(FAILED)
     }
 
     /// Settles a claimed cell whose content is the encoded value. Panics if the claim is not this key's.
     pub(crate) fn encode(&self, key: &Key) -> bool {
-        self.settle(key, ENCODED, None)
+        assert!(self.is_claimed_by(key), "a cell is settled by its claim");
+        self.settle(ENCODED)
     }
 
     /// Ends a claim without an outcome; says whether somebody watches. Panics if the claim is not this key's.

@@ -31,6 +31,8 @@ pub(crate) trait Step: Send + Sized + 'static {
     type Carry;
     /// To whom a step shows what it is made of.
     type Seen: ?Sized;
+    /// Where a step puts what it needs before it can be carried out.
+    type Needs;
     /// What the step is called.
     const NAME: &'static str;
     /// Whether the step looks at what is its own before it looks at what is carried.
@@ -43,6 +45,9 @@ pub(crate) trait Step: Send + Sized + 'static {
     fn apply_all(steps: Steps<'_, Self>, carry: Self::Carry) -> Self::Carry {
         steps.fold(carry, |carry, step| step.apply(carry))
     }
+
+    /// Adds what the steps of a run need and do not have yet.
+    fn gather(steps: &[Self], needs: &mut Self::Needs);
 
     /// Shows what the steps of a run are made of.
     fn show(steps: &[Self], seen: &mut Self::Seen);
@@ -100,12 +105,13 @@ static CHUNKED: Drops = Drops { stride: 0, offset: 0, drop: |_, _| {} };
 
 /// What can be done to a run of steps.
 #[repr(C)]
-struct Table<V, S: ?Sized> {
+struct Table<V, S: ?Sized, G> {
     /// First, so that a pointer to the table is one to `Drops`.
     drops: Drops,
     name: &'static str,
     comes_first: bool,
     apply: unsafe fn(*mut u8, usize, V) -> V,
+    gather: unsafe fn(*const u8, usize, &mut G),
     show: unsafe fn(*const u8, usize, &mut S),
 }
 
@@ -114,7 +120,7 @@ struct TableOf<P>(PhantomData<P>);
 
 /// A table cannot know the type of its tape's notes, only how large they are.
 impl<P: Step> TableOf<P> {
-    const TABLE: Table<P::Carry, P::Seen> = Table {
+    const TABLE: Table<P::Carry, P::Seen, P::Needs> = Table {
         name: P::NAME,
         comes_first: P::COMES_FIRST,
         drops: Drops {
@@ -129,6 +135,10 @@ impl<P: Step> TableOf<P> {
         apply: |at, count, carry| {
             // SAFETY: as above.
             P::apply_all(unsafe { steps::<P>(at, count) }, carry)
+        },
+        gather: |at, count, needs| {
+            // SAFETY: as for `show`.
+            P::gather(unsafe { std::slice::from_raw_parts(at.cast(), count) }, needs);
         },
         show: |at, count, seen| {
             // SAFETY: the tape calls this with the place and number of the initialised steps of a run of type `P`, while
@@ -341,9 +351,9 @@ impl Drop for Erased {
 }
 
 /// Steps that carry a `V`, each with the place where it comes from.
-pub(crate) struct Tape<V, S: ?Sized> {
+pub(crate) struct Tape<V, S: ?Sized, G> {
     steps: Erased,
-    types: PhantomData<(fn(V) -> V, fn(&mut S))>,
+    types: PhantomData<(fn(V) -> V, fn(&mut S), fn(&mut G))>,
 }
 
 /// A step that is too large, or too strictly aligned, for the words of a tape.
@@ -352,11 +362,18 @@ struct Boxed<P>(Box<P>);
 impl<P: Step> Step for Boxed<P> {
     type Carry = P::Carry;
     type Seen = P::Seen;
+    type Needs = P::Needs;
     const NAME: &'static str = P::NAME;
     const COMES_FIRST: bool = P::COMES_FIRST;
 
     fn apply(self, carry: P::Carry) -> P::Carry {
         (*self.0).apply(carry)
+    }
+
+    fn gather(steps: &[Self], needs: &mut P::Needs) {
+        for step in steps {
+            P::gather(std::slice::from_ref(&step.0), needs);
+        }
     }
 
     fn show(steps: &[Self], seen: &mut P::Seen) {
@@ -366,7 +383,7 @@ impl<P: Step> Step for Boxed<P> {
     }
 }
 
-impl<V, S: ?Sized> Tape<V, S> {
+impl<V, S: ?Sized, G> Tape<V, S, G> {
     /// A tape without steps.
     pub(crate) const fn empty() -> Self {
         Self { steps: Erased::empty(), types: PhantomData }
@@ -383,9 +400,9 @@ impl<V, S: ?Sized> Tape<V, S> {
     }
 }
 
-impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
+impl<V: 'static, S: ?Sized + 'static, G: 'static> Tape<V, S, G> {
     /// A tape of one step.
-    pub(crate) fn begin<P: Step<Carry = V, Seen = S>>(place: Place, step: P) -> Self {
+    pub(crate) fn begin<P: Step<Carry = V, Seen = S, Needs = G>>(place: Place, step: P) -> Self {
         let mut tape = Self::empty();
         if align_of::<P>() <= align_of::<*mut Chunk>() && size_of::<P>() <= size_of::<[*mut Chunk; FIRST]>() {
             tape.first(place, step);
@@ -395,7 +412,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
         tape
     }
 
-    fn first<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
+    fn first<P: Step<Carry = V, Seen = S, Needs = G>>(&mut self, place: Place, step: P) {
         // SAFETY: `begin` has checked size and alignment; a box is one word. The tape is empty.
         unsafe { self.steps.words.as_mut_ptr().cast::<P>().write(step) };
         self.steps.place = MaybeUninit::new(place);
@@ -404,7 +421,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
 
     /// Appends a step.
     #[inline]
-    pub(crate) fn push<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
+    pub(crate) fn push<P: Step<Carry = V, Seen = S, Needs = G>>(&mut self, place: Place, step: P) {
         if align_of::<P>() <= UNIT && size_of::<P>() <= LARGE {
             self.append(place, step);
         } else {
@@ -413,7 +430,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
     }
 
     #[inline]
-    fn append<P: Step<Carry = V, Seen = S>>(&mut self, place: Place, step: P) {
+    fn append<P: Step<Carry = V, Seen = S, Needs = G>>(&mut self, place: Place, step: P) {
         let table = table::<P>();
         if self.steps.is_chunked() && !self.steps.chunks().is_null() {
             let chunk = self.steps.chunks();
@@ -493,12 +510,28 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
         while let Some(Taken { table, place, steps, count }) = emptying.next() {
             // SAFETY: all tables of this tape are of carried type `V` and viewer `S`, because all steps are; pointers to them
             // are made of pointers to the whole.
-            let table = unsafe { table.cast::<Table<V, S>>().as_ref() };
+            let table = unsafe { table.cast::<Table<V, S, G>>().as_ref() };
             entered(table.name, place);
             // SAFETY: `take_run` gives each run once, with the table that it was made with.
             carry = unsafe { (table.apply)(steps, count, carry) };
         }
         carry
+    }
+
+    /// Adds what the steps need and do not have yet, in order.
+    pub(crate) fn gather(&self, needs: &mut G) {
+        if !self.steps.is_chunked() {
+            // SAFETY: as in `show`.
+            unsafe {
+                let table = self.steps.table.cast::<Table<V, S, G>>().as_ref();
+                (table.gather)(self.steps.words.as_ptr().cast(), 1, needs);
+            }
+            return;
+        }
+        self.each_run(|table, run, steps| {
+            // SAFETY: as in `show`.
+            unsafe { (table.gather)(steps, run.count, needs) };
+        });
     }
 
     /// Whether there is a further step that [comes first](Step::COMES_FIRST).
@@ -515,7 +548,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
         if !self.steps.is_chunked() {
             // SAFETY: as in `run`; the step is there until `run` or a drop, which need the tape by `&mut`.
             unsafe {
-                let table = self.steps.table.cast::<Table<V, S>>().as_ref();
+                let table = self.steps.table.cast::<Table<V, S, G>>().as_ref();
                 entered(seen, table.name, self.steps.place.assume_init(), 1);
                 (table.show)(self.steps.words.as_ptr().cast(), 1, seen);
             }
@@ -529,7 +562,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
     }
 
     /// Goes through the runs of a chunked tape, in order; each comes with its table and the place of its steps.
-    fn each_run(&self, mut with: impl FnMut(&Table<V, S>, &Run, *const u8)) {
+    fn each_run(&self, mut with: impl FnMut(&Table<V, S, G>, &Run, *const u8)) {
         let last = self.steps.chunks();
         if last.is_null() {
             return;
@@ -544,7 +577,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
                 while begin < (*chunk).used {
                     let run = &*Chunk::at(chunk, begin).cast::<Run>();
                     let (offset, size) = run.size();
-                    with(run.table.cast::<Table<V, S>>().as_ref(), run, Chunk::at(chunk, begin + offset));
+                    with(run.table.cast::<Table<V, S, G>>().as_ref(), run, Chunk::at(chunk, begin + offset));
                     begin += size;
                 }
                 if chunk == last {
@@ -556,7 +589,7 @@ impl<V: 'static, S: ?Sized + 'static> Tape<V, S> {
 }
 
 fn table<P: Step>() -> NonNull<Drops> {
-    let table: &'static Table<P::Carry, P::Seen> = &TableOf::<P>::TABLE;
+    let table: &'static Table<P::Carry, P::Seen, P::Needs> = &TableOf::<P>::TABLE;
     NonNull::from(table).cast()
 }
 
@@ -567,7 +600,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    type Numbers = Tape<Vec<u64>, Vec<u64>>;
+    type Numbers = Tape<Vec<u64>, Vec<u64>, usize>;
 
     /// Three places.
     fn place(number: u8) -> Place {
@@ -584,6 +617,7 @@ mod tests {
     impl<P: Send + 'static> Step for Append<P> {
         type Carry = Vec<u64>;
         type Seen = Vec<u64>;
+        type Needs = usize;
         const NAME: &'static str = "append";
 
         fn apply(self, mut carry: Vec<u64>) -> Vec<u64> {
@@ -592,6 +626,10 @@ mod tests {
             }
             carry.push(self.0);
             carry
+        }
+
+        fn gather(steps: &[Self], needs: &mut usize) {
+            *needs += steps.len();
         }
 
         fn show(steps: &[Self], seen: &mut Vec<u64>) {
@@ -645,6 +683,9 @@ mod tests {
             tape.show(&mut seen, |_, _, _, count| shown += count);
             prop_assert_eq!(&seen, &expected);
             prop_assert_eq!(shown, expected.len());
+            let mut gathered = 0;
+            tape.gather(&mut gathered);
+            prop_assert_eq!(gathered, expected.len());
             let unwinds = expected.contains(&99);
             match end {
                 0 => {
@@ -670,15 +711,17 @@ mod tests {
         impl Step for Increment {
             type Carry = u64;
             type Seen = u64;
+            type Needs = usize;
             const NAME: &'static str = "increment";
             fn apply(self, carry: u64) -> u64 {
                 carry + 1
             }
+            fn gather(_: &[Self], _: &mut usize) {}
             fn show(steps: &[Self], seen: &mut u64) {
                 *seen += steps.len() as u64;
             }
         }
-        let mut tape = Tape::<u64, u64>::begin(place(0), Increment);
+        let mut tape = Tape::<u64, u64, usize>::begin(place(0), Increment);
         for _ in 0..1000 {
             tape.push(place(1), Increment);
         }

@@ -11,7 +11,7 @@ use super::steps::{
 };
 use super::steps::{Symbol, symbol};
 use crate::core::error::TaskError;
-use crate::core::expression::{Carry, Expression, Place, Seen};
+use crate::core::expression::{Carry, Expression, Gather, Place, Seen};
 use crate::core::slot::{AnySlot, Slot, State};
 use crate::ground::tape::Step;
 use std::any::Any;
@@ -57,7 +57,7 @@ pub(crate) fn closure<T: Send + 'static, const N: usize>(
 #[inline]
 fn node<T: Send + 'static>(
     place: Place,
-    step: impl Step<Carry = Carry<T>, Seen = dyn Seen>,
+    step: impl Step<Carry = Carry<T>, Seen = dyn Seen, Needs = Gather>,
 ) -> ResultProxy<T> {
     ResultProxy::new(Slot::expression(Expression::begin(place, step)))
 }

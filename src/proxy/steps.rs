@@ -8,7 +8,7 @@
 
 use super::ResultProxy;
 use crate::core::error::TaskError;
-use crate::core::expression::{Carry, Operand as Noted, Seen};
+use crate::core::expression::{Carry, Gather, Operand as Noted, Seen};
 use crate::core::slot::AnySlot;
 use crate::ground::tape::{Step, Steps};
 use std::any::{Any, type_name};
@@ -39,6 +39,13 @@ pub(crate) use symbol;
 /// What an operand has come to; it is settled, since expressions are evaluated operands first.
 pub(super) fn value<T: Clone + Send + 'static>(operand: ResultProxy<T>) -> Result<T, TaskError> {
     operand.open().map(|(value, _)| value)
+}
+
+#[inline]
+fn need<T: Send + 'static>(operand: &ResultProxy<T>, needs: &mut Gather) {
+    if !operand.is_settled() {
+        needs.add(operand.any_slot());
+    }
 }
 
 fn show_operand<T: Send + 'static>(operand: &ResultProxy<T>, seen: &mut Everyone) {
@@ -82,6 +89,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
@@ -91,6 +99,10 @@ where
             forget(noted);
             value
         }))
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().for_each(|step| need(&step.operand, needs));
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -114,6 +126,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
@@ -125,6 +138,13 @@ where
             forget(noted);
             value
         }))
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        for step in steps {
+            need(&step.left, needs);
+            need(&step.right, needs);
+        }
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -151,6 +171,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
@@ -162,6 +183,14 @@ where
             forget(noted);
             value
         }))
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        for Self { operands: (a, b, c), .. } in steps {
+            need(a, needs);
+            need(b, needs);
+            need(c, needs);
+        }
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -189,6 +218,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
@@ -199,6 +229,10 @@ where
             forget(noted);
             value
         }))
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().for_each(|step| need(&step.left, needs));
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -225,6 +259,7 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
@@ -235,6 +270,10 @@ where
             forget(noted);
             value
         }))
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().for_each(|step| need(&step.right, needs));
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -258,10 +297,19 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         Some((self.compute)())
+    }
+
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        for operand in steps.iter().flat_map(|step| &step.operands) {
+            if !operand.is_settled() {
+                needs.add(operand.clone());
+            }
+        }
     }
 
     fn show(steps: &[Self], seen: &mut Everyone) {
@@ -285,18 +333,20 @@ where
 {
     type Carry = Carry<V>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, _: Carry<V>) -> Carry<V> {
         Some((self.fold)(&mut self.operands.into_iter().map(value)))
     }
 
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().flat_map(|step| &step.operands).for_each(|operand| need(operand, needs));
+    }
+
     fn show(steps: &[Self], seen: &mut Everyone) {
-        let wants_all = seen.wants_all();
         for operand in steps.iter().flat_map(|step| &step.operands) {
-            if wants_all || !operand.is_settled() {
-                show_operand(operand, seen);
-            }
+            show_operand(operand, seen);
         }
     }
 }
@@ -327,11 +377,14 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, carry: Carry<T>) -> Carry<T> {
         Some(carry?.map(self.0))
     }
+
+    fn gather(_: &[Self], _: &mut Gather) {}
 
     fn show(_: &[Self], _: &mut Everyone) {}
 }
@@ -357,6 +410,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     #[inline]
@@ -385,12 +439,13 @@ where
         Some(Ok(value))
     }
 
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().for_each(|step| need(&step.right, needs));
+    }
+
     fn show(steps: &[Self], seen: &mut Everyone) {
-        let wants_all = seen.wants_all();
         for step in steps {
-            if wants_all || !step.right.is_settled() {
-                show_operand(&step.right, seen);
-            }
+            show_operand(&step.right, seen);
         }
     }
 }
@@ -416,6 +471,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     #[inline]
@@ -431,10 +487,10 @@ where
         Some(Ok(value))
     }
 
+    fn gather(_: &[Self], _: &mut Gather) {}
+
     fn show(steps: &[Self], seen: &mut Everyone) {
-        if seen.wants_all() {
-            steps.iter().for_each(|step| seen.plain(&|| preview(&step.right)));
-        }
+        steps.iter().for_each(|step| seen.plain(&|| preview(&step.right)));
     }
 }
 
@@ -459,6 +515,7 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
     const COMES_FIRST: bool = true;
 
@@ -476,13 +533,14 @@ where
         }))
     }
 
+    fn gather(steps: &[Self], needs: &mut Gather) {
+        steps.iter().for_each(|step| need(&step.left, needs));
+    }
+
     fn show(steps: &[Self], seen: &mut Everyone) {
-        let wants_all = seen.wants_all();
         for step in steps {
             seen.carried_right();
-            if wants_all || !step.left.is_settled() {
-                show_operand(&step.left, seen);
-            }
+            show_operand(&step.left, seen);
         }
     }
 }
@@ -508,18 +566,19 @@ where
 {
     type Carry = Carry<T>;
     type Seen = Everyone;
+    type Needs = Gather;
     const NAME: &'static str = S::TEXT;
 
     fn apply(self, carry: Carry<T>) -> Carry<T> {
         Some(carry?.map(|value| (self.apply)(self.left, value)))
     }
 
+    fn gather(_: &[Self], _: &mut Gather) {}
+
     fn show(steps: &[Self], seen: &mut Everyone) {
-        if seen.wants_all() {
-            for step in steps {
-                seen.carried_right();
-                seen.plain(&|| preview(&step.left));
-            }
+        for step in steps {
+            seen.carried_right();
+            seen.plain(&|| preview(&step.left));
         }
     }
 }
