@@ -17,3 +17,6 @@ pub(crate) mod slot;
 pub(crate) mod task;
 pub(crate) mod unseen;
 pub(crate) mod wait;
+
+#[cfg(all(test, xfork_loom))]
+mod models;

@@ -11,7 +11,7 @@
 //! Leaves out: waiting and waking; it only keeps the mark that somebody watches.
 #![expect(unsafe_code, reason = "a cell shared with its writer, without a lock and without `T: Sync`")]
 
-use crate::ground::sync::{AtomicU8, AtomicU32, AtomicU64, Lock, Ordering};
+use crate::ground::sync::{Accesses, AtomicU8, AtomicU32, AtomicU64, Lock, Ordering};
 use std::cell::{Cell as Local, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -70,8 +70,14 @@ pub(crate) struct Key(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadNumber(u32);
 
+#[cfg(not(xfork_loom))]
 thread_local! {
     static LAST_KEY: Local<u64> = const { Local::new(0) };
+}
+// The threads of a model all run on one.
+#[cfg(xfork_loom)]
+loom::thread_local! {
+    static LAST_KEY: Local<u64> = Local::new(0);
 }
 /// Zero is nobody's. Not loom's: a model needs different numbers, not their interleavings.
 static LAST_THREAD: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -95,7 +101,6 @@ fn next_key() -> u64 {
 
 impl Key {
     pub(crate) fn new() -> Self {
-        // loom runs its threads on one, which is enough: keys only have to differ.
         Self(next_key())
     }
 
@@ -140,6 +145,8 @@ pub(crate) struct Cell<C, T, E, X> {
     rights: AtomicU32,
     beside: UnsafeCell<X>,
     inside: UnsafeCell<Inside<C, T, E>>,
+    /// Those of `inside`.
+    accesses: Accesses,
     /// The key of the claim, zero when there is none.
     owner: AtomicU64,
 }
@@ -158,6 +165,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
             rights: AtomicU32::new(1),
             owner: AtomicU64::new(0),
             inside: UnsafeCell::new(inside),
+            accesses: Accesses::default(),
             beside: UnsafeCell::new(beside),
         })
     }
@@ -271,6 +279,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     #[expect(clippy::mut_from_ref, reason = "the exclusive borrow of the key stands for that of the content")]
     pub(crate) fn content<'a>(&'a self, key: &'a mut Key) -> &'a mut C {
         assert!(self.is_claimed_by(key), "the content of a cell is reached by its claim");
+        self.accesses.write();
         // SAFETY: the claim is this key's, keys are unique, and the key is borrowed as long as the content: no second
         // reference to this content exists. References given before the claim ended are gone: they borrowed the key. A
         // claim is only given, and only lasts, while the content is there.
@@ -281,6 +290,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     #[inline]
     fn drop_content(&self, key: &Key) {
         assert!(self.is_claimed_by(key), "a cell is settled by its claim");
+        self.accesses.write();
         // SAFETY: the claim is exclusive, and while it lasts the content is there. If its drop unwinds, the cell stays claimed,
         // and the content is not dropped again (see the drop of the cell).
         unsafe { ManuallyDrop::drop(&mut (*self.inside.get()).content) };
@@ -330,6 +340,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
         if self.phase.load(Ordering::Acquire) != FAILED {
             return None;
         }
+        self.accesses.read();
         // SAFETY: FAILED says that the error was written; it is final, and the error stays until the cell is dropped.
         Some(unsafe { &(*self.inside.get()).error })
     }
@@ -378,6 +389,7 @@ impl<C, T, E, X> Reading<C, T, E, X> {
         if self.cell.phase.load(Ordering::Acquire) != FULL {
             return None;
         }
+        self.cell.accesses.read();
         // SAFETY: FULL says that the value was written. It is moved out only by `take` of the last right, and this one lives
         // as long as the reference.
         Some(unsafe { &(*self.cell.inside.get()).value })
@@ -411,6 +423,7 @@ impl<C, T, E, X> Reading<C, T, E, X> {
         }
         // Relaxed: those without a right only ask whether the cell is settled, which it stays.
         self.cell.phase.store(TAKEN, Ordering::Relaxed);
+        self.cell.accesses.write();
         // SAFETY: the value was there, and this is the only right, which is given up here: nobody reads the value any more, and
         // TAKEN keeps the drop of the cell from dropping it.
         let value = unsafe { ManuallyDrop::take(&mut (*self.cell.inside.get()).value) };
@@ -470,7 +483,7 @@ impl<C, T, E, X> Drop for Reading<C, T, E, X> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -3,12 +3,23 @@
 //! Only what a loom model runs uses this module (`cell`, and the slot and the walk in the core); everything else takes
 //! its locks directly.
 
-#[cfg(not(loom))]
+#[cfg(not(xfork_loom))]
 mod chosen {
     use parking_lot::RawMutex;
     use parking_lot::lock_api::RawMutex as _;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
+
+    /// What a model checks for races; nothing here.
+    #[derive(Default)]
+    pub(crate) struct Accesses;
+
+    impl Accesses {
+        #[inline]
+        pub(crate) fn read(&self) {}
+        #[inline]
+        pub(crate) fn write(&self) {}
+    }
 
     /// A lock of one byte.
     pub(crate) struct Lock(RawMutex);
@@ -35,7 +46,7 @@ mod chosen {
     }
 }
 
-#[cfg(loom)]
+#[cfg(xfork_loom)]
 mod chosen {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
     pub(crate) use loom::thread::{Thread, current, park};
@@ -43,6 +54,20 @@ mod chosen {
     /// Time does not pass in a model.
     pub(crate) fn park_timeout(_limit: std::time::Duration) {
         park();
+    }
+
+    /// Reads and writes of a place, which loom checks for races.
+    #[derive(Default)]
+    pub(crate) struct Accesses(loom::cell::UnsafeCell<()>);
+
+    impl Accesses {
+        pub(crate) fn read(&self) {
+            self.0.with(|_| ());
+        }
+
+        pub(crate) fn write(&self) {
+            self.0.with_mut(|_| ());
+        }
     }
 
     /// loom's lock.

@@ -593,7 +593,7 @@ fn table<P: Step>() -> NonNull<Drops> {
     NonNull::from(table).cast()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
