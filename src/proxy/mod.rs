@@ -23,7 +23,7 @@ pub use num::ValueOrProxy;
 pub use ops::Operand;
 pub use parts::Proxied;
 
-use crate::core::error::{Kind, TaskError};
+use crate::core::error::{ForkPlace, Kind, TaskError};
 use crate::core::expression::Expression;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
@@ -392,14 +392,24 @@ pub enum ProxyState {
     Failed,
 }
 
+fn report_places(forks: &[ForkPlace]) -> Vec<panics::ForkPlace<'_>> {
+    forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect()
+}
+
 /// Goes on with the failure of a task as if it had happened here.
 pub(crate) fn rethrow(error: &TaskError) -> ! {
     error.see();
     let forks = error.forks();
     let (payload, text) = match error.kind() {
         Kind::Panic { record, payload } => {
-            let places: Vec<_> =
-                forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect();
+            let places = report_places(forks);
+            let operands =
+                error.operation().map_or(Vec::new(), |operation| report_places(&operation.operands));
+            let operation = error.operation().map(|operation| panics::Operation {
+                symbol: &operation.symbol,
+                place: &operation.place,
+                operands: &operands,
+            });
             let ran = match (error.pid(), &record.thread) {
                 (Some(pid), _) => panics::Ran::Worker(pid),
                 (None, Some(thread)) => panics::Ran::Thread(thread),
@@ -407,6 +417,7 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
             };
             let text = panics::report(&panics::Report {
                 task: error.task(),
+                operation,
                 ran,
                 record,
                 forks: &places,
