@@ -2,11 +2,13 @@
 //!
 //! Owns the right to read a slot and everything that makes it behave like its value: `Deref` and the traits that read
 //! the value ([`traits`]), operators that build deferred expressions ([`ops`], [`deferred`]), waiting for several
-//! ([`collect`]), collecting several into one ([`gather`]) and taking one apart ([`parts`]). Like `Arc` it has no methods,
+//! ([`collect`]), collecting several into one ([`gather`]), taking one apart ([`parts`]) and showing what one is made
+//! of ([`explain`]). Like `Arc` it has no methods,
 //! only associated functions, so it hides none of `T`'s.
 
 mod collect;
 mod deferred;
+mod explain;
 mod gather;
 mod num;
 mod ops;
@@ -19,6 +21,7 @@ pub use collect::{
 };
 pub(crate) use deferred::{closure, demand, settled};
 pub use deferred::{lazy, ready};
+pub use explain::Explanation;
 pub use num::ValueOrProxy;
 pub use ops::Operand;
 pub use parts::Proxied;
