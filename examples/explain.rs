@@ -21,7 +21,7 @@ fn main() {
     for n in 0..100_000_u64 {
         total += n; // one node of the picture, not so many
     }
-    total = total - &small;
+    total -= &small;
 
     let explanation = ResultProxy::explain(&total);
     println!("{explanation}");
