@@ -29,6 +29,7 @@
 //! | collect results into one | `collect`, `extend`, `sum`, `product`; [`ResultProxy::zip`], [`ResultProxy::join`] |
 //! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`]; [`#[derive(Proxied)]`](macro@Proxied) for structs |
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
+//! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
 //! | run tasks yourself | [`Runner`] |
@@ -81,8 +82,8 @@ pub use crate::fork::{
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};
 pub use crate::proxy::{
-    AsCompleted, Operand, Proxied, ProxyState, ResultProxy, as_completed, lazy, ready, wait, wait_all,
-    wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
+    AsCompleted, Explanation, Operand, Proxied, ProxyState, ResultProxy, as_completed, lazy, ready, wait,
+    wait_all, wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};

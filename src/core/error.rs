@@ -410,13 +410,28 @@ impl TaskError {
         self.0.failure.pid
     }
 
+    /// Who panicked, in words.
+    fn subject(&self) -> String {
+        match self.operation() {
+            Some(Operation { symbol, place, .. }) => {
+                format!("the deferred `{}` at {place}", panics::escape(symbol))
+            }
+            None => format!("task `{}`", self.0.failure.task),
+        }
+    }
+
     fn reason(&self) -> String {
         let task = &self.0.failure.task;
         let worker = self.0.failure.pid.map_or(String::new(), |pid| format!(" (worker {pid})"));
         match self.kind() {
+            Kind::Panic { record, .. }
+                if self.operation().is_some_and(|it| Some(&it.place) == record.place.as_ref()) =>
+            {
+                format!("{}{worker} panicked: {}", self.subject(), record.message)
+            }
             Kind::Panic { record, .. } => match &record.place {
-                Some(place) => format!("task `{task}`{worker} panicked at {place}: {}", record.message),
-                None => format!("task `{task}`{worker} panicked: {}", record.message),
+                Some(place) => format!("{}{worker} panicked at {place}: {}", self.subject(), record.message),
+                None => format!("{}{worker} panicked: {}", self.subject(), record.message),
             },
             Kind::Crash { exit, last_panic } => {
                 let worker = self.0.failure.pid.map_or("a worker".into(), |pid| format!("worker {pid}"));
@@ -511,7 +526,7 @@ impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskError({self}")?;
         for operand in self.operation().into_iter().flat_map(|operation| &operation.operands) {
-            write!(f, "; operand from `{}`, forked at {}", operand.task, operand.place)?;
+            write!(f, "; operand from `{}` forked at {}", panics::escape(&operand.task), operand.place)?;
         }
         for fork in &self.0.forks {
             write!(f, "; forked at {}", fork.place)?;

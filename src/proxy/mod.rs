@@ -2,11 +2,13 @@
 //!
 //! Owns the right to read a slot and everything that makes it behave like its value: `Deref` and the traits that read
 //! the value ([`traits`]), operators that build deferred expressions ([`ops`], [`deferred`]), waiting for several
-//! ([`collect`]), collecting several into one ([`gather`]) and taking one apart ([`parts`]). Like `Arc` it has no methods,
+//! ([`collect`]), collecting several into one ([`gather`]), taking one apart ([`parts`]) and showing what one is made
+//! of ([`explain`]). Like `Arc` it has no methods,
 //! only associated functions, so it hides none of `T`'s.
 
 mod collect;
 mod deferred;
+mod explain;
 mod gather;
 mod num;
 mod ops;
@@ -19,11 +21,12 @@ pub use collect::{
 };
 pub(crate) use deferred::{closure, demand, settled};
 pub use deferred::{lazy, ready};
+pub use explain::Explanation;
 pub use num::ValueOrProxy;
 pub use ops::Operand;
 pub use parts::Proxied;
 
-use crate::core::error::{Kind, TaskError};
+use crate::core::error::{ForkPlace, Kind, TaskError};
 use crate::core::expression::Expression;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
@@ -396,14 +399,24 @@ pub enum ProxyState {
     Failed,
 }
 
+fn report_places(forks: &[ForkPlace]) -> Vec<panics::ForkPlace<'_>> {
+    forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect()
+}
+
 /// Goes on with the failure of a task as if it had happened here.
 pub(crate) fn rethrow(error: &TaskError) -> ! {
     error.see();
     let forks = error.forks();
     let (payload, text) = match error.kind() {
         Kind::Panic { record, payload } => {
-            let places: Vec<_> =
-                forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect();
+            let places = report_places(forks);
+            let operands =
+                error.operation().map_or(Vec::new(), |operation| report_places(&operation.operands));
+            let operation = error.operation().map(|operation| panics::Operation {
+                symbol: &operation.symbol,
+                place: &operation.place,
+                operands: &operands,
+            });
             let ran = match (error.pid(), &record.thread) {
                 (Some(pid), _) => panics::Ran::Worker(pid),
                 (None, Some(thread)) => panics::Ran::Thread(thread),
@@ -411,6 +424,7 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
             };
             let text = panics::report(&panics::Report {
                 task: error.task(),
+                operation,
                 ran,
                 record,
                 forks: &places,

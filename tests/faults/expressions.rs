@@ -222,7 +222,8 @@ fn an_operators_panic_is_the_consumers_and_names_the_place_of_the_operator() {
         let error = ResultProxy::error(&quotient).unwrap();
         let (file, at, _) = error.location().unwrap();
         assert_eq!((file, at), (file!(), line), "{error}");
-        assert!(error.to_string().contains(&format!("{}:{line}", file!())), "{error}");
+        let told = format!("the deferred `/` at {}:{line}:", file!());
+        assert!(error.to_string().starts_with(&told), "{error}");
     });
 }
 

@@ -298,3 +298,102 @@ fn a_panic_in_a_destructor_is_contained() {
         assert_eq!(*thread(|n: u32| n, ready(3)), 3);
     });
 }
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Picky(u64);
+
+impl std::ops::Add for Picky {
+    type Output = Self;
+    fn add(self, _: Self) -> Self {
+        picky_frame()
+    }
+}
+
+#[inline(never)]
+fn picky_frame() -> Picky {
+    panic!("not that one")
+}
+
+#[cpu_bound]
+fn picky(n: u64) -> Picky {
+    Picky(n)
+}
+
+/// What a program that ends with the panic of `body` writes to stderr; `None` in the program.
+fn told_by<F: FnOnce()>(body: F) -> Option<String> {
+    let ended = Program::new().env("RUST_BACKTRACE", "0").run(body)?;
+    assert_eq!(ended.code, Some(101), "{ended:?}");
+    Some(ended.stderr)
+}
+
+/// XF-51: an operator that is evaluated later is reported with its own place, and with the forks of its operands.
+#[test]
+fn the_report_of_an_operator_names_its_place_and_the_forks_of_its_operands() {
+    const LINE: u32 = line!() + 3;
+    let told = told_by(|| {
+        let (one, zero) = (fork(square, 1), fork(square, 0));
+        let share = &one / &zero;
+        let _ = *share;
+    });
+    let Some(told) = told else { return };
+    let lines: Vec<&str> = told.lines().collect();
+    let (at, forked) = (format!("{}:{LINE}:21", file!()), format!("forked at {}:{}:", file!(), LINE - 1));
+    assert!(lines[0].starts_with("deferred `/` (thread `"), "{told}");
+    assert!(lines[0].ends_with(&format!("`) panicked at {at}:")), "{told}");
+    assert_eq!(lines[1], "attempt to divide by zero", "{told}");
+    for line in &lines[2..4] {
+        assert!(line.starts_with("operand from `") && line.contains("::square` "), "{told}");
+        assert!(line.contains(&forked), "{told}");
+    }
+    assert!(lines[2] < lines[3], "the left one comes first: {told}");
+    assert_eq!((lines.len(), told.matches("panicked at").count()), (4, 1), "{told}");
+}
+
+/// XF-51: when an operator of one's own panics by itself, its place is the panic's, and that of the operation is told too.
+#[test]
+fn the_report_of_an_operator_of_ones_own_names_both_places() {
+    const LINE: u32 = line!() + 2;
+    let told = told_by(|| {
+        let _ = (fork(picky, 1) + fork(picky, 2)).0;
+    });
+    let Some(told) = told else { return };
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].contains("deferred `+`") && lines[0].contains(file!()), "{told}");
+    assert!(!lines[0].contains(&format!(":{LINE}:")), "{told}");
+    assert_eq!(lines[1..3], ["not that one", &*format!("evaluated for `+` at {}:{LINE}:17", file!())]);
+    assert_eq!(told.matches("operand from `").count(), 2, "{told}");
+}
+
+/// XF-51: the same for a function that is deferred.
+#[test]
+fn the_report_of_a_deferred_function_names_where_it_was_deferred() {
+    const LINE: u32 = line!() + 2;
+    let told = told_by(|| {
+        let _ = (xfork::lazy(picky_frame) + ready(Picky(1))).0;
+    });
+    let Some(told) = told else { return };
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("deferred `lazy` (thread `"), "{told}");
+    assert_eq!(lines[1..], ["not that one", &*format!("deferred at {}:{LINE}:18 (lazy)", file!())]);
+}
+
+/// XF-51: the text of the error says the same in one line.
+#[test]
+fn the_error_of_an_operator_reads_well() {
+    deadline(MINUTE, || {
+        let line = line!() + 1;
+        let error = wait(&(fork(square, 1) / 0)).unwrap_err();
+        let at = format!("{}:{line}:27", file!());
+        assert_eq!(
+            error.to_string(),
+            format!("the deferred `/` at {at} panicked: attempt to divide by zero")
+        );
+        let debug = format!("{error:?}");
+        assert!(debug.contains("; operand from `") && debug.contains("::square` forked at "), "{debug}");
+        let line = line!() + 1;
+        let error = wait(&(fork(picky, 1) + fork(picky, 2))).unwrap_err();
+        let text = error.to_string();
+        let begin = format!("the deferred `+` at {0}:{line}:27 panicked at {0}:", file!());
+        assert!(text.starts_with(&begin) && text.ends_with(": not that one"), "{text}");
+    });
+}

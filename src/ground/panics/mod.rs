@@ -25,8 +25,8 @@ mod scope;
 pub(crate) use capture::{Caught, catch};
 pub(crate) use hook::{install, on_abort};
 pub(crate) use payload::Payload;
-pub(crate) use record::{PanicRecord, Place};
-pub(crate) use report::{ForkPlace, Ran, Report, TraceStyle, backtrace, print, report};
+pub(crate) use record::{PanicRecord, Place, escape};
+pub(crate) use report::{ForkPlace, Operation, Ran, Report, TraceStyle, backtrace, print, report};
 pub(crate) use rethrow::rethrow;
 
 #[cfg(test)]

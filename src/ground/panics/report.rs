@@ -18,6 +18,8 @@ use super::{payload, scope};
 pub(crate) struct Report<'a> {
     /// The name of the task.
     pub(crate) task: &'a str,
+    /// The operation that was evaluated, when it was that and no task that panicked.
+    pub(crate) operation: Option<Operation<'a>>,
     pub(crate) ran: Ran<'a>,
     pub(crate) record: &'a PanicRecord,
     /// The forks between the panic and whoever uses the result, innermost first.
@@ -33,6 +35,15 @@ pub(crate) enum Ran<'a> {
     /// The process id of the worker.
     Worker(u32),
     InPlace,
+}
+
+/// An operation that was evaluated later than the program says it.
+pub(crate) struct Operation<'a> {
+    pub(crate) symbol: &'a str,
+    /// Where it stands in the user's source.
+    pub(crate) place: &'a Place,
+    /// The forks whose results were its operands, in their order.
+    pub(crate) operands: &'a [ForkPlace<'a>],
 }
 
 /// Where a task was forked.
@@ -93,7 +104,10 @@ pub(crate) fn print(text: &str) {
 
 fn write(parts: &Report<'_>, frames: &[Frame]) -> String {
     let record = parts.record;
-    let mut text = format!("task `{}` ", escape(parts.task));
+    let mut text = match &parts.operation {
+        Some(operation) => format!("deferred `{}` ", escape(operation.symbol)),
+        None => format!("task `{}` ", escape(parts.task)),
+    };
     match parts.ran {
         Ran::Thread(name) => text.push_str(&format!("(thread `{}`)", escape(name))),
         Ran::Worker(pid) => text.push_str(&format!("(worker {pid})")),
@@ -111,10 +125,30 @@ fn write(parts: &Report<'_>, frames: &[Frame]) -> String {
             text.push_str("      … deeper frames were not kept\n");
         }
     }
+    if let Some(operation) = &parts.operation {
+        tell_operation(&mut text, operation, record.place.as_ref());
+    }
     for fork in parts.forks {
         line(&mut text, format_args!("forked at {} ({})", fork.place, escape(fork.task)));
     }
     text
+}
+
+/// Where an operation stands, unless the panic's own place has said it, and where its operands came from.
+fn tell_operation(text: &mut String, operation: &Operation<'_>, panicked_at: Option<&Place>) {
+    let Operation { symbol, place, operands } = operation;
+    if panicked_at != Some(*place) {
+        // Of an operator the code is elsewhere; a deferred function was given where it was deferred.
+        let symbol = escape(symbol);
+        if symbol.starts_with(char::is_alphabetic) {
+            line(text, format_args!("deferred at {place} ({symbol})"));
+        } else {
+            line(text, format_args!("evaluated for `{symbol}` at {place}"));
+        }
+    }
+    for operand in *operands {
+        line(text, format_args!("operand from `{}` forked at {}", escape(operand.task), operand.place));
+    }
 }
 
 fn trace(text: &mut String, frames: &[Frame], style: TraceStyle) {
@@ -182,7 +216,8 @@ mod tests {
         let (inner, outer) = (place(9, 13), place(20, 1));
         let forks =
             [ForkPlace { place: &inner, task: "app::fib" }, ForkPlace { place: &outer, task: "app::all" }];
-        write(&Report { task: "app::fib", ran, record: &record, forks: &forks, style }, frames)
+        let parts = Report { task: "app::fib", operation: None, ran, record: &record, forks: &forks, style };
+        write(&parts, frames)
     }
 
     #[test]
@@ -224,6 +259,71 @@ forked at src/main.rs:9:13 (app::fib)
 forked at src/main.rs:20:1 (app::all)
 ";
         assert_eq!(text(Ran::Thread("io-3"), None, TraceStyle::None, &[]), expected);
+    }
+
+    fn text_of_operation(symbol: &str, place_of_panic: Option<Place>, operands: &[ForkPlace<'_>]) -> String {
+        let record = PanicRecord { place: place_of_panic, ..PanicRecord::unplaced("overflow".into()) };
+        let stands = place(12, 17);
+        let outer = place(20, 1);
+        let parts = Report {
+            task: "deferred +",
+            operation: Some(Operation { symbol, place: &stands, operands }),
+            ran: Ran::Thread("main"),
+            record: &record,
+            forks: &[ForkPlace { place: &outer, task: "app::all" }],
+            style: TraceStyle::None,
+        };
+        write(&parts, &[])
+    }
+
+    /// XF-51, row 105: the panic of an operator reads like the sequential program's and names the forks of its operands.
+    #[test]
+    fn row_105_an_operator_has_its_own_place_and_its_operands_theirs() {
+        let (left, right) = (place(8, 13), place(9, 13));
+        let operands =
+            [ForkPlace { place: &left, task: "app::fib" }, ForkPlace { place: &right, task: "app::\x1b" }];
+        let expected = "\
+deferred `+` (thread `main`) panicked at src/main.rs:12:17:
+overflow
+operand from `app::fib` forked at src/main.rs:8:13
+operand from `app::\\u{1b}` forked at src/main.rs:9:13
+forked at src/main.rs:20:1 (app::all)
+";
+        assert_eq!(text_of_operation("+", Some(place(12, 17)), &operands), expected);
+    }
+
+    /// XF-51: a panic elsewhere has the place of the operation as well.
+    #[test]
+    fn row_105_a_panic_elsewhere_names_the_place_of_the_operation() {
+        for (symbol, place_of_panic, start, told) in [
+            (
+                "+",
+                Some(place(3, 14)),
+                "deferred `+` (thread `main`) panicked at src/main.rs:3:14:",
+                "evaluated for `+` at src/main.rs:12:17",
+            ),
+            (
+                "+",
+                None,
+                "deferred `+` (thread `main`) panicked at an unknown place:",
+                "evaluated for `+` at src/main.rs:12:17",
+            ),
+            (
+                "lazy",
+                Some(place(3, 14)),
+                "deferred `lazy` (thread `main`) panicked at src/main.rs:3:14:",
+                "deferred at src/main.rs:12:17 (lazy)",
+            ),
+            (
+                "\x1b",
+                Some(place(3, 14)),
+                "deferred `\\u{1b}` (thread `main`) panicked at src/main.rs:3:14:",
+                "evaluated for `\\u{1b}` at src/main.rs:12:17",
+            ),
+        ] {
+            let expected = format!("{start}\noverflow\n{told}\nforked at src/main.rs:20:1 (app::all)\n");
+            assert_eq!(text_of_operation(symbol, place_of_panic, &[]), expected);
+        }
     }
 
     #[test]

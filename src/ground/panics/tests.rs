@@ -362,6 +362,7 @@ fn rows_1_and_7_rethrow_prints_the_report_and_nothing_else() {
         let style = TraceStyle::from_environment();
         let text = report(&Report {
             task: "app::fib",
+            operation: None,
             ran: Ran::Worker(4121),
             record: &record,
             forks: &forks,
@@ -568,7 +569,7 @@ proptest! {
             drop(payload.take());
         }
         if let Ok(record) = postcard::from_bytes::<PanicRecord>(&bytes) {
-            let parts = Report { task: "t", ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Full };
+            let parts = Report { task: "t", operation: None, ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Full };
             let text = report(&parts);
             let is_clean = !text.contains('\u{1b}');
             prop_assert!(is_clean);
@@ -585,7 +586,7 @@ proptest! {
         let place = Some((file, u32::MAX, 0_u32));
         let bytes = postcard::to_stdvec(&(&message, &place, (is_cut, &code), None::<String>)).unwrap();
         let record: PanicRecord = postcard::from_bytes(&bytes).unwrap();
-        let parts = Report { task: "t", ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Short };
+        let parts = Report { task: "t", operation: None, ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Short };
         let text = report(&parts);
         let is_clean = !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
         prop_assert!(is_clean);
