@@ -9,6 +9,8 @@ mod collect;
 mod deferred;
 mod gather;
 mod num;
+#[cfg(test)]
+mod operators;
 mod ops;
 pub(crate) mod parts;
 mod steps;
