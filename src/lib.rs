@@ -98,6 +98,11 @@ pub mod numbers {
 #[doc = include_str!("proxy/operators.md")]
 pub mod operators {}
 
+/// The programs in the README are tested like any other example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What the output of the attributes and derives refers to; not for anybody else.
 #[doc(hidden)]
 pub mod __private {

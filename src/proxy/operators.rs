@@ -87,13 +87,11 @@ fn one(of: &[bool]) -> bool {
 }
 
 macro_rules! binary_row {
-    ($row:literal; $operators:tt $($L:ty, $R:ty;)*) => {{
-        let mut answers = Vec::new();
-        $(binary_row! { @each answers $operators $L, $R })*
-        agree($row, &answers)
-    }};
-    (@each $answers:ident [$($Op:ident $Assign:ident)*] $L:ty, $R:ty) => {$(
-        $answers.push(vec![
+    ($row:literal; $operators:tt $($L:ty, $R:ty;)*) => {
+        agree($row, &[$(binary_row! { @each $operators $L, $R }),*].concat())
+    };
+    (@each [$($Op:ident $Assign:ident)*] $L:ty, $R:ty) => {
+        [$(vec![
             one(&[
                 Ask::<P<$L>, P<$R>>::$Op, Ask::<P<$L>, R<$R>>::$Op,
                 Ask::<R<$L>, P<$R>>::$Op, Ask::<R<$L>, R<$R>>::$Op,
@@ -102,8 +100,8 @@ macro_rules! binary_row {
             one(&[Ask::<$L, P<$R>>::$Op, Ask::<$L, R<$R>>::$Op]),
             one(&[Ask::<P<$L>, P<$R>>::$Assign, Ask::<P<$L>, R<$R>>::$Assign]),
             Ask::<P<$L>, $R>::$Assign,
-        ]);
-    )*};
+        ]),*]
+    };
 }
 
 macro_rules! unary_row {

@@ -859,7 +859,7 @@ mod tests {
         assert_eq!(sum, 1 << 50);
     }
 
-    const MANY: u64 = if cfg!(miri) { 100 } else { 1_000_000 };
+    const MANY: u64 = if cfg!(miri) { 200 } else { 1_000_000 };
 
     /// Too small a stack for even a thousand nested calls per frame of the real thing.
     fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
