@@ -25,7 +25,7 @@
 //! | have a plain call fork | [`#[cpu_bound_fork]`](macro@cpu_bound_fork), [`#[io_bound_fork]`](macro@io_bound_fork) |
 //! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
 //! | make a proxy without a task | [`ready`], [`lazy`] |
-//! | calculate without waiting | operators on proxies, [`ResultProxy::sqrt`] and its like, num-traits: [`numbers`] |
+//! | calculate without waiting | operators on proxies: [`operators`]; [`ResultProxy::sqrt`] and its like, num-traits: [`numbers`] |
 //! | collect results into one | `collect`, `extend`, `sum`, `product`; [`ResultProxy::zip`], [`ResultProxy::join`] |
 //! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`]; [`#[derive(Proxied)]`](macro@Proxied) for structs |
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
@@ -95,6 +95,14 @@ pub use xfork_macros::{
 pub mod numbers {
     pub use crate::proxy::ValueOrProxy;
 }
+
+#[doc = include_str!("proxy/operators.md")]
+pub mod operators {}
+
+/// The programs in the README are tested like any other example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What the output of the attributes and derives refers to; not for anybody else.
 #[doc(hidden)]

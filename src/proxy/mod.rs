@@ -11,6 +11,8 @@ mod deferred;
 mod explain;
 mod gather;
 mod num;
+#[cfg(test)]
+mod operators;
 mod ops;
 pub(crate) mod parts;
 mod steps;

@@ -13,10 +13,11 @@ use std::cmp::Ordering;
 use std::error::Error;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::{Saturating, Wrapping};
 use std::ops::{Deref, Index};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The value, waited for if need be.
 ///
@@ -156,7 +157,8 @@ macro_rules! compares_with {
 
 compares_with! {
     [] i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64;
-    [] bool, char, (), str, String, Duration, PathBuf;
+    [] bool, char, (), str, String, Duration, Instant, SystemTime, PathBuf;
+    [U,] Wrapping<U>, Saturating<U>;
     ['a,] &'a str;
     [U,] Vec<U>, Option<U>;
     [U, const N: usize,] [U; N];

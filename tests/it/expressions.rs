@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::iter::Sum;
-use std::num::Wrapping;
+use std::num::{Saturating, Wrapping};
 use std::ops::{Add, Mul, Sub};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -79,7 +79,10 @@ macro_rules! alike {
     )*};
 }
 
-alike! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize bool String Duration }
+alike! {
+    i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize bool String Duration Instant SystemTime
+    Wrapping<i8> Wrapping<u64> Saturating<i8> Saturating<u64>
+}
 
 impl Alike for f32 {
     fn is_alike(&self, other: &Self) -> bool {
@@ -253,6 +256,63 @@ mod every_operator_gives_what_the_plain_one_gives {
                 assert_assignments!(a, n, lazy, [*= /=]);
             });
         });
+    }
+
+    #[test]
+    fn instant_and_system_time() {
+        let (now, today) = (Instant::now(), SystemTime::UNIX_EPOCH);
+        deadline(MINUTE, move || {
+            let time = || {
+                let seconds = prop_oneof![3 => 0_u64..10, 1 => any::<u64>()];
+                (seconds, 0_u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos))
+            };
+            let short = || (0_u64..1000, 0_u32..1000).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+            for_all(
+                2 * CASES,
+                (short(), short(), time(), any::<(bool, bool)>()),
+                |(first, second, step, lazy)| {
+                    let (a, b) = (now + first, now + second);
+                    assert_combinations!(a, step, lazy, [+ += - -=]);
+                    assert_combinations!(today + first, step, lazy, [+ += - -=]);
+                    let (p, q) = (|| proxy(&a, lazy.0), || proxy(&b, lazy.1));
+                    let plain = plainly(|| a - b);
+                    let references = [&p() - &q(), &p() - q(), &p() - b, a - &q()];
+                    for between in references.into_iter().chain([p() - &q(), p() - q(), p() - b, a - q()]) {
+                        assert_alike("time between", &plain, deferred(between));
+                    }
+                },
+            );
+        });
+    }
+
+    macro_rules! wrapped {
+        ($($name:ident: $Wrapped:ident, [$($type:ident $negation:tt)*], $operators:tt;)*) => {$(
+            #[test]
+            fn $name() {
+                deadline(MINUTE, || {$({
+                    let number = || prop_oneof![
+                        4 => any::<$type>(), 1 => Just(0), 1 => Just($type::MIN), 1 => Just($type::MAX), 1 => Just(!0)
+                    ];
+                    for_all(CASES, (number(), number(), 0_usize..300, any::<(bool, bool)>()), |(a, b, n, lazy)| {
+                        let (a, b) = ($Wrapped(a), $Wrapped(b));
+                        assert_combinations!(a, b, lazy, $operators);
+                        assert_unary!(a, lazy.0, $negation);
+                        wrapped!(@shifts $Wrapped a, n, lazy);
+                    });
+                })*});
+            }
+        )*};
+        (@shifts Wrapping $a:expr, $n:expr, $lazy:expr) => {
+            assert_combinations!($a, $n, $lazy, [<< <<= >> >>=]);
+        };
+        (@shifts Saturating $a:expr, $n:expr, $lazy:expr) => {
+            let _ = $n;
+        };
+    }
+
+    wrapped! {
+        wrapping: Wrapping, [i8 [- !] u64 [- !]], [+ += - -= * *= / /= % %= & &= | |= ^ ^=];
+        saturating: Saturating, [i8 [- !] u64 [!]], [+ += - -= * *= / /= % %= & &= | |= ^ ^=];
     }
 
     #[test]
