@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Which operation a step is, and where in the user's source it stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Note {
     pub(crate) symbol: &'static str,
     pub(crate) place: Place,

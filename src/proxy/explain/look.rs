@@ -120,10 +120,6 @@ impl Outline {
 }
 
 impl Seen for Outline {
-    fn wants_all(&self) -> bool {
-        true
-    }
-
     fn operand(&mut self, _: &dyn AnySlot, _: &dyn Fn() -> Arc<dyn AnySlot>, _: &dyn Fn() -> Option<String>) {
         let over = self.runs.operand();
         self.keep(over);
@@ -173,10 +169,6 @@ impl Detail {
 }
 
 impl Seen for Detail {
-    fn wants_all(&self) -> bool {
-        true
-    }
-
     fn operand(
         &mut self,
         _: &dyn AnySlot,
@@ -215,10 +207,6 @@ struct Count {
 }
 
 impl Seen for Count {
-    fn wants_all(&self) -> bool {
-        true
-    }
-
     fn operand(
         &mut self,
         operand: &dyn AnySlot,
@@ -371,7 +359,7 @@ impl Graph {
 
 /// The node of a run of operations, without its operands.
 fn operation(run: &Run) -> Node {
-    let symbol = *run.note.symbol;
+    let symbol = run.note.symbol;
     let name = if run.steps > 1 {
         format!("{symbol} {} times", grouped(run.steps))
     } else if run.operands > OPERANDS {
