@@ -41,7 +41,7 @@ pub(crate) trait Seen {
     /// An operand; `share` makes another pointer to it, `preview` shows its value, if that is there.
     fn operand(
         &mut self,
-        operand: &dyn AnySlot,
+        operand: &(dyn AnySlot + 'static),
         share: &dyn Fn() -> Arc<dyn AnySlot>,
         preview: &dyn Fn() -> Option<String>,
     );
@@ -123,7 +123,7 @@ impl Seen for FailedLefts {
 
     fn operand(
         &mut self,
-        operand: &dyn AnySlot,
+        operand: &(dyn AnySlot + 'static),
         _: &dyn Fn() -> Arc<dyn AnySlot>,
         _: &dyn Fn() -> Option<String>,
     ) {
@@ -268,13 +268,19 @@ pub(crate) fn evaluate(root: &Arc<dyn AnySlot>) -> Progress {
     walk.current = Some(root.clone());
     let mut is_root = true;
     // Operators that panic end the catch, not the walk.
-    while let Err(error) = catch(|| Ok(walk.run(std::mem::take(&mut is_root)))) {
+    while let Err(error) = catch(|| {
+        walk.run(std::mem::take(&mut is_root));
+        Ok(())
+    }) {
         let failed = walk.current.take().expect("it was at a slot when it unwound");
         failed.fail(&walk.key, error);
     }
     drop(held);
     if walk.root_is_ready {
-        let outcome = catch(|| Ok(root.compute(&mut walk.key)));
+        let outcome = catch(|| {
+            root.compute(&mut walk.key);
+            Ok(())
+        });
         if let Err(error) = outcome {
             root.fail(&walk.key, error);
         }

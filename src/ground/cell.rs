@@ -165,7 +165,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
             rights: AtomicU32::new(1),
             owner: AtomicU64::new(0),
             inside: UnsafeCell::new(inside),
-            accesses: Accesses::default(),
+            accesses: Accesses::new(),
             beside: UnsafeCell::new(beside),
         })
     }
@@ -276,7 +276,6 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     /// # Panics
     ///
     /// If the claim is not this key's.
-    #[expect(clippy::mut_from_ref, reason = "the exclusive borrow of the key stands for that of the content")]
     pub(crate) fn content<'a>(&'a self, key: &'a mut Key) -> &'a mut C {
         assert!(self.is_claimed_by(key), "the content of a cell is reached by its claim");
         self.accesses.write();
@@ -416,6 +415,7 @@ impl<C, T, E, X> Reading<C, T, E, X> {
     ///
     /// The right itself.
     #[inline]
+    #[expect(clippy::type_complexity, reason = "the parameters of the cell, once")]
     pub(crate) fn take_apart(self) -> Result<(T, Arc<Cell<C, T, E, X>>), Self> {
         // Of a settled cell the mark of watchers is gone.
         if !self.is_sole() || self.cell.phase.load(Ordering::Acquire) != FULL {

@@ -11,10 +11,13 @@ mod chosen {
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
     /// What a model checks for races; nothing here.
-    #[derive(Default)]
     pub(crate) struct Accesses;
 
     impl Accesses {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
         #[inline]
         pub(crate) fn read(&self) {}
         #[inline]
@@ -57,10 +60,13 @@ mod chosen {
     }
 
     /// Reads and writes of a place, which loom checks for races.
-    #[derive(Default)]
     pub(crate) struct Accesses(loom::cell::UnsafeCell<()>);
 
     impl Accesses {
+        pub(crate) fn new() -> Self {
+            Self(loom::cell::UnsafeCell::new(()))
+        }
+
         pub(crate) fn read(&self) {
             self.0.with(|_| ());
         }

@@ -353,8 +353,11 @@ impl Drop for Erased {
 /// Steps that carry a `V`, each with the place where it comes from.
 pub(crate) struct Tape<V, S: ?Sized, G> {
     steps: Erased,
-    types: PhantomData<(fn(V) -> V, fn(&mut S), fn(&mut G))>,
+    types: Types<V, S, G>,
 }
+
+/// A tape uses values of these types and has none.
+type Types<V, S, G> = PhantomData<(fn(V) -> V, fn(&mut S), fn(&mut G))>;
 
 /// A step that is too large, or too strictly aligned, for the words of a tape.
 struct Boxed<P>(Box<P>);
@@ -602,11 +605,15 @@ mod tests {
 
     type Numbers = Tape<Vec<u64>, Vec<u64>, usize>;
 
+    fn elsewhere() -> Place {
+        Location::caller()
+    }
+
     /// Three places.
     fn place(number: u8) -> Place {
         match number {
             0 => Location::caller(),
-            1 => (|| Location::caller())(),
+            1 => elsewhere(),
             _ => std::panic::Location::caller(),
         }
     }

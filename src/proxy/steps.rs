@@ -52,22 +52,27 @@ fn show_operand<T: Send + 'static>(operand: &ResultProxy<T>, seen: &mut Everyone
     seen.operand(&**operand.slot(), &|| operand.any_slot(), &|| operand.peek().map(preview));
 }
 
+/// The longest text that is shown whole, in characters.
+const LONGEST: usize = 40;
+
 /// A value as text, if its type is one that everybody knows; else its type.
 pub(crate) fn preview<T: 'static>(value: &T) -> String {
     let value: &dyn Any = value;
     macro_rules! known {
         ($($type:ty)*) => {$(
             if let Some(value) = value.downcast_ref::<$type>() {
-                let mut text = format!("{value:?}");
-                if let Some((end, _)) = text.char_indices().nth(40) {
-                    text.truncate(end);
-                    text.push('…');
-                }
-                return text;
+                return format!("{value:?}");
             }
         )*};
     }
-    known! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char String &'static str std::time::Duration }
+    let text = value.downcast_ref::<String>().map(String::as_str);
+    if let Some(text) = text.or(value.downcast_ref::<&str>().copied()) {
+        return match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{:?}…", &text[..end]),
+            None => format!("{text:?}"),
+        };
+    }
+    known! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char std::time::Duration }
     let full = type_name::<T>();
     // Without the paths, which say nothing to a reader who knows the program.
     full.split_inclusive(['<', '>', ',', ' ', '(', ')', '[', ']', '&'])
@@ -361,8 +366,11 @@ macro_rules! value_of {
     };
 }
 
+/// A further step uses a value of this type and has none, and a symbol is only a type.
+type Types<T, S> = PhantomData<(fn(T) -> T, S)>;
+
 /// An operation on the value so far alone.
-pub(super) struct ThenUnary<T, F, S>(F, PhantomData<(fn(T) -> T, S)>);
+pub(super) struct ThenUnary<T, F, S>(F, Types<T, S>);
 
 impl<T, F: FnOnce(T) -> T, S> ThenUnary<T, F, S> {
     pub(super) fn new(_: S, apply: F) -> Self {
@@ -393,7 +401,7 @@ where
 pub(super) struct Then<T, U: Send + 'static, F, S> {
     right: ResultProxy<U>,
     apply: F,
-    value: PhantomData<(fn(T) -> T, S)>,
+    value: Types<T, S>,
 }
 
 impl<T, U: Send + 'static, F: FnOnce(T, U) -> T, S> Then<T, U, F, S> {
@@ -454,7 +462,7 @@ where
 pub(super) struct ThenPlain<T, P, F, S> {
     right: P,
     apply: F,
-    value: PhantomData<(fn(T) -> T, S)>,
+    value: Types<T, S>,
 }
 
 impl<T, P, F: FnOnce(T, P) -> T, S> ThenPlain<T, P, F, S> {
@@ -498,7 +506,7 @@ where
 pub(super) struct Before<T, U: Send + 'static, F, S> {
     left: ResultProxy<U>,
     apply: F,
-    value: PhantomData<(fn(T) -> T, S)>,
+    value: Types<T, S>,
 }
 
 impl<T, U: Send + 'static, F: FnOnce(U, T) -> T, S> Before<T, U, F, S> {
@@ -549,7 +557,7 @@ where
 pub(super) struct BeforePlain<T, P, F, S> {
     left: P,
     apply: F,
-    value: PhantomData<(fn(T) -> T, S)>,
+    value: Types<T, S>,
 }
 
 impl<T, P, F: FnOnce(P, T) -> T, S> BeforePlain<T, P, F, S> {

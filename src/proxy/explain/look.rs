@@ -209,7 +209,7 @@ struct Count {
 impl Seen for Count {
     fn operand(
         &mut self,
-        operand: &dyn AnySlot,
+        operand: &(dyn AnySlot + 'static),
         share: &dyn Fn() -> Arc<dyn AnySlot>,
         _: &dyn Fn() -> Option<String>,
     ) {
@@ -372,9 +372,9 @@ fn operation(run: &Run) -> Node {
 }
 
 /// The node of a slot as long as nothing is known of what is below.
-fn describe(slot: &dyn AnySlot, preview: Option<String>) -> Node {
+fn describe(slot: &(dyn AnySlot + 'static), preview: Option<String>) -> Node {
     // The task comes first: a slot has one until it is settled.
-    let (task, phase) = (slot.head().task(), slot.phase());
+    let (task, phase) = (slot.task(), slot.phase());
     let state = match (phase, &task) {
         (Phase::Full | Phase::Encoded, _) => State::Ready,
         (Phase::Failed, _) => State::Failed,
@@ -390,7 +390,7 @@ fn describe(slot: &dyn AnySlot, preview: Option<String>) -> Node {
         (State::Ready, _) => preview.unwrap_or_default(),
         _ => String::new(),
     };
-    match slot.head().origin() {
+    match slot.origin() {
         Some(origin) => {
             let place = Some(origin.place.to_string());
             Node { name: short_name(&origin.task), detail, place, ..Node::new(Kind::Task, state) }
