@@ -30,7 +30,13 @@ fn without_hash(name: &str) -> &str {
 pub(super) fn is_runtime(name: &str) -> bool {
     const OWNERS: [&str; 8] =
         ["core::", "std::", "alloc::", "__rust", "rust_", "_Unwind_", "backtrace::", "rayon_core::"];
-    let owner = owner(name);
+    let mut owner = owner(name);
+    // `<i32 as core::ops::Add>::add`: a built-in type has no owner, so it is the trait's.
+    if let Some((built_in, implemented)) = owner.split_once(" as ")
+        && !built_in.contains("::")
+    {
+        owner = implemented;
+    }
     OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner)
 }
 
@@ -106,6 +112,8 @@ mod tests {
             ("<alloc::boxed::Box<F,A> as core::ops::function::FnOnce<Args>>::call_once", true),
             ("<&mut core::iter::Map<I, F> as core::iter::Iterator>::next", true),
             ("__rust_try", true),
+            ("<i32 as core::ops::arith::Add>::add", true),
+            ("<i32 as app::Doubled>::doubled", false),
             ("<&mut app::X as core::fmt::Write>::write_str", false),
             ("<app::X>::method", false),
             ("<[app::X]>::first", false),
