@@ -117,6 +117,8 @@ where
             (Outcome::Encoded(bytes), Some(travel)) => slot.fulfil_encoded(Arc::new(bytes), travel.decode),
             (Outcome::Encoded(_), None) => unreachable!("only a task that travels comes back encoded"),
         }
+        // Perhaps nobody else wants the value, and its drop is the user's code.
+        drop_quietly(slot);
     }
 
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {

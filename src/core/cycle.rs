@@ -5,8 +5,9 @@
 //! slot, which is computed by a thread …"; if the chain comes back to this thread, the wait is refused with an error.
 //!
 //! A thread is in the table only while it really sleeps without a deadline. What it computes cannot change meanwhile,
-//! and whoever closes the circle is the last to come, under the lock, and sees all of it: so a circle is found exactly
-//! when there is one, as far as it lies in this process.
+//! and whoever closes the circle is the last to come, under the lock, and sees all of it. Not seen is a circle through
+//! another process, through a task that has returned and waits for its forks, or through a worker's executor, which does
+//! not sleep but looks for other tasks.
 
 use crate::core::error::{Kind, TaskError};
 use crate::core::slot::AnySlot;

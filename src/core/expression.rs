@@ -18,6 +18,7 @@ pub(crate) use crate::ground::tape::Place;
 use crate::ground::tape::{Erased, Step, Tape};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::panic::Location;
 use std::sync::Arc;
 
 /// Which operation a step is, and where in the user's source it stands.
@@ -199,7 +200,7 @@ pub(crate) enum Progress {
     Settled,
     /// The slot is claimed by somebody else.
     Busy,
-    /// These have to be settled first.
+    /// These have to be settled first, in this order if they are settled one after the other.
     Blocked(Vec<Arc<dyn AnySlot>>),
 }
 
@@ -223,7 +224,10 @@ struct Walk {
     current: Option<Arc<dyn AnySlot>>,
     /// Operands of the slot that is being entered.
     operands: Gather,
-    blockers: Vec<Arc<dyn AnySlot>>,
+    /// Each with the number of claimed slots above it.
+    blockers: Vec<(usize, Arc<dyn AnySlot>)>,
+    /// How many claimed slots wait on the stack.
+    depth: usize,
     /// Expressions that have been walked and lack something, so that one that is shared is walked once.
     incomplete: HashSet<*const ()>,
     /// Whether the root is a closure that is claimed and can be run.
@@ -260,6 +264,7 @@ pub(crate) fn evaluate(root: &Arc<dyn AnySlot>) -> Progress {
         current: None,
         operands: Gather::default(),
         blockers: Vec::new(),
+        depth: 0,
         incomplete: HashSet::new(),
         root_is_ready: false,
     };
@@ -290,7 +295,7 @@ pub(crate) fn evaluate(root: &Arc<dyn AnySlot>) -> Progress {
     } else if walk.blockers.is_empty() {
         Progress::Busy
     } else {
-        Progress::Blocked(std::mem::take(&mut walk.blockers))
+        Progress::Blocked(walk.blockers_in_order())
     }
 }
 
@@ -308,6 +313,7 @@ impl Walk {
                     self.enter(false);
                 }
                 Entry::Leave(slot) => {
+                    self.depth -= 1;
                     self.current = Some(slot);
                     self.leave();
                 }
@@ -325,13 +331,14 @@ impl Walk {
                 let slot = self.current.take().expect("as above");
                 // Whoever refused the root knows that it did.
                 if !is_root {
-                    self.blockers.push(slot);
+                    self.blockers.push((self.depth, slot));
                 }
             }
             Entered::IsReady => self.root_is_ready = true,
             Entered::Waits => {
                 let slot = self.current.take().expect("as above");
                 self.stack.push(Entry::Leave(slot));
+                self.depth += 1;
                 // The left operand comes first, as in plain Rust.
                 self.stack.extend(self.operands.0.drain(..).rev().map(Entry::Enter));
             }
@@ -355,6 +362,14 @@ impl Walk {
         } else {
             slot.compute(&mut self.key);
         }
+    }
+
+    /// The blockers, the deepest first: a closure needs what lies below it, and would find it missing again. Of those at one
+    /// depth the left one comes first, as in plain Rust.
+    fn blockers_in_order(&mut self) -> Vec<Arc<dyn AnySlot>> {
+        let mut blockers = std::mem::take(&mut self.blockers);
+        blockers.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+        blockers.into_iter().map(|(_, blocker)| blocker).collect()
     }
 
     fn is_incomplete(&self, slot: &Arc<dyn AnySlot>) -> bool {
@@ -394,20 +409,21 @@ impl Drop for Operand<'_> {
 }
 
 /// Computes a deferred value; a panic becomes its outcome.
+#[track_caller]
 pub(crate) fn catch<T>(compute: impl FnOnce() -> Result<T, TaskError>) -> Result<T, TaskError> {
     // A closure may evaluate other expressions meanwhile.
     let outer = CURRENT.take();
-    if let Some(outer) = outer {
-        OUTER.with_borrow_mut(|notes| notes.push(outer));
-    }
+    // Not in the destructors of a thread's locals, which may be gone.
+    let noted = outer.is_some_and(|outer| OUTER.try_with(|notes| notes.borrow_mut().push(outer)).is_ok());
     let outcome = panics::catch(compute);
     let current = CURRENT.replace(outer);
-    if outer.is_some() {
+    if noted {
         OUTER.with_borrow_mut(Vec::pop);
     }
     outcome.unwrap_or_else(|caught| {
         let operands = ORIGINS.try_with(RefCell::take).unwrap_or_default();
-        let note = current.expect("something was carried out, or it could not have panicked");
+        // Without one, what has unwound is the drop of an operand.
+        let note = current.unwrap_or(Note { symbol: "expression", place: Location::caller() });
         Err(operation_error(caught, Operation { operands, ..note.operation() }))
     })
 }

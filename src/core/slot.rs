@@ -87,7 +87,7 @@ pub(crate) trait AnySlot: Send + Sync {
     /// Evaluates and settles a slot claimed by this key, whose operands are settled. If that unwinds, the slot has to be
     /// settled by [`fail`](Self::fail).
     fn compute(&self, key: &mut Key);
-    /// Settles a slot claimed by this key with an error.
+    /// Settles a slot with an error, if this key has claimed it.
     fn fail(&self, key: &Key, error: TaskError);
     /// Ends the claim of this key without an outcome.
     fn give_back(&self, key: &Key);
@@ -185,7 +185,8 @@ impl dyn AnySlot {
     /// Makes sure that this thread is woken when the slot changes; false if there is nothing to wait for.
     fn enlist_this_thread(&self) -> bool {
         self.head(|head| {
-            if !self.is_somebody_elses() || !self.watch() {
+            // Asked again with the mark set: who gave the slot back in between has seen no mark, and woken nobody.
+            if !self.is_somebody_elses() || !self.watch() || !self.is_somebody_elses() {
                 return false;
             }
             let me = current();
@@ -289,7 +290,17 @@ fn run_calls() {
     }
 }
 
+/// Lets others run calls again when a call unwinds.
+struct Begun;
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let _ = CALLS.try_with(|calls| calls.borrow_mut().0 = false);
+    }
+}
+
 fn run_begun_calls() {
+    let _begun = Begun;
     loop {
         let next = CALLS.with(|calls| {
             let mut calls = calls.borrow_mut();
@@ -500,7 +511,7 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
     }
 
     fn fail(&self, key: &Key, error: TaskError) {
-        if self.fail(key, error) {
+        if self.is_claimed_by(key) && self.fail(key, error) {
             self.any().wake_all();
         }
     }

@@ -28,6 +28,10 @@ const FRESH_STACK: usize = 64 * 1024 * 1024;
 ///
 /// If the wait would never end, because the value is computed by code that waits for this very value.
 pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<bool, TaskError> {
+    if deadline.is_some() && slot.state() == State::Deferred && !slot.is_closure() {
+        // What only has to be calculated is not too late, even if there is no time at all.
+        evaluate(slot);
+    }
     let mut needed = vec![slot.clone()];
     while let Some(top) = needed.last() {
         if top.is_settled() {
@@ -42,7 +46,6 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
             match evaluate(top) {
                 Progress::Settled => {}
                 Progress::Busy => block(top, deadline)?,
-                // The first operand comes first, as in plain Rust.
                 Progress::Blocked(blockers) => needed.extend(blockers.into_iter().rev()),
             }
             continue;

@@ -262,7 +262,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
 
     /// Whether the claim is this key's. Only the thread that has the key can find that it is: `owner` holds a key only
     /// from its claim until the claim ends, and a thread sees its own stores.
-    fn is_claimed_by(&self, key: &Key) -> bool {
+    pub(crate) fn is_claimed_by(&self, key: &Key) -> bool {
         self.owner.load(Ordering::Relaxed) == key.0
     }
 
@@ -290,15 +290,16 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     fn drop_content(&self, key: &Key) {
         assert!(self.is_claimed_by(key), "a cell is settled by its claim");
         self.accesses.write();
-        // SAFETY: the claim is exclusive, and while it lasts the content is there. If its drop unwinds, the cell stays claimed,
-        // and the content is not dropped again (see the drop of the cell).
+        // If the drop of the content unwinds, the cell stays claimed, though by no key: nobody reaches the content again, nor
+        // drops it (see the drop of the cell).
+        self.owner.store(0, Ordering::Relaxed);
+        // SAFETY: the claim was this key's, and is nobody's now; while it lasts the content is there.
         unsafe { ManuallyDrop::drop(&mut (*self.inside.get()).content) };
     }
 
     /// Ends a claim; says whether somebody watches.
     #[inline]
     fn settle(&self, phase: u8) -> bool {
-        self.owner.store(0, Ordering::Relaxed);
         // AcqRel: readers of the phase see the outcome, and who is to be woken is seen here.
         self.phase.swap(phase, Ordering::AcqRel) & WATCHED != 0
     }
@@ -323,6 +324,7 @@ impl<C, T, E, X> Cell<C, T, E, X> {
     /// Settles a claimed cell whose content is the encoded value. Panics if the claim is not this key's.
     pub(crate) fn encode(&self, key: &Key) -> bool {
         assert!(self.is_claimed_by(key), "a cell is settled by its claim");
+        self.owner.store(0, Ordering::Relaxed);
         self.settle(ENCODED)
     }
 

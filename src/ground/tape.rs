@@ -5,7 +5,8 @@
 //! lie in chunks. Neighbours of one type and one note share a header, a *run*: a million equal operations take
 //! their operands' memory and nothing else, and are carried out by one loop that the compiler has seen whole.
 //!
-//! Promises that each step is carried out or dropped once, also when one unwinds; nothing is ever moved to grow the tape.
+//! Promises that each step is carried out or dropped once, also when one unwinds (if a drop unwinds, what follows is leaked);
+//! nothing is ever moved to grow the tape.
 //! Leaves out: what a step does, and who may touch the tape (its owner, by `&mut`).
 #![expect(unsafe_code, reason = "values of different types in one stretch of memory")]
 

@@ -3,15 +3,16 @@
 use super::listen::serving;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
-use crate::core::context;
 use crate::core::error::{Kind, panic_error};
 use crate::core::runner::{Runnable, Runner, Until};
 use crate::core::task::{Body, TaskCore};
+use crate::core::{context, expression};
 use crate::ground::panics;
 use crate::ground::registry::{self, EntryId};
 use crate::ground::wire::message::FromWorker;
 use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +20,8 @@ use std::time::Instant;
 /// What the executor does next.
 enum Work {
     Forked(Arc<dyn Body>),
+    /// A forked task that must not run on top of the blocked one.
+    Beside(Arc<dyn Body>),
     Served(Incoming),
 }
 
@@ -82,7 +85,42 @@ impl Local {
     fn perform(self: &Arc<Self>, work: Work) {
         match work {
             Work::Forked(body) => Runnable(Some(body)).run(),
+            Work::Beside(body) => self.run_beside(body),
             Work::Served(incoming) => self.run(incoming),
+        }
+    }
+
+    /// What a blocked thread does with the newest forked task. On top of `current` may only run what it forked, itself or
+    /// through others: anything else might wait for `current`, or for a value that is being computed here, and could
+    /// not wait. That runs in a thread beside this one, one at a time.
+    fn forked_while_blocked(state: &mut State, current: Option<&Arc<dyn Body>>) -> Option<Work> {
+        let body = state.forked.back()?;
+        let is_child = current.is_none_or(|current| descends(body, current));
+        if is_child && !expression::is_computing() {
+            return state.forked.pop_back().map(Work::Forked);
+        }
+        if state.beside > 0 {
+            return None;
+        }
+        state.beside += 1;
+        state.forked.pop_back().map(Work::Beside)
+    }
+
+    /// Runs `body` in another thread.
+    fn run_beside(self: &Arc<Self>, body: Arc<dyn Body>) {
+        let place = Occupied(self.clone());
+        let elsewhere = body.clone();
+        let spawned = std::thread::Builder::new().name("xfork-beside".into()).stack_size(STACK_BESIDE).spawn(
+            move || {
+                context::own_thread(Some(place.0.clone()));
+                BESIDE.set(true);
+                Runnable(Some(elsewhere)).run();
+                drop(place);
+            },
+        );
+        if spawned.is_err() {
+            // No thread to be had: this one must do.
+            Runnable(Some(body)).run();
         }
     }
 
@@ -155,6 +193,53 @@ impl Local {
     }
 }
 
+/// The stack of a thread beside the executor, in bytes; address space only, until it is used.
+const STACK_BESIDE: usize = 64 * 1024 * 1024;
+
+thread_local! {
+    /// Whether this thread runs forked tasks beside a blocked one.
+    static BESIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The place of a thread beside the executor.
+struct Occupied(Arc<Local>);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.state.lock().beside -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// The place of a thread beside the executor, given up while it is blocked.
+struct GivenUp<'a>(&'a Local);
+
+impl<'a> GivenUp<'a> {
+    fn new(local: &'a Local) -> Self {
+        local.state.lock().beside -= 1;
+        local.changed.notify_all();
+        Self(local)
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().beside += 1;
+    }
+}
+
+/// Whether `ancestor` forked `body`, itself or through others.
+fn descends(body: &Arc<dyn Body>, ancestor: &Arc<dyn Body>) -> bool {
+    let mut parent = body.core().parent.as_ref();
+    while let Some(task) = parent {
+        if std::ptr::eq(task.core(), ancestor.core()) {
+            return true;
+        }
+        parent = task.core().parent.as_ref();
+    }
+    false
+}
+
 impl Runner for Local {
     fn run(&self, task: Runnable) {
         let mut state = self.state.lock();
@@ -180,8 +265,11 @@ impl Runner for Local {
             local.changed.notify_all();
         });
         let local = LOCAL.get().expect("as above");
+        let current = context::task();
         // Not the last of `serving`: that may have returned already, and only wait for its forks.
-        let task = context::task().and_then(|task| serving(&task));
+        let task = current.as_ref().and_then(serving);
+        // While this thread is blocked, another may run beside the executor.
+        let _place = BESIDE.get().then(|| GivenUp::new(local));
         loop {
             let work = {
                 let mut state = self.state.lock();
@@ -189,8 +277,8 @@ impl Runner for Local {
                     if until.is_over() {
                         break None;
                     }
-                    if let Some(body) = state.forked.pop_back() {
-                        break Some(Work::Forked(body));
+                    if let Some(work) = Self::forked_while_blocked(&mut state, current.as_ref()) {
+                        break Some(work);
                     }
                     let above = state.blocked;
                     if let Some(position) = state.inbox.iter().position(|task| Some(task.above) == above) {

@@ -68,6 +68,8 @@ struct State {
     blocked: Option<u64>,
     /// The executor has nothing to do and waits for the next task.
     idle: bool,
+    /// Threads that run forked tasks beside one that is blocked, and are not blocked themselves; one at most is started.
+    beside: usize,
 }
 
 impl State {
