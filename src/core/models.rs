@@ -136,6 +136,27 @@ fn two_threads_force_an_expression_while_its_operand_is_completed() {
 }
 
 #[test]
+fn an_expression_is_forced_while_somebody_looks_at_it_and_gives_it_back() {
+    struct Nothing;
+    impl Seen for Nothing {
+        fn operand(
+            &mut self,
+            _: &(dyn AnySlot + 'static),
+            _: &dyn Fn() -> Arc<dyn AnySlot>,
+            _: &dyn Fn() -> Option<String>,
+        ) {
+        }
+    }
+    model(|| {
+        let expression = sum(&Slot::ready(1), &Slot::ready(2), &count());
+        let slot: Arc<dyn AnySlot> = expression.cell().clone();
+        let there = thread::spawn(move || slot.inspect(&mut Nothing));
+        assert_eq!(force(&expression).unwrap(), 3);
+        there.join().unwrap();
+    });
+}
+
+#[test]
 fn an_expression_is_forced_while_its_operand_is_cancelled() {
     model(|| {
         let pending = Slot::pending();

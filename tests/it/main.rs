@@ -5,6 +5,7 @@
 //! environment) happens in a process of its own: this binary, started again for one test (`fixture::Program`).
 
 mod fixture;
+mod helping;
 
 mod anywhere;
 mod arguments;
