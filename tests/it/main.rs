@@ -5,7 +5,6 @@
 //! environment) happens in a process of its own: this binary, started again for one test (`fixture::Program`).
 
 mod fixture;
-mod helping;
 
 mod anywhere;
 mod arguments;
@@ -18,6 +17,7 @@ mod expressions;
 mod failures;
 mod forcing;
 mod forking;
+mod helping;
 mod implicit;
 mod laziness;
 mod mapping;
