@@ -1,7 +1,7 @@
 //! Vectors and matrices of other crates as operands: `cargo run --release --example operands`.
 //!
 //! Proxies combine by whatever operators their values have. For a type of one's own, `#[derive(Operand)]` adds plain
-//! values on the right and `+=`. For a type of another crate nobody but that crate can say so; `ready(value)` and
+//! values on either side and `+=`. For a type of another crate nobody but that crate can say so; `ready(value)` and
 //! `a = a + b` take the place.
 
 use nalgebra::{DMatrix, DVector};
@@ -49,8 +49,9 @@ fn own() {
     total += Vec3(0.0, 1.0, 0.0); // a plain value
     total *= 2.0; // a value of another type
     total *= fork(|half: f64| half, 0.5); // and a proxy of one
+    total = Vec3(0.0, 0.0, 1.0) + total; // on the left, too
     let down = Vec3(0.0, 0.0, -9.81) * 2.0 + Vec3(0.0, 0.0, -9.81) * 3.0;
-    assert_eq!(total, Vec3(1.0, 1.0, 0.0) + down);
+    assert_eq!(total, Vec3(0.0, 0.0, 1.0) + (Vec3(1.0, 1.0, 0.0) + down));
 }
 
 fn matrices() {

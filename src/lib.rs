@@ -63,6 +63,10 @@
 //! A panic hook of the program is called for panics outside tasks as always, and once for each panic that is rethrown
 //! out of a task. At its end the program waits for what it forked and reports the failures that nobody looked at.
 
+/// What the derives write refers to `::xfork`; unit tests use them, too.
+#[cfg(test)]
+extern crate self as xfork;
+
 mod args;
 mod callable;
 mod core;
@@ -109,5 +113,6 @@ struct Readme;
 pub mod __private {
     pub use crate::args::Arg;
     pub use crate::callable::{Callable, Cpu, InPlace, Io};
+    pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

@@ -308,10 +308,19 @@ pub fn proxied(item: TokenStream) -> TokenStream {
     proxied::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Joins values of one's own type to the operators and comparisons of proxies: `impl Operand for Matrix {}`.
+/// Joins values of one's own type to the operators and comparisons of proxies, on either side.
 ///
-/// What that gives, and what works without it, says the trait of the same name. Type parameters are asked for
-/// `Clone + Send + Sync + 'static`.
+/// It writes `impl Operand for Vector {}`, by which plain values may stand on the right of a proxy; what that gives,
+/// and what works without it, says the trait of the same name. And for the left side, for `ResultProxy<U>` and
+/// `&ResultProxy<U>` and each of the operators `+` `-` `*` `/` `%` `&` `|` `^` `<<` `>>`, it writes
+///
+/// ```text
+/// impl<U> Add<ResultProxy<U>> for Vector where Vector: Add<U>, … { type Output = ResultProxy<…>; … }
+/// impl<U> PartialEq<ResultProxy<U>> for Vector where Vector: PartialEq<U>, … { … } // also PartialOrd
+/// ```
+///
+/// An operator that the type does not have is not there for proxies either. Operators are deferred, comparisons
+/// wait. Type parameters are asked for `Clone + Send + Sync + 'static`.
 ///
 /// # Examples
 ///
@@ -336,7 +345,37 @@ pub fn proxied(item: TokenStream) -> TokenStream {
 /// let mut sum = ready(Vector(1.0, 2.0)) * 2.0 + Vector(1.0, 1.0);
 /// sum += ready(Vector(0.5, 0.5)) * ready(2.0);
 /// assert_eq!(sum, Vector(4.0, 6.0));
+///
+/// let left = Vector(0.5, 0.5) * ready(2.0) + &sum; // still nothing is computed
+/// assert_eq!(Vector(5.0, 7.0), left);
 /// ```
+///
+/// # Limits
+///
+/// An operator of one's own for *every* type that meets a bound, also `impl<T: Copy + …> Mul<T> for Matrix<T>`, covers
+/// proxies as far as the compiler can know, and so conflicts with the derive (E0119). Then write the line alone and do
+/// without the left side; `ready(value) * proxy` stands in for it:
+///
+/// ```
+/// use xfork::{Operand, ready};
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Length(f64);
+///
+/// impl Operand for Length {}
+///
+/// impl<T: Into<f64>> std::ops::Mul<T> for Length {
+///     type Output = Self;
+///     fn mul(self, factor: T) -> Self { Self(self.0 * factor.into()) }
+/// }
+///
+/// assert_eq!(ready(Length(2.0)) * 1.5, Length(3.0));
+/// assert_eq!(ready(Length(2.0)) * ready(2_u8), Length(4.0));
+/// ```
+///
+/// Since the right side of the type's operators may then also be a proxy, a type that only they would tell the
+/// compiler has to be said: `vector * x.into()` needs `f64::from(x)`, `list == []` needs `list.is_empty()`, and where
+/// an operator takes `&Vector`, `vector - &boxed` needs `&*boxed`. The line alone leaves all that as it is.
 #[proc_macro_derive(Operand)]
 pub fn operand(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);

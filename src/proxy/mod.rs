@@ -13,7 +13,7 @@ mod gather;
 mod num;
 #[cfg(test)]
 mod operators;
-mod ops;
+pub(crate) mod ops;
 pub(crate) mod parts;
 mod steps;
 mod traits;

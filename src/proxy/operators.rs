@@ -141,7 +141,9 @@ fn rows(head: &str) -> Vec<String> {
         .collect()
 }
 
-/// A user's types, of which the first two are operands.
+/// A user's types: an operand by the derive, two by the line, and one that is none.
+#[derive(Clone, Debug, PartialEq, PartialOrd, crate::Operand)]
+struct Derived(f64);
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 struct Vector(f64);
 #[derive(Clone)]
@@ -164,6 +166,13 @@ macro_rules! combines {
 }
 
 combines! {
+    Add::add Derived, Derived => Derived; Sub::sub Derived, Derived => Derived; Mul::mul Derived, Derived => Derived;
+    Div::div Derived, Derived => Derived; Rem::rem Derived, Derived => Derived;
+    BitAnd::bitand Derived, Derived => Derived; BitOr::bitor Derived, Derived => Derived;
+    BitXor::bitxor Derived, Derived => Derived; Shl::shl Derived, Derived => Derived;
+    Shr::shr Derived, Derived => Derived;
+    Add::add Derived, Shift => Derived; Mul::mul Derived, f64 => Derived; Div::div Derived, f64 => Derived;
+    Mul::mul f64, Derived => Derived;
     Add::add Vector, Vector => Vector; Sub::sub Vector, Vector => Vector; Mul::mul Vector, Vector => Vector;
     Add::add Vector, Shift => Vector; Mul::mul Vector, f64 => Vector; Mul::mul f64, Vector => Vector;
     Div::div Vector, f64 => Vector; Add::add Vector, f64 => Vector; Add::add f64, Vector => Vector;
@@ -239,18 +248,32 @@ fn operators_hold_for_the_combinations_that_the_table_says() {
         binary_row! { "`String` | `+` | `char`"; [Add AddAssign] String, char; },
         // The first for every operator that the type has, the others for each kind of operand.
         {
-            let same = binary_row! { "your `Operand` | its own | the same, a number, another `Operand`";
+            let same = binary_row! { "your `derive(Operand)` | its own | the same, a number, another `Operand`";
+            [Add AddAssign Sub SubAssign Mul MulAssign Div DivAssign Rem RemAssign
+             BitAnd BitAndAssign BitOr BitOrAssign BitXor BitXorAssign Shl ShlAssign Shr ShrAssign]
+            Derived, Derived; };
+            let others = [
+                binary_row! { "your `derive(Operand)` | its own | the same, a number, another `Operand`";
+                [Mul MulAssign Div DivAssign] Derived, f64; },
+                binary_row! { "your `derive(Operand)` | its own | the same, a number, another `Operand`";
+                [Add AddAssign] Derived, Shift; },
+            ];
+            assert!(others.iter().all(|row| *row == same));
+            same
+        },
+        {
+            let same = binary_row! { "your `impl Operand` | its own | the same, a number, another `Operand`";
             [Add AddAssign Sub SubAssign Mul MulAssign] Vector, Vector; };
             let others = [
-                binary_row! { "your `Operand` | its own | the same, a number, another `Operand`";
+                binary_row! { "your `impl Operand` | its own | the same, a number, another `Operand`";
                 [Mul MulAssign Div DivAssign Add AddAssign] Vector, f64; },
-                binary_row! { "your `Operand` | its own | the same, a number, another `Operand`";
+                binary_row! { "your `impl Operand` | its own | the same, a number, another `Operand`";
                 [Add AddAssign] Vector, Shift; },
             ];
             assert!(others.iter().all(|row| *row == same));
             same
         },
-        binary_row! { "number | that of the type | your `Operand`"; [Mul MulAssign Add AddAssign] f64, Vector; },
+        binary_row! { "number | that of the type | your `Operand`"; [Mul MulAssign] f64, Vector; f64, Derived; },
         binary_row! { "any other type | `+` | the same"; [Add AddAssign]
         Stranger, Stranger; DMatrix<f64>, DMatrix<f64>; Array1<f64>, Array1<f64>; },
         binary_row! { "any other type | its own but `+` | the same"; [Sub SubAssign]
@@ -287,7 +310,8 @@ fn comparisons_hold_as_the_table_says() {
         compare_row! { "`String`, `&str`, `PathBuf`"; String, &'static str, PathBuf },
         compare_row! { "`Vec`, `Option`, `Result`, tuple, array, slice";
         Vec<i8>, Option<String>, Result<u8, String>, (u8,), (u8, i8, u8, String), [f64; 3], &'static [u8] },
-        compare_row! { "your `Operand`"; Vector },
+        compare_row! { "your `derive(Operand)`"; Derived },
+        compare_row! { "your `impl Operand`"; Vector },
         compare_row! { "any other type"; Stranger },
     ];
     assert_eq!(held.as_slice(), rows("| value | `proxy == proxy`"));
@@ -302,11 +326,13 @@ fn what_is_left_out_is_not_there() {
         Ask::<P<Stranger>, Stranger>::Sub,
         Ask::<P<Stranger>, P<Stranger>>::AddAssign,
         Ask::<Vector, P<Vector>>::Add,
+        Ask::<Derived, P<Shift>>::Sub,
+        Ask::<Derived, P<bool>>::PartialEq,
         Ask::<P<i64>, &'static i64>::Add,
         Ask::<&'static i64, P<i64>>::Add,
         Ask::<i64, P<i64>>::AddAssign,
     ];
-    assert_eq!(left_out, [false; 9]);
+    assert_eq!(left_out, [false; 11]);
     assert_eq!(rows("| not there |").len(), 8);
 }
 

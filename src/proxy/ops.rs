@@ -21,8 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 ///
 /// Proxies of any type combine with each other by whatever operators the type has. For a plain value on the right
 /// (`proxy * matrix`, `proxy += matrix`, `proxy == matrix`), and for `proxy += other_proxy`, the type says that it
-/// is an operand: by [`#[derive(xfork::Operand)]`](macro@crate::Operand), or by `impl xfork::Operand for Matrix {}`, which
-/// is the same. Numbers, `bool`, strings and times combine with proxies without it. [`operators`](crate::operators) shows
+/// is an operand: by [`#[derive(xfork::Operand)]`](macro@crate::Operand), or by `impl xfork::Operand for Matrix {}`. Numbers, `bool`, strings and times combine with proxies without it. [`operators`](crate::operators) shows
 /// what holds for which types.
 ///
 /// ```
@@ -41,23 +40,19 @@ use std::time::{Duration, Instant, SystemTime};
 /// assert_eq!(sum, Vector(4.5, 6.5));
 /// ```
 ///
-/// A plain value on the *left* is beyond this trait: only the crate that owns the type may implement an operator
-/// for it. There it takes a few lines; `ready(value) + proxy` does without.
+/// A plain value on the *left* (`vector + proxy`, `vector == proxy`) is beyond a trait: only the crate that owns the
+/// type may implement an operator for it. The derive does, the line `impl Operand for Vector {}` does not.
 ///
 /// ```
-/// # use xfork::{ResultProxy, ready};
-/// # #[derive(Clone, Debug, PartialEq)]
+/// # use xfork::{Operand, ready};
+/// # #[derive(Clone, Debug, PartialEq, Operand)]
 /// # struct Vector(f64, f64);
 /// # impl std::ops::Add for Vector {
 /// #     type Output = Self;
 /// #     fn add(self, other: Self) -> Self { Self(self.0 + other.0, self.1 + other.1) }
 /// # }
-/// impl std::ops::Add<ResultProxy<Vector>> for Vector {
-///     type Output = ResultProxy<Vector>;
-///     fn add(self, other: ResultProxy<Vector>) -> ResultProxy<Vector> { ready(self) + other }
-/// }
-///
-/// assert_eq!(*(Vector(1.0, 2.0) + ready(Vector(3.0, 4.0))), Vector(4.0, 6.0));
+/// let p = ready(Vector(3.0, 4.0));
+/// assert_eq!(Vector(4.0, 6.0), Vector(1.0, 2.0) + &p);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an operand of proxies",
@@ -65,6 +60,50 @@ use std::time::{Duration, Instant, SystemTime};
             `impl xfork::Operand for {Self} {{}}`; else wrap the value: `ready(value)`"
 )]
 pub trait Operand: Clone + Send + Sync + 'static {}
+
+/// The operators with a value of a user's type on the left, for the output of `#[derive(Operand)]`.
+///
+/// The traits are those of the *right* operand: `U: left::Add<Vector>` where `Vector: Add<U>`. An implementation for
+/// `ResultProxy<U>` with a condition on `<Vector as Add<U>>::Output` has the compiler look for an
+/// `Add<ResultProxy<ResultProxy<…>>>` without end (E0275) wherever it does not know the right operand yet, as in
+/// `Add::add(v, w)`. Of a trait whose implementing type is unknown it asks nothing.
+pub mod left {
+    use super::{Operand, ResultProxy, plain_left, symbol};
+    use std::ops;
+
+    macro_rules! operators {
+        ($($Op:ident::$op:ident $symbol:literal;)*) => {$(
+            #[doc = concat!("What can be the right operand of `left ", $symbol, " right`.")]
+            pub trait $Op<V>: Send + Sized + 'static {
+                /// What the plain operator gives.
+                type Output: Send + 'static;
+
+                /// The deferred value.
+                #[track_caller]
+                fn $op(left: V, right: ResultProxy<Self>) -> ResultProxy<Self::Output>;
+            }
+
+            impl<V, U> $Op<V> for U
+            where
+                V: Operand + ops::$Op<U>,
+                U: Clone + Send + Sync + 'static,
+                <V as ops::$Op<U>>::Output: Send + 'static,
+            {
+                type Output = <V as ops::$Op<U>>::Output;
+
+                #[track_caller]
+                fn $op(left: V, right: ResultProxy<U>) -> ResultProxy<<V as ops::$Op<U>>::Output> {
+                    plain_left(symbol!($symbol), left, right, <V as ops::$Op<U>>::$op)
+                }
+            }
+        )*};
+    }
+
+    operators! {
+        Add::add "+"; Sub::sub "-"; Mul::mul "*"; Div::div "/"; Rem::rem "%";
+        BitAnd::bitand "&"; BitOr::bitor "|"; BitXor::bitxor "^"; Shl::shl "<<"; Shr::shr ">>";
+    }
+}
 
 /// Operators between proxies.
 macro_rules! operators {

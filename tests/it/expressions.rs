@@ -315,6 +315,64 @@ mod every_operator_gives_what_the_plain_one_gives {
         saturating: Saturating, [i8 [- !] u64 [!]], [+ += - -= * *= / /= % %= & &= | |= ^ ^=];
     }
 
+    /// A user's type with all operators, those of the number in it.
+    #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Operand)]
+    struct Own(i32);
+
+    macro_rules! own_operators {
+        ($($Op:ident::$op:ident, $Assign:ident::$assign:ident $Right:ty, |$right:ident| $number:expr;)*) => {$(
+            impl std::ops::$Op<$Right> for Own {
+                type Output = Self;
+                fn $op(self, $right: $Right) -> Self {
+                    Self(std::ops::$Op::$op(self.0, $number))
+                }
+            }
+
+            impl std::ops::$Assign<$Right> for Own {
+                fn $assign(&mut self, right: $Right) {
+                    *self = std::ops::$Op::$op(*self, right);
+                }
+            }
+        )*};
+    }
+
+    own_operators! {
+        Add::add, AddAssign::add_assign Own, |other| other.0;
+        Sub::sub, SubAssign::sub_assign Own, |other| other.0;
+        Mul::mul, MulAssign::mul_assign Own, |other| other.0;
+        Div::div, DivAssign::div_assign Own, |other| other.0;
+        Rem::rem, RemAssign::rem_assign Own, |other| other.0;
+        BitAnd::bitand, BitAndAssign::bitand_assign Own, |other| other.0;
+        BitOr::bitor, BitOrAssign::bitor_assign Own, |other| other.0;
+        BitXor::bitxor, BitXorAssign::bitxor_assign Own, |other| other.0;
+        Shl::shl, ShlAssign::shl_assign Own, |other| other.0;
+        Shr::shr, ShrAssign::shr_assign Own, |other| other.0;
+        Mul::mul, MulAssign::mul_assign i32, |factor| factor;
+        Shl::shl, ShlAssign::shl_assign u8, |distance| distance;
+    }
+
+    alike! { Own }
+
+    #[test]
+    fn own_type() {
+        deadline(MINUTE, || {
+            let number = || prop_oneof![any::<i32>(), -40..40, Just(i32::MIN), Just(0)];
+            for_all(
+                4 * CASES,
+                (number(), number(), any::<(u8, bool, bool)>()),
+                |(a, b, (n, first, second))| {
+                    let (a, lazy) = (Own(a), (first, second));
+                    assert_combinations!(a, Own(b), lazy, [+ += - -= * *= / /= % %= & &= | |= ^ ^= << <<= >> >>=]);
+                    assert_combinations!(a, b, lazy, [* *=]);
+                    assert_combinations!(a, n, lazy, [<< <<=]);
+                    let (b, q) = (Own(b), || proxy(&Own(b), second));
+                    assert_eq!((a == b, a < b, a >= b), (a == q(), a < q(), a >= q()));
+                    assert_eq!(a.partial_cmp(&b), a.partial_cmp(&q()));
+                },
+            );
+        });
+    }
+
     #[test]
     fn string() {
         deadline(MINUTE, || {

@@ -114,6 +114,26 @@ impl<T: Copy + Add<Output = T>, const N: usize> Add for Matrix<T, N> {
     }
 }
 
+/// Operators that depend on those of the elements, and a parameter with the name that the derive would take.
+#[derive(Clone, Debug, PartialEq, PartialOrd, Operand)]
+pub struct Wide<__Right>([__Right; 2]);
+
+impl<T: Add<U>, U> Add<Wide<U>> for Wide<T> {
+    type Output = Wide<T::Output>;
+    fn add(self, other: Wide<U>) -> Self::Output {
+        let ([a, b], [c, d]) = (self.0, other.0);
+        Wide([a + c, b + d])
+    }
+}
+
+/// One that contains itself.
+#[derive(Clone, Debug, PartialEq, Operand)]
+pub struct Tree<T: Copy>(Option<Box<Tree<T>>>, T);
+
+fn sum_of<T: Clone + Add<Output = T>>(values: &[T]) -> Option<T> {
+    values.iter().cloned().reduce(|a, b| a + b)
+}
+
 /// An enum is an operand like any other.
 #[derive(Clone, Debug, PartialEq, Operand)]
 pub enum Unit {
@@ -167,4 +187,18 @@ fn main() {
     assert_eq!(sum, Matrix([4, 8]));
     assert_eq!(ready(Unit::Some(1)), Unit::Some(1));
     assert!(ready(Unit::None) != Unit::Some(1));
+
+    let (v, p) = (Vec3(1.0, 2.0, 3.0), ready(2.0));
+    assert_eq!(v * 2.0 * 3.0, v * &p * 3.0);
+    assert_eq!(Vec3(2.0, 4.0, 6.0), v * p);
+    assert_eq!(Mul::mul(v, 2.0), [2.0].into_iter().fold(v, Mul::mul));
+    let m = Matrix([1.0, 2.0]);
+    let more: Matrix<f64, 2> = m.clone() + m.clone() + Matrix([0.5, 0.5]);
+    assert_eq!(more, m.clone() + ready(m.clone()) + Matrix([0.5, 0.5]));
+    let w = Wide([1.0, 2.0]);
+    let sum = w.clone() + w.clone() + Wide([1.0, 1.0]);
+    assert_eq!(sum, w.clone() + &ready(w.clone()) + Wide([1.0, 1.0]));
+    assert!(w < ready(sum.clone()) && w == w.clone());
+    assert_eq!(sum_of(&[w.clone(), w.clone()]), Some(w.clone() + w));
+    assert_eq!(Tree(None, 1), ready(Tree(None, 1)));
 }
