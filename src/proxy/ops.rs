@@ -68,7 +68,7 @@ pub trait Operand: Clone + Send + Sync + 'static {}
 /// `Add<ResultProxy<ResultProxy<…>>>` without end (E0275) wherever it does not know the right operand yet, as in
 /// `Add::add(v, w)`. Of a trait whose implementing type is unknown it asks nothing.
 pub mod left {
-    use super::{Operand, ResultProxy, plain_left, symbol};
+    use super::{ResultProxy, plain_left, symbol};
     use std::ops;
 
     macro_rules! operators {
@@ -85,7 +85,7 @@ pub mod left {
 
             impl<V, U> $Op<V> for U
             where
-                V: Operand + ops::$Op<U>,
+                V: ops::$Op<U> + Send + 'static,
                 U: Clone + Send + Sync + 'static,
                 <V as ops::$Op<U>>::Output: Send + 'static,
             {
@@ -350,31 +350,27 @@ macro_rules! plain_operands {
     (@one_left $Op:ident::$op:ident $symbol:literal, [$($generic:ident)?] $plain:ty) => {
         impl<T $(, $generic)?> $Op<ResultProxy<T>> for $plain
         where
-            T: Clone + Send + Sync + 'static,
-            $plain: $Op<T>,
-            <$plain as $Op<T>>::Output: Send + 'static,
+            T: left::$Op<$plain>,
             $($generic: Send + 'static,)?
         {
-            type Output = ResultProxy<<$plain as $Op<T>>::Output>;
+            type Output = ResultProxy<<T as left::$Op<$plain>>::Output>;
 
             #[track_caller]
             fn $op(self, right: ResultProxy<T>) -> Self::Output {
-                plain_left(symbol!($symbol), self, right, <$plain>::$op)
+                <T as left::$Op<$plain>>::$op(self, right)
             }
         }
 
         impl<T $(, $generic)?> $Op<&ResultProxy<T>> for $plain
         where
-            T: Clone + Send + Sync + 'static,
-            $plain: $Op<T>,
-            <$plain as $Op<T>>::Output: Send + 'static,
+            T: left::$Op<$plain>,
             $($generic: Send + 'static,)?
         {
-            type Output = ResultProxy<<$plain as $Op<T>>::Output>;
+            type Output = ResultProxy<<T as left::$Op<$plain>>::Output>;
 
             #[track_caller]
             fn $op(self, right: &ResultProxy<T>) -> Self::Output {
-                plain_left(symbol!($symbol), self, right.clone(), <$plain>::$op)
+                <T as left::$Op<$plain>>::$op(self, right.clone())
             }
         }
     };

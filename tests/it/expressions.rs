@@ -1083,3 +1083,15 @@ fn shared_operands_are_cloned_only_where_both_need_a_value() {
         assert_eq!((sum.0, clones.count()), (101, 10), "what is held outside, once for each use");
     });
 }
+
+/// Plain arithmetic goes on meaning what it means, where a crate has proxies in scope: the compiler must not look for
+/// operators on proxies of proxies without end.
+#[test]
+fn operators_of_plain_numbers_are_still_found_by_their_traits() {
+    fn sum(left: i32, right: i32) -> i32 {
+        Add::add(left, right)
+    }
+    assert_eq!(sum(1, 2), 3);
+    assert_eq!((1..4).fold(0, Add::add), 6);
+    assert_eq!([0.5, 4.0].into_iter().fold(1.0, Mul::mul), 2.0);
+}
