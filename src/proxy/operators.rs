@@ -142,7 +142,7 @@ fn rows(head: &str) -> Vec<String> {
 }
 
 /// A user's types: an operand by the derive, two by the line, and one that is none.
-#[derive(Clone, Debug, PartialEq, PartialOrd, crate::Operand)]
+#[derive(Clone, Debug, PartialEq, PartialOrd, xfork_macros::Operand)]
 struct Derived(f64);
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 struct Vector(f64);

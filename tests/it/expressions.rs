@@ -1092,6 +1092,6 @@ fn operators_of_plain_numbers_are_still_found_by_their_traits() {
         Add::add(left, right)
     }
     assert_eq!(sum(1, 2), 3);
-    assert_eq!((1..4).fold(0, Add::add), 6);
-    assert_eq!([0.5, 4.0].into_iter().fold(1.0, Mul::mul), 2.0);
+    assert_eq!((1..4).reduce(Add::add), Some(6));
+    assert_eq!([0.5, 4.0].into_iter().reduce(Mul::mul), Some(2.0));
 }
