@@ -1,5 +1,6 @@
 //! What can be forked: functions, closures and marked functions, and the marks.
 
+use crate::core::limits::Limits;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -32,6 +33,10 @@ pub trait Callable<Args>: Sized {
     /// The function's name, for errors and reports.
     fn name() -> &'static str {
         std::any::type_name::<Self>()
+    }
+    /// What a call may take, as its mark says.
+    fn limits() -> Limits {
+        Limits::new()
     }
 }
 
@@ -77,6 +82,9 @@ impl<F: Callable<A>, M, A> Callable<A> for Marked<F, M> {
     }
     fn name() -> &'static str {
         F::name()
+    }
+    fn limits() -> Limits {
+        F::limits()
     }
 }
 

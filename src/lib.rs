@@ -80,6 +80,7 @@ mod task;
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
 pub use crate::core::error::TaskError;
+pub use crate::core::limits::Limits;
 pub use crate::core::unseen::report_unseen_failures;
 pub use crate::fork::{
     block_map, block_map_process, block_map_thread, fork, map, map_process, map_thread, process, thread,

@@ -2,6 +2,7 @@
 
 use crate::core::context::{self, Runners};
 use crate::core::exit;
+use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::runner::compute::Compute;
 use crate::runner::process::{self, Processes};
@@ -36,6 +37,7 @@ pub struct Plan {
     workers: Option<usize>,
     io_threads: usize,
     max_message: u64,
+    limits: Limits,
 }
 
 #[derive(Clone)]
@@ -82,7 +84,13 @@ impl std::error::Error for PlanError {}
 
 impl Plan {
     fn of(kind: Kind) -> Self {
-        Self { kind, workers: None, io_threads: DEFAULT_LIMIT, max_message: process::DEFAULT_MAX_MESSAGE }
+        Self {
+            kind,
+            workers: None,
+            io_threads: DEFAULT_LIMIT,
+            max_message: process::DEFAULT_MAX_MESSAGE,
+            limits: Limits::new(),
+        }
     }
 
     /// Everything in place, at the fork, in program order: for debugging.
@@ -177,6 +185,19 @@ impl Plan {
         self
     }
 
+    /// Sets what each task may take, where neither the task nor its mark says.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{Limits, Plan, fork, with_plan};
+    /// let plan = Plan::processes(1).limits(Limits::new().timeout(Duration::from_secs(60)));
+    /// with_plan(plan, || assert_eq!(fork(|n: u32| n + 1, 1), 2));
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
@@ -233,7 +254,7 @@ impl Plan {
                 None => Processes::new(self.workers.unwrap_or_else(default_workers), self.max_message),
             },
         };
-        Arc::new(Runners { cpu, io, description })
+        Arc::new(Runners { cpu, io, limits: self.limits, description })
     }
 }
 

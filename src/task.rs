@@ -4,6 +4,7 @@ use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
 use crate::callable::{Callable, Cpu, InPlace, Io};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, panic_error};
+use crate::core::limits::{Limits, Terms};
 use crate::core::runner::Runner;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
@@ -291,7 +292,7 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
-    let Task { function, inputs, name, after, place, .. } = task;
+    let Task { function, inputs, name, limits, after, place, .. } = task;
     let mut slots = inputs.slots();
     slots.extend(after);
     for slot in &slots {
@@ -306,7 +307,8 @@ where
     let reader = Slot::pending();
     let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
-    let core = TaskCore::new(name, place, runner);
+    let limits = limits.or(F::limits()).or(plan::runners().limits);
+    let core = TaskCore::new(name, place, runner, Terms { limits, seed: 0 });
     let task = Arc::new(TypedTask { core, progress: Mutex::new(progress), inputs: slots, portable });
     (&*slot as &dyn AnySlot).set_task(task.clone());
     task::schedule(task.clone(), &task.inputs);
@@ -330,6 +332,7 @@ pub struct Task<F: Callable<A>, A: Args> {
     function: F,
     inputs: A::Inputs,
     name: Cow<'static, str>,
+    limits: Limits,
     after: Vec<Arc<dyn AnySlot>>,
     place: &'static Location<'static>,
     args: PhantomData<A>,
@@ -357,6 +360,7 @@ where
         function: f,
         inputs: args.into_inputs(),
         name: Cow::Borrowed(F::name()),
+        limits: Limits::new(),
         after: Vec::new(),
         place: Location::caller(),
         args: PhantomData,

@@ -1,5 +1,6 @@
 //! What a thread knows of its place: the task it runs, the runners its forks go to, and who owns the thread.
 
+use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::core::task::Body;
 use std::cell::{Cell, RefCell};
@@ -11,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Runners {
     pub(crate) cpu: Arc<dyn Runner>,
     pub(crate) io: Arc<dyn Runner>,
+    /// What each task may take, where neither it nor its mark says.
+    pub(crate) limits: Limits,
     /// How it was asked for, for the reader of a debugger.
     pub(crate) description: String,
 }

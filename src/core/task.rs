@@ -3,6 +3,7 @@
 use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::ids::TaskId;
+use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
@@ -60,6 +61,7 @@ pub(crate) struct TaskCore {
     /// The runners for its own forks, when they were chosen for a scope.
     pub(crate) runners: Option<Arc<Runners>>,
     pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) terms: Terms,
     forks: Forks,
     state: AtomicU8,
     /// Inputs that are not there yet, plus one while the task is being set up.
@@ -76,6 +78,7 @@ impl TaskCore {
         name: Cow<'static, str>,
         place: &'static Location<'static>,
         runner: Arc<dyn Runner>,
+        terms: Terms,
     ) -> Self {
         let parent = context::task();
         match &parent {
@@ -89,6 +92,7 @@ impl TaskCore {
             parent,
             runners: context::scoped_runners(),
             runner,
+            terms,
             forks: Forks::new(),
             state: AtomicU8::new(WAITING),
             unready: AtomicUsize::new(1),
@@ -98,7 +102,7 @@ impl TaskCore {
     }
 
     /// A task that another process forked; nobody here counts it.
-    pub(crate) fn served(name: Cow<'static, str>, runner: Arc<dyn Runner>) -> Self {
+    pub(crate) fn served(name: Cow<'static, str>, runner: Arc<dyn Runner>, terms: Terms) -> Self {
         Self {
             id: TaskId::next(),
             name,
@@ -106,6 +110,7 @@ impl TaskCore {
             parent: None,
             runners: None,
             runner,
+            terms,
             forks: Forks::new(),
             state: AtomicU8::new(CLAIMED),
             unready: AtomicUsize::new(0),

@@ -6,15 +6,16 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
     /// The worker is accepted; how many workers the pool has, and the largest message in bytes.
     Welcome { workers: u32, max_message: u64 },
-    /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it.
-    Task { id: u64, above: u64, entry: u32, name: &'a str, args: &'a [u8] },
+    /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
+    /// what the task takes along, encoded.
+    Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
     /// Hand over up to `want` of the tasks that your tasks forked and nobody has started.
     Steal { want: u32 },
     /// Give back up to `want` of the tasks sent to you that you have not started.
@@ -43,7 +44,7 @@ pub(crate) enum FromWorker<'a> {
     /// My tasks have forked tasks that nobody has started.
     Surplus,
     /// A task forked by my task `parent`, handed over; I know it as `id`.
-    Child { parent: u64, id: u64, entry: u32, name: &'a str, args: &'a [u8] },
+    Child { parent: u64, id: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
     /// That was all I had to answer to the last `Steal`.
     Stolen,
     /// That was all I had to answer to the last `Recall`.
@@ -84,10 +85,14 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.u32()? as usize;
-        let (text, rest) = self.0.split_at_checked(length)?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
     }
 
     fn rest(&mut self) -> &'a [u8] {
@@ -98,7 +103,7 @@ impl<'a> Fields<'a> {
 trait Put {
     fn u64(&mut self, number: u64);
     fn u32(&mut self, number: u32);
-    fn text(&mut self, text: &str);
+    fn bytes(&mut self, bytes: &[u8]);
 }
 
 impl Put for Vec<u8> {
@@ -108,9 +113,9 @@ impl Put for Vec<u8> {
     fn u32(&mut self, number: u32) {
         self.extend_from_slice(&number.to_le_bytes());
     }
-    fn text(&mut self, text: &str) {
-        self.u32(text.len() as u32);
-        self.extend_from_slice(text.as_bytes());
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.u32(bytes.len() as u32);
+        self.extend_from_slice(bytes);
     }
 }
 
@@ -130,12 +135,20 @@ const CHILD_FAILED: u8 = 6;
 const BYE: u8 = 7;
 
 /// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
-pub(crate) fn begin_task(id: u64, above: u64, entry: u32, name: &str, out: &mut Vec<u8>) -> usize {
+pub(crate) fn begin_task(
+    id: u64,
+    above: u64,
+    entry: u32,
+    name: &str,
+    terms: &[u8],
+    out: &mut Vec<u8>,
+) -> usize {
     let start = frame::begin(TASK, out);
     out.u64(id);
     out.u64(above);
     out.u32(entry);
-    out.text(name);
+    out.bytes(name.as_bytes());
+    out.bytes(terms);
     start
 }
 
@@ -146,8 +159,8 @@ impl<'a> ToWorker<'a> {
                 out.u32(workers);
                 out.u64(max_message);
             }),
-            ToWorker::Task { id, above, entry, name, args } => {
-                let start = begin_task(id, above, entry, name, out);
+            ToWorker::Task { id, above, entry, name, terms, args } => {
+                let start = begin_task(id, above, entry, name, terms, out);
                 out.extend_from_slice(args);
                 frame::finish(out, start);
             }
@@ -175,6 +188,7 @@ impl<'a> ToWorker<'a> {
                     above: fields.u64()?,
                     entry: fields.u32()?,
                     name: fields.text()?,
+                    terms: fields.bytes()?,
                     args: fields.rest(),
                 },
                 STEAL => ToWorker::Steal { want: fields.u32()? },
@@ -223,11 +237,12 @@ impl<'a> FromWorker<'a> {
             }),
             FromWorker::Returned { id } => framed(RETURNED, out, |out| out.u64(id)),
             FromWorker::Surplus => framed(SURPLUS, out, |_| ()),
-            FromWorker::Child { parent, id, entry, name, args } => framed(CHILD, out, |out| {
+            FromWorker::Child { parent, id, entry, name, terms, args } => framed(CHILD, out, |out| {
                 out.u64(parent);
                 out.u64(id);
                 out.u32(entry);
-                out.text(name);
+                out.bytes(name.as_bytes());
+                out.bytes(terms);
                 out.extend_from_slice(args);
             }),
             FromWorker::Stolen => framed(STOLEN, out, |_| ()),
@@ -256,6 +271,7 @@ impl<'a> FromWorker<'a> {
                     id: fields.u64()?,
                     entry: fields.u32()?,
                     name: fields.text()?,
+                    terms: fields.bytes()?,
                     args: fields.rest(),
                 },
                 STOLEN => FromWorker::Stolen,
@@ -287,7 +303,7 @@ mod tests {
     fn messages_come_back_equal() {
         for message in [
             ToWorker::Welcome { workers: 2, max_message: 9 },
-            ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", args: b"args" },
+            ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
             ToWorker::Recall { want: 5 },
             ToWorker::ChildDone { id: 6, result: b"" },
@@ -305,7 +321,7 @@ mod tests {
             FromWorker::Failed { id: 7, error: b"" },
             FromWorker::Returned { id: 8 },
             FromWorker::Surplus,
-            FromWorker::Child { parent: 9, id: 10, entry: 11, name: "", args: b"" },
+            FromWorker::Child { parent: 9, id: 10, entry: 11, name: "", terms: b"", args: b"" },
             FromWorker::Stolen,
             FromWorker::Recalled,
             FromWorker::Blocked { id: 12 },

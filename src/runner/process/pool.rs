@@ -9,6 +9,7 @@ use super::boot;
 use super::relay::Relay;
 use super::supervisor::{Action, Event, Supervisor, Violation, Why, WorkerId};
 use crate::core::error::{Exit, Kind, TaskError, WireError};
+use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
 use crate::ground::panics::PanicRecord;
@@ -231,7 +232,9 @@ impl Shared {
                 Err(TaskError::new(body.core().name(), None, Kind::Spawn { reason }))
             }
             Some(EntryId(entry)) => {
-                let start = begin_task(id, above, entry, body.core().name(), &mut bytes);
+                let mut terms = Vec::new();
+                codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
                 remote.encode(&mut bytes).and_then(|()| {
                     let size = (bytes.len() - start) as u64;
                     if size > self.max_message {
@@ -507,8 +510,10 @@ impl Driver {
             }
             FromWorker::Returned { id } => Event::Returned(worker, id),
             FromWorker::Surplus => Event::Surplus(worker),
-            FromWorker::Child { parent, id, entry, name, args } => {
-                return self.child(number, parent, id, entry, name, args);
+            FromWorker::Child { parent, id, entry, name, terms, args } => {
+                let terms = codec::decode(&mut &terms[..]).map_err(|error| error.to_string())?;
+                let fork = Fork { parent, id, entry, name, terms, args };
+                return self.child(number, fork);
             }
             FromWorker::Stolen => Event::Stolen(worker),
             FromWorker::Recalled => Event::Recalled(worker),
@@ -549,15 +554,8 @@ impl Driver {
     }
 
     /// Takes over a task that a task of this worker has forked.
-    fn child(
-        &mut self,
-        number: u64,
-        parent: u64,
-        id: u64,
-        entry: u32,
-        name: &str,
-        args: &[u8],
-    ) -> Result<(), String> {
+    fn child(&mut self, number: u64, fork: Fork<'_>) -> Result<(), String> {
+        let Fork { parent, id, entry, name, terms, args } = fork;
         if registry::lookup(EntryId(entry)).is_none() {
             return Err(format!("a task for the function number {entry}, which does not exist"));
         }
@@ -568,7 +566,7 @@ impl Driver {
         let origin = Arc::downgrade(link);
         let runner: Arc<dyn Runner> = Arc::new(NoRunner);
         let relay = Relay {
-            core: TaskCore::served(Cow::Owned(name.to_string()), runner),
+            core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
             entry: EntryId(entry),
             args: Mutex::new(args.to_vec()),
             origin,
@@ -778,6 +776,16 @@ impl Driver {
     fn reap_the_dead(&mut self) {
         self.driven.retain(|_, driven| !matches!(driven.child.try_reap(), Ok(Some(_)) | Err(_)));
     }
+}
+
+/// A task that a worker hands over.
+struct Fork<'a> {
+    parent: u64,
+    id: u64,
+    entry: u32,
+    name: &'a str,
+    terms: Terms,
+    args: &'a [u8],
 }
 
 #[derive(Clone, Copy, PartialEq)]

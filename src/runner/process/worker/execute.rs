@@ -171,7 +171,7 @@ impl Local {
     fn run(self: &Arc<Self>, incoming: Incoming) {
         self.say(&FromWorker::Started { id: incoming.id });
         let body = Arc::new(Served {
-            core: TaskCore::served(Cow::Owned(incoming.name), self.clone()),
+            core: TaskCore::served(Cow::Owned(incoming.name), self.clone(), incoming.terms),
             local: self.clone(),
             id: incoming.id,
             begin: Instant::now(),

@@ -130,7 +130,7 @@ impl Local {
                 state.workers = workers;
                 state.max_message = max_message;
             }
-            ToWorker::Task { id, above, entry, name, args } => {
+            ToWorker::Task { id, above, entry, name, terms, args } => {
                 let mut state = self.state.lock();
                 // Sent before the program knew that this worker is blocked: somebody else is to run it.
                 let misplaced = state.blocked.is_some() && state.blocked != Some(above);
@@ -140,7 +140,8 @@ impl Local {
                     return;
                 }
                 let (name, args) = (name.to_string(), args.to_vec());
-                state.inbox.push_back(Incoming { id, above, entry, name, args });
+                let terms = codec::decode(&mut &terms[..]).unwrap_or_default();
+                state.inbox.push_back(Incoming { id, above, entry, name, terms, args });
                 drop(state);
                 self.changed.notify_all();
             }
@@ -222,7 +223,9 @@ impl Local {
             let id = body.core().id.0;
             let mut bytes = Vec::new();
             let name = body.core().name();
-            FromWorker::Child { parent, id, entry, name, args: &args }.write(&mut bytes);
+            let mut terms = Vec::new();
+            codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+            FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
             self.state.lock().away.insert(id, body.clone());
             self.write(&bytes);
         }

@@ -10,6 +10,7 @@ mod listen;
 mod served;
 
 use crate::core::context;
+use crate::core::limits::Terms;
 use crate::core::runner::Runner;
 use crate::core::task::Body;
 use crate::ground::panics::{self, PanicRecord};
@@ -92,6 +93,7 @@ struct Incoming {
     above: u64,
     entry: u32,
     name: String,
+    terms: Terms,
     args: Vec<u8>,
 }
 

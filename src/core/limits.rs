@@ -1,0 +1,157 @@
+//! What a task may take, and how often it may be tried: the metadata that marks, [`task()`](crate::task()) and the plan share.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a task may take: time, memory, tries; and how urgent it is.
+///
+/// The same settings stand on marks (`#[cpu_bound(timeout = "30s")]`), on a single task ([`Task::timeout`](crate::Task::timeout)
+/// and its neighbours) and on the plan ([`Plan::limits`](crate::Plan::limits)); what is said more closely to the task wins.
+///
+/// ```
+/// use std::time::Duration;
+/// use xfork::{Limits, Plan, fork, wait, with_plan};
+///
+/// #[xfork::cpu_bound]
+/// fn forever() { loop { std::hint::spin_loop() } }
+///
+/// let plan = Plan::processes(1).limits(Limits::new().timeout(Duration::from_millis(50)));
+/// with_plan(plan, || assert!(wait(&fork(forever, ())).unwrap_err().is_timeout()));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) cpu_time: Option<Duration>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) backoff: Option<Duration>,
+    pub(crate) priority: Option<i32>,
+}
+
+impl Limits {
+    /// No limits: a task takes what it needs, is tried once, and has priority 0.
+    ///
+    /// ```
+    /// assert_eq!(xfork::Limits::new(), xfork::Limits::default());
+    /// ```
+    pub const fn new() -> Self {
+        Self { timeout: None, cpu_time: None, memory: None, retries: None, backoff: None, priority: None }
+    }
+
+    /// How long a task may run, counted from when it starts; then it fails with [`is_timeout`](crate::TaskError::is_timeout).
+    ///
+    /// A worker process that runs it is ended and replaced. A thread can't be ended: the task's result is the error, and
+    /// what it does goes on without anybody listening.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let limits = xfork::Limits::new().timeout(Duration::from_secs(30));
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How much processor time a task may use in a worker process, all threads together; then it is ended like one that
+    /// has run too long, and fails with [`is_timeout`](crate::TaskError::is_timeout). On threads it means nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let limits = xfork::Limits::new().cpu_time(Duration::from_secs(10));
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn cpu_time(mut self, limit: Duration) -> Self {
+        self.cpu_time = Some(limit);
+        self
+    }
+
+    /// How many bytes of memory a task may add to what its worker process has; an allocation beyond fails, which ends the
+    /// task with [`is_out_of_memory`](crate::TaskError::is_out_of_memory). On threads it means nothing.
+    ///
+    /// ```
+    /// let limits = xfork::Limits::new().memory(512 << 20);
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// How many more times a task is tried when it fails, be it by a panic, a crash or a limit. To say so is to say that it
+    /// may run twice: without it no task that has started ever is.
+    ///
+    /// ```
+    /// let limits = xfork::Limits::new().retries(2);
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn retries(mut self, times: u32) -> Self {
+        self.retries = Some(times);
+        self
+    }
+
+    /// How long to wait before the first further try; twice as long before each next. 100 ms unless said otherwise.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let limits = xfork::Limits::new().retries(5).backoff(Duration::from_secs(1));
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn backoff(mut self, first: Duration) -> Self {
+        self.backoff = Some(first);
+        self
+    }
+
+    /// How urgent a task is: of those that wait for a worker or thread, the one with the greatest number is next, and of
+    /// equals the oldest. 0 unless said otherwise.
+    ///
+    /// ```
+    /// let limits = xfork::Limits::new().priority(10);
+    /// # assert_ne!(limits, xfork::Limits::new());
+    /// ```
+    pub const fn priority(mut self, priority: i32) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// These, and where they say nothing, `others`.
+    #[doc(hidden)]
+    pub const fn or(self, others: Self) -> Self {
+        macro_rules! first {
+            ($($field:ident)*) => {
+                Self { $($field: match self.$field { Some(_) => self.$field, None => others.$field }),* }
+            };
+        }
+        first!(timeout cpu_time memory retries backoff priority)
+    }
+
+    /// Whether a task has to have a process of its own to be held to them.
+    pub(crate) fn need_a_process(&self) -> bool {
+        self.timeout.is_some()
+            || self.cpu_time.is_some()
+            || self.memory.is_some()
+            || self.retries.is_some_and(|times| times > 0)
+    }
+}
+
+/// What a task takes along to wherever it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    /// The seed of its random numbers.
+    pub(crate) seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_more_closely_to_the_task_wins() {
+        let plan = Limits::new().retries(1).priority(3).timeout(Duration::from_secs(9));
+        let mark = Limits::new().timeout(Duration::from_secs(5)).memory(7);
+        let task = Limits::new().priority(-1);
+        let expected = Limits::new().retries(1).priority(-1).timeout(Duration::from_secs(5)).memory(7);
+        assert_eq!(task.or(mark).or(plan), expected);
+    }
+}
