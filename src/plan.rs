@@ -1,16 +1,18 @@
 //! The plan: who runs what, chosen by the person who runs the program.
 
+use crate::callable::Callable;
 use crate::core::context::{self, Runners};
 use crate::core::exit;
 use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::runner::compute::Compute;
-use crate::runner::process::{self, Processes};
+use crate::runner::process::{self, Processes, Settings};
 use crate::runner::sequential::Sequential;
 use crate::runner::threads::{DEFAULT_LIMIT, Threads};
 use parking_lot::RwLock;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// The largest number of worker processes or threads that a plan accepts.
 ///
@@ -36,7 +38,7 @@ pub struct Plan {
     kind: Kind,
     workers: Option<usize>,
     io_threads: usize,
-    max_message: u64,
+    processes: Settings,
     limits: Limits,
 }
 
@@ -88,7 +90,7 @@ impl Plan {
             kind,
             workers: None,
             io_threads: DEFAULT_LIMIT,
-            max_message: process::DEFAULT_MAX_MESSAGE,
+            processes: Settings::default(),
             limits: Limits::new(),
         }
     }
@@ -181,7 +183,114 @@ impl Plan {
     /// });
     /// ```
     pub fn max_message(mut self, bytes: u64) -> Self {
-        self.max_message = bytes;
+        self.processes.max_message = bytes;
+        self
+    }
+
+    /// Has each worker process replaced after so many tasks, for code that leaks.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_tasks(1), || {
+    ///     let (a, b) = (fork(std::process::id, ()), fork(std::process::id, ()));
+    ///     assert_ne!(a, b);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `tasks` is 0.
+    pub fn max_tasks(mut self, tasks: u64) -> Self {
+        assert!(tasks > 0, "Plan::max_tasks(0): a worker does at least one task");
+        self.processes.max_tasks = tasks;
+        self
+    }
+
+    /// Has a worker process replaced that has more than so many bytes of memory in use (its resident set) after a task.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_rss(1), || {
+    ///     let first = *fork(std::process::id, ());
+    ///     assert_ne!(first, fork(std::process::id, ()));
+    /// });
+    /// ```
+    pub fn max_rss(mut self, bytes: u64) -> Self {
+        self.processes.max_rss = Some(bytes);
+        self
+    }
+
+    /// Has a worker process leave that has had no task for so long; for ever, if the plan does not say. Another is started
+    /// when there is work again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{fork, with_plan, Plan};
+    /// let plan = Plan::processes(1).idle_timeout(Duration::from_secs(10));
+    /// with_plan(plan, || assert_eq!(fork(|n: u32| n + 1, 1), 2));
+    /// ```
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.processes.idle = Some(limit);
+        self
+    }
+
+    /// Sets how long a worker process may take to end once it has been asked to, by SIGTERM or by the end of its pool, before it is
+    /// killed; one second, if the plan does not say.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{fork, with_plan, Plan};
+    /// let plan = Plan::processes(1).grace(Duration::from_millis(100));
+    /// with_plan(plan, || assert_eq!(fork(|n: u32| n + 1, 1), 2));
+    /// ```
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.processes.grace = limit;
+        self
+    }
+
+    /// Sets how many threads libraries inside a worker process are told to use (rayon, OpenMP, BLAS, by the environment variables that
+    /// they know); one, if neither the plan nor the program's environment says.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// fn threads() -> String { std::env::var("OMP_NUM_THREADS").unwrap() }
+    /// # if std::env::var_os("OMP_NUM_THREADS").is_none() {
+    /// with_plan(Plan::processes(1).threads_per_worker(2), || assert_eq!(fork(threads, ()), "2"));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    pub fn threads_per_worker(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "Plan::threads_per_worker(0): a library needs at least one thread");
+        self.processes.threads = threads;
+        self
+    }
+
+    /// Runs `prepare` in each worker process before its first task: to load what every task needs, once for each worker.
+    ///
+    /// `prepare` is a function or a closure that does not capture. If it panics, the worker ends and another is tried; after
+    /// five in a row the tasks that wait fail with an error that says why.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use xfork::{fork, with_plan, Plan};
+    ///
+    /// static TABLE: OnceLock<Vec<u32>> = OnceLock::new();
+    /// fn load() { TABLE.set((0..100).map(|n| n * n).collect()).unwrap() }
+    /// fn look_up(n: usize) -> u32 { TABLE.get().unwrap()[n] }
+    ///
+    /// with_plan(Plan::processes(2).on_worker_start(load), || assert_eq!(fork(look_up, 9), 81));
+    /// ```
+    pub fn on_worker_start<F>(mut self, prepare: F) -> Self
+    where
+        F: Callable<(), Output = ()> + Copy + Send + 'static,
+    {
+        let _ = prepare;
+        // Refuses function pointers and captures at compile time.
+        let _ = crate::ground::registry::conjure::<F>;
+        self.processes.prepare = Some(crate::task::entry::<F, ()>);
         self
     }
 
@@ -251,7 +360,10 @@ impl Plan {
             Kind::Threads => Compute::new(io.clone()),
             Kind::Processes => match process::inside_worker() {
                 Some(local) => local,
-                None => Processes::new(self.workers.unwrap_or_else(default_workers), self.max_message),
+                None => {
+                    let workers = self.workers.unwrap_or_else(default_workers);
+                    Processes::new(Settings { workers, ..self.processes.clone() })
+                }
             },
         };
         Arc::new(Runners { cpu, io, limits: self.limits, description })

@@ -5,6 +5,7 @@
 //! Promises that every task ends exactly once, and that whoever waits runs what nobody has started.
 //! It knows runners only by their trait, and nothing of processes, proxies or plans.
 
+pub(crate) mod cancel;
 pub(crate) mod context;
 pub(crate) mod cycle;
 pub(crate) mod error;
@@ -16,6 +17,7 @@ pub(crate) mod runner;
 pub(crate) mod scope;
 pub(crate) mod slot;
 pub(crate) mod task;
+pub(crate) mod timer;
 pub(crate) mod unseen;
 pub(crate) mod wait;
 

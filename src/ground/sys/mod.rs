@@ -15,6 +15,7 @@ pub(crate) mod process;
 #[cfg(test)]
 mod role;
 pub(crate) mod socket;
+pub(crate) mod usage;
 
 pub(crate) use cpu::{process_cpu_time, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
@@ -26,3 +27,4 @@ pub(crate) use life::{
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
 pub(crate) use socket::{Wait, pair, peer_pid, receive, send, send_all};
+pub(crate) use usage::{cpu_time_of, limit_memory, resident_bytes_of};

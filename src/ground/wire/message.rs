@@ -11,8 +11,9 @@ pub(crate) const PROTOCOL: u32 = 2;
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
-    /// The worker is accepted; how many workers the pool has, and the largest message in bytes.
-    Welcome { workers: u32, max_message: u64 },
+    /// The worker is accepted; how many workers the pool has, the largest message in bytes, and the number after that of
+    /// the function to run before the first task, or 0.
+    Welcome { workers: u32, max_message: u64, prepare: u64 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
     Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
@@ -55,6 +56,12 @@ pub(crate) enum FromWorker<'a> {
     Unblocked,
     /// I am about to abort because of this panic.
     LastPanic { record: &'a [u8] },
+    /// What was to be run before the first task has been run.
+    Prepared,
+    /// It failed; I am about to end.
+    Unprepared { error: &'a [u8] },
+    /// The result of a task that I handed over is not wanted any more.
+    Unwanted { id: u64 },
     /// A task that my task forked failed, and nobody looked at it.
     Unseen { error: &'a [u8] },
 }
@@ -155,9 +162,10 @@ pub(crate) fn begin_task(
 impl<'a> ToWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            ToWorker::Welcome { workers, max_message } => framed(WELCOME, out, |out| {
+            ToWorker::Welcome { workers, max_message, prepare } => framed(WELCOME, out, |out| {
                 out.u32(workers);
                 out.u64(max_message);
+                out.u64(prepare);
             }),
             ToWorker::Task { id, above, entry, name, terms, args } => {
                 let start = begin_task(id, above, entry, name, terms, out);
@@ -182,7 +190,11 @@ impl<'a> ToWorker<'a> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
-                WELCOME => ToWorker::Welcome { workers: fields.u32()?, max_message: fields.u64()? },
+                WELCOME => ToWorker::Welcome {
+                    workers: fields.u32()?,
+                    max_message: fields.u64()?,
+                    prepare: fields.u64()?,
+                },
                 TASK => ToWorker::Task {
                     id: fields.u64()?,
                     above: fields.u64()?,
@@ -216,6 +228,9 @@ const BLOCKED: u8 = 74;
 const UNBLOCKED: u8 = 75;
 const LAST_PANIC: u8 = 76;
 const UNSEEN: u8 = 77;
+const PREPARED: u8 = 78;
+const UNPREPARED: u8 = 79;
+const UNWANTED: u8 = 80;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -250,6 +265,9 @@ impl<'a> FromWorker<'a> {
             FromWorker::Blocked { id } => framed(BLOCKED, out, |out| out.u64(id)),
             FromWorker::Unblocked => framed(UNBLOCKED, out, |_| ()),
             FromWorker::LastPanic { record } => framed(LAST_PANIC, out, |out| out.extend_from_slice(record)),
+            FromWorker::Prepared => framed(PREPARED, out, |_| ()),
+            FromWorker::Unprepared { error } => framed(UNPREPARED, out, |out| out.extend_from_slice(error)),
+            FromWorker::Unwanted { id } => framed(UNWANTED, out, |out| out.u64(id)),
             FromWorker::Unseen { error } => framed(UNSEEN, out, |out| out.extend_from_slice(error)),
         }
     }
@@ -279,6 +297,9 @@ impl<'a> FromWorker<'a> {
                 BLOCKED => FromWorker::Blocked { id: fields.u64()? },
                 UNBLOCKED => FromWorker::Unblocked,
                 LAST_PANIC => FromWorker::LastPanic { record: fields.rest() },
+                PREPARED => FromWorker::Prepared,
+                UNPREPARED => FromWorker::Unprepared { error: fields.rest() },
+                UNWANTED => FromWorker::Unwanted { id: fields.u64()? },
                 UNSEEN => FromWorker::Unseen { error: fields.rest() },
                 _ => return None,
             })
@@ -302,7 +323,7 @@ mod tests {
     #[test]
     fn messages_come_back_equal() {
         for message in [
-            ToWorker::Welcome { workers: 2, max_message: 9 },
+            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0 },
             ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
             ToWorker::Recall { want: 5 },
@@ -327,6 +348,9 @@ mod tests {
             FromWorker::Blocked { id: 12 },
             FromWorker::Unblocked,
             FromWorker::LastPanic { record: b"p" },
+            FromWorker::Prepared,
+            FromWorker::Unprepared { error: b"e" },
+            FromWorker::Unwanted { id: 13 },
             FromWorker::Unseen { error: b"u" },
         ] {
             let mut bytes = Vec::new();

@@ -202,7 +202,7 @@ struct Pool {
 impl Pool {
     fn new(wanted: usize) -> Self {
         Self {
-            supervisor: Supervisor::new(wanted),
+            supervisor: Supervisor::new(wanted, u64::MAX),
             workers: BTreeMap::new(),
             spawns: Vec::new(),
             sends: Vec::new(),
@@ -217,7 +217,7 @@ impl Pool {
     fn submit(&mut self, parent: Option<Id>) -> Id {
         let id = self.parents.len() as Id + 1;
         self.parents.insert(id, parent);
-        self.event(Event::Submit { id, parent });
+        self.event(Event::Submit { id, parent, priority: 0, alone: false });
         id
     }
 
@@ -258,6 +258,9 @@ impl Pool {
                     self.end(id, End::Crashed);
                 }
                 Action::GiveUp(id, _) => self.end(id, End::GivenUp),
+                Action::Cancelled(_) | Action::End(_) | Action::Retire(_) => {
+                    unreachable!("nobody asked for it")
+                }
             }
         }
         self.check(&text);
@@ -265,9 +268,9 @@ impl Pool {
 
     /// Every task has ended or is in exactly one place, and there are no more workers than wanted.
     fn check(&self, text: &str) {
-        let Supervisor { workers, nested, queue, tasks, wanted, .. } = &self.supervisor;
+        let Supervisor { workers, queue, tasks, wanted, .. } = &self.supervisor;
         let held = workers.values().flat_map(|worker| worker.sent.iter().chain(&worker.running));
-        let mut places: Vec<Id> = held.chain(nested).chain(queue).copied().collect();
+        let mut places: Vec<Id> = held.copied().chain(queue.iter()).collect();
         places.sort();
         let mut open: Vec<Id> =
             self.parents.keys().copied().filter(|id| !self.ends.contains_key(id)).collect();
@@ -570,8 +573,8 @@ fn each_task_ends_once_when_all_workers_die_again_and_again() {
 /// Row 77: "worker of another build or protocol version connects: BuildMismatch with both ids; no task sent."
 #[test]
 fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
-    let mut supervisor = Supervisor::new(1);
-    supervisor.step(Event::Submit { id: 1, parent: None }).unwrap();
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    supervisor.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
     let actions = supervisor.step(Event::Foreign { worker: WorkerId(1), build: 0xb0d }).unwrap();
     assert_eq!(actions, [Action::GiveUp(1, Why::Foreign { build: 0xb0d })]);
     assert!(supervisor.is_idle());
@@ -581,15 +584,16 @@ fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
 /// recovery possible as documented."
 #[test]
 fn five_deaths_at_the_start_give_up_what_is_queued_and_the_next_task_tries_again() {
-    let mut supervisor = Supervisor::new(1);
-    let mut actions = supervisor.step(Event::Submit { id: 1, parent: None }).unwrap();
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    let mut actions =
+        supervisor.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
     for death in 1..=5 {
         assert_eq!(actions, [Action::Spawn(WorkerId(death))]);
         actions = supervisor.step(Event::Gone(WorkerId(death), format!("death {death}"))).unwrap();
     }
     assert_eq!(actions, [Action::GiveUp(1, Why::BootLoop("death 5".into()))]);
     assert!(supervisor.is_idle());
-    let actions = supervisor.step(Event::Submit { id: 2, parent: None }).unwrap();
+    let actions = supervisor.step(Event::Submit { id: 2, parent: None, priority: 0, alone: false }).unwrap();
     assert_eq!(actions, [Action::Spawn(WorkerId(6))]);
     let actions = supervisor.step(Event::Ready(WorkerId(6))).unwrap();
     assert_eq!(actions, [Action::Send { worker: WorkerId(6), id: 2, above: 0 }]);
@@ -639,8 +643,8 @@ fn a_worker_that_cannot_be_started_is_asked_for_again_at_the_next_event_and_not_
     pool.settle();
     assert!(pool.ends.values().all(|end| *end == End::Finished));
 
-    let mut alone = Supervisor::new(1);
-    alone.step(Event::Submit { id: 1, parent: None }).unwrap();
+    let mut alone = Supervisor::new(1, u64::MAX);
+    alone.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
     let actions = alone.step(Event::SpawnFailed(WorkerId(1), "too many".into())).unwrap();
     assert_eq!(actions, [Action::GiveUp(1, Why::NoWorker("too many".into()))]);
 }
@@ -669,7 +673,7 @@ fn what_no_honest_worker_says_is_a_violation_and_changes_nothing() {
         let mut pool = Pool::new(2);
         for id in [4, 1, 2, 3] {
             pool.parents.insert(id, None);
-            pool.event(Event::Submit { id, parent: None });
+            pool.event(Event::Submit { id, parent: None, priority: 0, alone: false });
             if id == 4 {
                 pool.settle();
                 continue;
@@ -716,10 +720,12 @@ fn a_blocked_worker_gets_what_its_task_forked_and_nothing_else() {
     let theirs = mine + 1;
     pool.parents.insert(theirs, Some(second));
     for (id, parent) in [(theirs, second), (mine, first)] {
-        let actions = pool.supervisor.step(Event::Submit { id, parent: Some(parent) }).unwrap();
+        let actions = pool
+            .supervisor
+            .step(Event::Submit { id, parent: Some(parent), priority: 0, alone: false })
+            .unwrap();
         let expected = Action::Send { worker: one, id, above: first };
         assert_eq!(actions, if id == mine { vec![expected] } else { vec![] });
     }
-    assert_eq!(pool.supervisor.nested, [theirs]);
-    assert_eq!(pool.supervisor.queue, [other]);
+    assert_eq!(pool.supervisor.queue.iter().collect::<Vec<_>>(), [theirs, other]);
 }
