@@ -416,5 +416,8 @@ impl Supervisor {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it is for the tests only"))]
+pub(super) mod model;
 #[cfg(test)]
 mod tests;
