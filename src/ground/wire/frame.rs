@@ -156,7 +156,7 @@ impl Decoder {
             }
             let bytes = rest.to_vec();
             self.large = Some(Large { kind, declared, filled: bytes.len(), bytes });
-            (self.waiting.start, self.waiting.end) = (0, 0);
+            self.waiting.clear();
         }
         Ok(self
             .large
@@ -171,12 +171,16 @@ impl Decoder {
 }
 
 impl Waiting {
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+        // Only a caller that read far ahead made it larger.
+        self.bytes.truncate(BUFFER);
+        self.bytes.shrink_to(BUFFER);
+    }
+
     fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            // Only a caller that read far ahead made it larger.
-            self.bytes.truncate(BUFFER);
-            self.bytes.shrink_to(BUFFER);
+            self.clear();
         }
         // A frame begun near the end is moved to the front, so that a read is never for a few bytes only.
         // Each move was paid for by a frame that has been taken since the last.

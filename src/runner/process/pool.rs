@@ -28,8 +28,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a worker may take from its start to its `Hello`.
+/// How long a worker may take from its start to its `Hello`, unless [`BOOT_VARIABLE`] says otherwise.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
+/// Says it in milliseconds.
+const BOOT_VARIABLE: &str = "XFORK_BOOT_LIMIT_MS";
 /// How long an idle worker may take to end after `Bye`.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -43,6 +45,7 @@ pub(super) struct Shared {
     me: Weak<Shared>,
     workers: usize,
     max_message: u64,
+    boot_limit: Duration,
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
@@ -106,6 +109,7 @@ impl Processes {
             me: me.clone(),
             workers,
             max_message,
+            boot_limit: boot_limit(),
             state: Mutex::new(State {
                 supervisor: Supervisor::new(workers),
                 bodies: HashMap::new(),
@@ -123,6 +127,11 @@ impl Processes {
         }
         Arc::new(Self { shared })
     }
+}
+
+fn boot_limit() -> Duration {
+    let told = std::env::var(BOOT_VARIABLE).ok().and_then(|text| text.trim().parse().ok());
+    told.map_or(BOOT_LIMIT, Duration::from_millis)
 }
 
 /// Why this program cannot start itself again as a worker.
@@ -422,6 +431,7 @@ impl Driver {
             let buffer = driven.decoder.buffer();
             let room = buffer.len();
             let received = sys::receive(driven.link.socket.as_fd(), buffer, Wait::DontBlock);
+            let mut lie = None;
             let emptied = match received {
                 Ok(0) => return Flow::Ended,
                 Ok(count) => {
@@ -429,6 +439,11 @@ impl Driver {
                     count < room
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
+                Err(error) if let Some(count) = sys::came_with_descriptors(&error) => {
+                    driven.decoder.advance(count);
+                    lie = Some(error.to_string());
+                    false
+                }
                 Err(_) => return Flow::Ended,
             };
             loop {
@@ -448,6 +463,9 @@ impl Driver {
                         self.condemn(number, Verdict::TooLarge { declared, limit });
                     }
                 }
+            }
+            if let Some(reason) = lie {
+                self.condemn(number, Verdict::Protocol(reason));
             }
             if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
                 return Flow::Ended;
@@ -679,7 +697,9 @@ impl Driver {
             _ => Kind::Crash { exit, last_panic: driven.last_panic.take() },
         };
         let cause = match (&driven.verdict, exit) {
-            (Some(Verdict::Slow), _) => format!("worker {} did not say hello in {BOOT_LIMIT:?}", link.pid),
+            (Some(Verdict::Slow), _) => {
+                format!("worker {} did not say hello in {:?}", link.pid, self.shared.boot_limit)
+            }
             (_, Exit::Code(code)) => format!("worker {} ended with exit code {code}", link.pid),
             (_, Exit::Signal { number }) => {
                 format!("worker {} was killed by signal {number} ({})", link.pid, sys::signal_name(number))
@@ -708,14 +728,14 @@ impl Driver {
 
     fn boot_deadline(&self) -> Option<Duration> {
         let oldest = self.driven.values().filter(|driven| !driven.ready).map(|driven| driven.born).min()?;
-        Some(BOOT_LIMIT.saturating_sub(oldest.elapsed()))
+        Some(self.shared.boot_limit.saturating_sub(oldest.elapsed()))
     }
 
     fn kill_slow(&mut self) {
         let slow: Vec<_> = self
             .driven
             .iter()
-            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= BOOT_LIMIT)
+            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= self.shared.boot_limit)
             .map(|(&number, _)| number)
             .collect();
         for number in slow {
