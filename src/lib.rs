@@ -117,3 +117,22 @@ pub mod __private {
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }
+
+/// What the targets in `fuzz/` call; not for anybody else.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzz {
+    use crate::runner::process::fuzz;
+
+    pub fn frames(data: &[u8]) {
+        fuzz::frames(data);
+    }
+
+    pub fn messages(data: &[u8]) {
+        fuzz::messages(data);
+    }
+
+    pub fn supervisor(data: &[u8]) {
+        fuzz::supervisor(data);
+    }
+}

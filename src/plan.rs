@@ -310,6 +310,8 @@ impl Plan {
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
+    /// Not part of a plan is `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
+    /// before it kills it and starts another; 30000 unless it says another number.
     ///
     /// ```
     /// assert!(xfork::Plan::from_env().is_ok());

@@ -570,9 +570,11 @@ fn signal_hint(number: i32) -> &'static str {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(last) = self.0.dependents.last() {
+            let last = panics::escape(last);
             write!(f, "`{last}` was not run, because what it depends on failed: ")?;
         }
-        f.write_str(&self.reason())
+        // Names and texts come from tasks, and perhaps from a worker that lies.
+        f.write_str(&panics::escape(&self.reason()))
     }
 }
 

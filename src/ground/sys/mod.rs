@@ -26,5 +26,5 @@ pub(crate) use life::{
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
-pub(crate) use socket::{Wait, pair, peer_pid, receive, send, send_all};
+pub(crate) use socket::{Wait, came_with_descriptors, pair, peer_pid, receive, send, send_all};
 pub(crate) use usage::{cpu_time_of, limit_memory, resident_bytes_of};

@@ -7,6 +7,8 @@
 //! started is never run twice, and a worker's death costs the task that it was running and no other.
 
 mod boot;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod pool;
 mod relay;
 mod settings;

@@ -31,8 +31,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a worker may take from its start to its `Hello`.
+/// How long a worker may take from its start to its `Hello`, unless [`BOOT_VARIABLE`] says otherwise.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
+/// Says it in milliseconds.
+const BOOT_VARIABLE: &str = "XFORK_BOOT_LIMIT_MS";
 
 /// The runner of cpu-bound tasks: a pool of worker processes.
 pub(crate) struct Processes {
@@ -43,6 +45,7 @@ pub(crate) struct Processes {
 pub(super) struct Shared {
     me: Weak<Shared>,
     settings: Settings,
+    boot_limit: Duration,
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
@@ -142,6 +145,7 @@ impl Processes {
         };
         let shared = Arc::new_cyclic(|me| Shared {
             me: me.clone(),
+            boot_limit: boot_limit(),
             state: Mutex::new(State {
                 supervisor: Supervisor::new(settings.workers, settings.max_tasks),
                 tasks: HashMap::new(),
@@ -162,6 +166,11 @@ impl Processes {
         }
         Arc::new(Self { shared })
     }
+}
+
+fn boot_limit() -> Duration {
+    let told = std::env::var(BOOT_VARIABLE).ok().and_then(|text| text.trim().parse().ok());
+    told.map_or(BOOT_LIMIT, Duration::from_millis)
 }
 
 /// Why this program cannot start itself again as a worker.
@@ -357,16 +366,20 @@ impl Shared {
                 Vec::new()
             }
             Err(error) => {
-                let actions = {
+                let (open, actions) = {
                     let mut state = self.state.lock();
                     if !state.supervisor.is_sent(worker, id) {
                         // The worker died meanwhile, and the task is for another: that sending decides.
                         return Vec::new();
                     }
-                    state.take(id);
-                    state.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
+                    let open = state.take(id);
+                    let event = Event::Unsendable(worker, id);
+                    (open, state.supervisor.step(event).expect("not a worker's message"))
                 };
-                body.fail(error);
+                // Unless its outcome was decided meanwhile.
+                if let Some(body) = open {
+                    body.fail(error);
+                }
                 actions
             }
         }
@@ -545,6 +558,7 @@ impl Driver {
             let buffer = driven.decoder.buffer();
             let room = buffer.len();
             let received = sys::receive(driven.link.socket.as_fd(), buffer, Wait::DontBlock);
+            let mut lie = None;
             let emptied = match received {
                 Ok(0) => return Flow::Ended,
                 Ok(count) => {
@@ -552,6 +566,11 @@ impl Driver {
                     count < room
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
+                Err(error) if let Some(count) = sys::came_with_descriptors(&error) => {
+                    driven.decoder.advance(count);
+                    lie = Some(error.to_string());
+                    false
+                }
                 Err(_) => return Flow::Ended,
             };
             loop {
@@ -571,6 +590,9 @@ impl Driver {
                         self.condemn(number, Verdict::TooLarge { declared, limit });
                     }
                 }
+            }
+            if let Some(reason) = lie {
+                self.condemn(number, Verdict::Protocol(reason));
             }
             if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
                 return Flow::Ended;
@@ -844,7 +866,9 @@ impl Driver {
                 let error = driven.unprepared.take().expect("just seen");
                 format!("worker {} could not be prepared: {error}", link.pid)
             }
-            (Some(Verdict::Slow), _) => format!("worker {} did not say hello in {BOOT_LIMIT:?}", link.pid),
+            (Some(Verdict::Slow), _) => {
+                format!("worker {} did not say hello in {:?}", link.pid, self.shared.boot_limit)
+            }
             (_, Exit::Code(code)) => format!("worker {} ended with exit code {code}", link.pid),
             (_, Exit::Signal { number }) => {
                 format!("worker {} was killed by signal {number} ({})", link.pid, sys::signal_name(number))
@@ -877,8 +901,11 @@ impl Driver {
 
     /// How long until a worker has to be looked at.
     fn next_deadline(&self) -> Option<Duration> {
-        let boots =
-            self.driven.values().filter(|driven| !driven.ready).map(|driven| driven.born + BOOT_LIMIT);
+        let boots = self
+            .driven
+            .values()
+            .filter(|driven| !driven.ready)
+            .map(|driven| driven.born + self.shared.boot_limit);
         let kills = self.driven.values().filter_map(|driven| driven.kill_at);
         let rests = self.shared.settings.idle.into_iter().flat_map(|idle| {
             let state = self.shared.state.lock();
@@ -921,7 +948,7 @@ impl Driver {
         let slow: Vec<_> = self
             .driven
             .iter()
-            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= BOOT_LIMIT)
+            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= self.shared.boot_limit)
             .map(|(&number, _)| number)
             .collect();
         for number in slow {

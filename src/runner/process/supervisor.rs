@@ -297,6 +297,15 @@ impl Supervisor {
                 self.workers.remove(&worker);
                 if self.workers.is_empty() {
                     self.give_up_all(&Why::NoWorker(reason));
+                } else if self.are_all_blocked() {
+                    // They may wait for tasks that need a worker to themselves, and nothing would ever happen again.
+                    let lonely: Vec<_> =
+                        self.queue.nested().filter(|(_, id)| self.tasks[id].alone).collect();
+                    for (place, id) in lonely {
+                        self.queue.remove(place);
+                        self.forget(id);
+                        self.actions.push(Action::GiveUp(id, Why::NoWorker(reason.clone())));
+                    }
                 }
             }
             Event::Unsendable(worker, id) => {
@@ -364,7 +373,8 @@ impl Supervisor {
         let Some(worker) = self.workers.remove(&id) else { return };
         let was_running = !worker.running.is_empty();
         for &task in worker.running.iter().rev() {
-            if !self.is_cancelled(task) {
+            let known = self.tasks.get_mut(&task).expect("a running task is known");
+            if !std::mem::replace(&mut known.cancelled, true) {
                 self.actions.push(Action::Crashed(id, task));
             }
         }
@@ -625,10 +635,16 @@ impl Supervisor {
             living += 1;
         }
         // Nothing that can run it will ever come free: those who are blocked may wait for just this task.
-        let all_blocked = || self.workers.values().all(|worker| worker.blocked.is_some() || worker.ending);
-        if starting == 0 && self.queue.nested().any(|(_, id)| self.tasks[&id].alone) && all_blocked() {
+        if starting == 0
+            && self.queue.nested().any(|(_, id)| self.tasks[&id].alone)
+            && self.are_all_blocked()
+        {
             self.spawn();
         }
+    }
+
+    fn are_all_blocked(&self) -> bool {
+        self.workers.values().all(|worker| worker.blocked.is_some() || worker.ending)
     }
 
     /// How many workers there are, without those that are being ended: who takes their place may start already.
@@ -644,5 +660,8 @@ impl Supervisor {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it is for the tests only"))]
+pub(super) mod model;
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ impl Queue {
         self.tasks.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> {
         self.tasks.values().copied()
     }
