@@ -478,7 +478,7 @@ fn panic_texts_are_bounded_and_shown_without_escape_codes() {
     let is_clean = |error: &TaskError| {
         let (shown, debug) = (error.to_string(), format!("{error:?}"));
         for text in [&shown, &debug] {
-            assert!(!text.contains(|c: char| c == '\x1b' || c == '\r' || c == '\u{202e}'));
+            assert!(!text.contains(['\x1b', '\r', '\u{202e}']));
             assert!(text.len() < 1 << 20 && text.contains("more bytes"), "{} bytes", text.len());
         }
     };
