@@ -299,8 +299,7 @@ impl Supervisor {
                     self.give_up_all(&Why::NoWorker(reason));
                 } else if self.are_all_blocked() {
                     // They may wait for tasks that need a worker to themselves, and nothing would ever happen again.
-                    let lonely: Vec<_> =
-                        self.queue.nested().filter(|(_, id)| self.tasks[id].alone).collect();
+                    let lonely: Vec<_> = self.queue.nested().filter(|(_, id)| self.tasks[id].alone).collect();
                     for (place, id) in lonely {
                         self.queue.remove(place);
                         self.forget(id);
@@ -635,9 +634,7 @@ impl Supervisor {
             living += 1;
         }
         // Nothing that can run it will ever come free: those who are blocked may wait for just this task.
-        if starting == 0
-            && self.queue.nested().any(|(_, id)| self.tasks[&id].alone)
-            && self.are_all_blocked()
+        if starting == 0 && self.queue.nested().any(|(_, id)| self.tasks[&id].alone) && self.are_all_blocked()
         {
             self.spawn();
         }

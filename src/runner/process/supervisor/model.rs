@@ -21,7 +21,7 @@ enum ToWorker {
 #[derive(Debug)]
 enum FromWorker {
     Event(Event),
-    Child { parent: Id },
+    Child { parent: Id, alone: bool },
 }
 
 /// A worker that only says what a worker would.
@@ -64,7 +64,7 @@ impl Pretended {
             ToWorker::Steal(want) => {
                 for _ in 0..want {
                     let Some(parent) = self.forked.pop_front() else { break };
-                    self.outward.push_back(FromWorker::Child { parent });
+                    self.outward.push_back(FromWorker::Child { parent, alone: false });
                 }
                 self.advertised = !self.forked.is_empty();
                 self.say(Event::Stolen(me));
@@ -117,9 +117,13 @@ impl Pretended {
     }
 
     /// The innermost task forks.
-    fn fork(&mut self, me: WorkerId) -> bool {
+    fn fork(&mut self, me: WorkerId, alone: bool) -> bool {
         let Some(&top) = self.stack.last().filter(|_| self.blocked.is_none()) else { return false };
         *self.open.get_mut(&top).expect("on the stack") += 1;
+        if alone {
+            self.outward.push_back(FromWorker::Child { parent: top, alone });
+            return true;
+        }
         self.forked.push_back(top);
         if !std::mem::replace(&mut self.advertised, true) {
             self.say(Event::Surplus(me));
@@ -185,6 +189,7 @@ pub(crate) enum End {
     Crashed,
     GivenUp,
     Unsendable,
+    Cancelled,
 }
 
 /// What can happen, to the pool or to one of its workers.
@@ -199,16 +204,22 @@ pub(crate) enum What {
     IsForeign,
     Greets,
     Forks,
+    ForksAlone,
     Leaves,
     Hears,
     IsRead,
     GoesOn,
+    IsCancelled,
+    AllIsCancelled,
+    Rests,
+    Grows,
+    Ends,
     /// Messages are faster than anything else.
     IsFast,
 }
 
-/// How often each of them happens, among 32. The place of an entry is its number in the files of `fuzz/corpus`.
-const OFTEN: [What; 32] = {
+/// How often each of them happens, among 64. The place of an entry is its number in the files of `fuzz/corpus`.
+const OFTEN: [What; 64] = {
     use What::*;
     [
         Submitted,
@@ -242,6 +253,38 @@ const OFTEN: [What; 32] = {
         IsFast,
         IsFast,
         IsFast,
+        IsFast, //
+        ForksAlone,
+        ForksAlone,
+        IsCancelled,
+        IsCancelled,
+        AllIsCancelled,
+        Rests,
+        Grows,
+        Ends, //
+        Ends,
+        Ends,
+        Submitted,
+        Submitted,
+        Spawned,
+        Spawned,
+        Written,
+        Written, //
+        Forks,
+        Forks,
+        Leaves,
+        Hears,
+        Hears,
+        IsRead,
+        IsRead,
+        GoesOn, //
+        GoesOn,
+        GoesOn,
+        GoesOn,
+        IsRead,
+        Hears,
+        IsFast,
+        IsFast,
         IsFast,
     ]
 };
@@ -253,12 +296,16 @@ impl What {
 
     /// Whether a task may end by it otherwise than by finishing.
     pub(crate) fn is_bad(self) -> bool {
-        matches!(self, What::CannotSpawn | What::Unsendable | What::Dies | What::IsForeign)
+        use What::*;
+        matches!(self, CannotSpawn | Unsendable | Dies | IsForeign | IsCancelled | AllIsCancelled)
     }
 
     fn is_of_a_worker(self) -> bool {
         use What::*;
-        !matches!(self, Submitted | CannotSpawn | Spawned | Unsendable | Written)
+        !matches!(
+            self,
+            Submitted | CannotSpawn | Spawned | Unsendable | Written | IsCancelled | AllIsCancelled | Ends
+        )
     }
 }
 
@@ -274,6 +321,13 @@ pub(crate) struct Pool {
     origins: HashMap<Id, (WorkerId, Id)>,
     started: BTreeSet<Id>,
     pub(crate) ends: BTreeMap<Id, End>,
+    /// Workers that are being ended, and such as have left and are not reaped.
+    pub(crate) ending: Vec<WorkerId>,
+    left: Vec<WorkerId>,
+    /// Tasks that must be possible to end.
+    alone: BTreeSet<Id>,
+    /// Tasks are of several priorities, and some must be possible to end.
+    mixed: bool,
     /// Forks that may still be made.
     budget: usize,
 }
@@ -281,7 +335,7 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(wanted: usize) -> Self {
         Self {
-            supervisor: Supervisor::new(wanted),
+            supervisor: Supervisor::new(wanted, u64::MAX),
             workers: BTreeMap::new(),
             spawns: Vec::new(),
             sends: Vec::new(),
@@ -289,20 +343,33 @@ impl Pool {
             origins: HashMap::new(),
             started: BTreeSet::new(),
             ends: BTreeMap::new(),
+            ending: Vec::new(),
+            left: Vec::new(),
+            alone: BTreeSet::new(),
+            mixed: false,
             budget: 100,
         }
     }
 
     pub(crate) fn submit(&mut self, parent: Option<Id>) -> Id {
+        self.submit_as(parent, false)
+    }
+
+    fn submit_as(&mut self, parent: Option<Id>, alone: bool) -> Id {
         let id = self.parents.len() as Id + 1;
         self.parents.insert(id, parent);
-        self.event(Event::Submit { id, parent });
+        if alone {
+            self.alone.insert(id);
+        }
+        let priority = if self.mixed { (id % 3) as i32 } else { 0 };
+        self.event(Event::Submit { id, parent, priority, alone });
         id
     }
 
     fn end(&mut self, id: Id, end: End) {
         assert!(end != End::Crashed || self.started.contains(&id), "{id} had not started");
-        assert!(end == End::Finished || end == End::Crashed || !self.started.contains(&id), "{id}: {end:?}");
+        let may_have_started = matches!(end, End::Finished | End::Crashed | End::Cancelled);
+        assert!(may_have_started || !self.started.contains(&id), "{id}: {end:?}");
         assert_eq!(self.ends.insert(id, end), None, "task {id} has ended twice");
         if let Some((worker, parent)) = self.origins.remove(&id)
             && let Some(worker) = self.workers.get_mut(&worker)
@@ -314,7 +381,7 @@ impl Pool {
     pub(crate) fn event(&mut self, event: Event) {
         match event {
             Event::Started(_, id) => assert!(self.started.insert(id), "task {id} has started twice"),
-            Event::Finished(_, id, _) => self.end(id, End::Finished),
+            Event::Finished(_, id, _) if !self.supervisor.is_cancelled(id) => self.end(id, End::Finished),
             _ => {}
         }
         let text = format!("{event:?}");
@@ -328,6 +395,7 @@ impl Pool {
                     assert!(!self.started.contains(&id), "{text}: task {id} had started");
                     assert_eq!(known.blocked.unwrap_or(0), above);
                     assert!(above == 0 || self.descends(id, above), "{text}: {id} is no fork of {above}");
+                    assert!(above == 0 || !self.alone.contains(&id), "{text}: {id} is on top of {above}");
                     self.sends.push((worker, id, above));
                 }
                 Action::Steal(worker, want) => self.tell(worker, ToWorker::Steal(want)),
@@ -337,6 +405,17 @@ impl Pool {
                     self.end(id, End::Crashed);
                 }
                 Action::GiveUp(id, _) => self.end(id, End::GivenUp),
+                Action::Cancelled(id) => self.end(id, End::Cancelled),
+                Action::End(worker) => {
+                    let running = &self.supervisor.workers[&worker].running;
+                    assert!(running.iter().all(|id| self.ends[id] == End::Cancelled), "{text}: {running:?}");
+                    self.ending.push(worker);
+                }
+                Action::Retire(worker) => {
+                    let leaver = self.workers.remove(&worker).expect("only the living leave");
+                    assert!(leaver.stack.is_empty() && leaver.returned.is_empty() && leaver.inbox.is_empty());
+                    self.left.push(worker);
+                }
             }
         }
         self.check(&text);
@@ -344,20 +423,30 @@ impl Pool {
 
     /// Every task has ended or is in exactly one place, and there are no more workers than wanted.
     pub(crate) fn check(&self, text: &str) {
-        let Supervisor { workers, nested, queue, tasks, wanted, .. } = &self.supervisor;
+        let Supervisor { workers, queue, tasks, wanted, .. } = &self.supervisor;
         let held = workers.values().flat_map(|worker| worker.sent.iter().chain(&worker.running));
-        let mut places: Vec<Id> = held.chain(nested).chain(queue).copied().collect();
+        // Of those that were cancelled, some are still in a worker.
+        let is_open = |id: &Id| self.ends.get(id) != Some(&End::Cancelled);
+        let mut places: Vec<Id> = held.copied().filter(is_open).chain(queue.iter()).collect();
         places.sort();
         let mut open: Vec<Id> =
             self.parents.keys().copied().filter(|id| !self.ends.contains_key(id)).collect();
         open.sort();
         assert_eq!(places, open, "{text}");
-        assert!(tasks.len() == open.len() && tasks.keys().all(|id| open.contains(id)), "{text}");
-        assert_eq!(self.supervisor.is_idle(), open.is_empty());
-        assert!(workers.len() <= *wanted, "{text}");
+        let known = tasks.iter().filter(|(_, task)| !task.cancelled);
+        assert!(
+            known.clone().count() == open.len() && known.clone().all(|(id, _)| open.contains(id)),
+            "{text}"
+        );
+        assert!(tasks.iter().all(|(id, task)| task.cancelled == !is_open(id)), "{text}");
+        let forks = |id| tasks.values().filter(|task| task.parent == Some(id)).count();
+        assert!(tasks.iter().all(|(&id, task)| task.forks == forks(id)), "{text}");
+        // One more for each task that needs a worker to itself while all others are blocked.
+        assert!(self.supervisor.living() <= *wanted + self.alone.len(), "{text}");
         let running = workers.values().flat_map(|worker| &worker.running);
         assert!(running.clone().all(|id| self.started.contains(id)), "{text}");
-        assert_eq!(running.count(), self.started.iter().filter(|id| open.contains(id)).count(), "{text}");
+        let running = running.filter(|id| is_open(id)).count();
+        assert_eq!(running, self.started.iter().filter(|id| open.contains(id)).count(), "{text}");
     }
 
     fn descends(&self, mut id: Id, ancestor: Id) -> bool {
@@ -386,7 +475,9 @@ impl Pool {
     fn fail_to_write(&mut self, position: usize) {
         let (worker, id, _) = self.sends.swap_remove(position);
         if self.supervisor.is_sent(worker, id) {
-            self.end(id, End::Unsendable);
+            if !self.supervisor.is_cancelled(id) {
+                self.end(id, End::Unsendable);
+            }
             self.event(Event::Unsendable(worker, id));
         }
     }
@@ -395,11 +486,14 @@ impl Pool {
     fn read(&mut self, worker: WorkerId) -> bool {
         match self.workers.get_mut(&worker).and_then(|worker| worker.outward.pop_front()) {
             Some(FromWorker::Event(event)) => self.event(event),
-            Some(FromWorker::Child { parent }) => {
+            Some(FromWorker::Child { parent, .. }) if self.supervisor.is_cancelled(parent) => {
+                self.pretended(worker).inward.push_back(ToWorker::ChildEnded { parent });
+            }
+            Some(FromWorker::Child { parent, alone }) => {
                 assert!(self.supervisor.is_running(worker, parent));
                 let id = self.parents.len() as Id + 1;
                 self.origins.insert(id, (worker, parent));
-                self.submit(Some(parent));
+                self.submit_as(Some(parent), alone);
             }
             None => return false,
         }
@@ -412,7 +506,9 @@ impl Pool {
         for _ in 0..left {
             self.read(worker);
         }
-        self.workers.remove(&worker);
+        // What it said may have had it leave.
+        let Some(_) = self.workers.remove(&worker) else { return };
+        self.ending.retain(|&other| other != worker);
         self.event(Event::Gone(worker, format!("{worker:?} was killed")));
     }
 
@@ -427,15 +523,30 @@ impl Pool {
         self.event(Event::Ready(worker));
     }
 
-    fn fork(&mut self, worker: WorkerId) -> bool {
-        let forked = self.budget > 0 && self.workers.get_mut(&worker).expect("alive").fork(worker);
+    /// Those that have left are reaped, and those that are to end are dead.
+    fn bury(&mut self) -> bool {
+        let (left, ending) = (std::mem::take(&mut self.left), std::mem::take(&mut self.ending));
+        let any = !left.is_empty() || !ending.is_empty();
+        for worker in left {
+            self.event(Event::Gone(worker, "it has left".into()));
+        }
+        for worker in
+            ending.into_iter().filter(|worker| self.workers.contains_key(worker)).collect::<Vec<_>>()
+        {
+            self.die(worker, 0);
+        }
+        any
+    }
+
+    fn fork(&mut self, worker: WorkerId, alone: bool) -> bool {
+        let forked = self.budget > 0 && self.workers.get_mut(&worker).expect("alive").fork(worker, alone);
         self.budget -= usize::from(forked);
         forked
     }
 
     /// One thing happens, chosen by a number: the lowest bits say what, the next ones to whom.
     pub(crate) fn happen(&mut self, number: u32) {
-        let (which, extent) = ((number >> 5) as usize % 64, (number >> 11) as usize % 8);
+        let (which, extent) = ((number >> 6) as usize % 64, (number >> 12) as usize % 8);
         let at = |length: usize| if length == 0 { None } else { Some(which % length) };
         let spawning = !self.spawns.is_empty();
         let sending = at(self.sends.len());
@@ -465,7 +576,18 @@ impl Pool {
                 self.event(Event::Gone(worker, "another build".into()));
             }
             (What::Greets, Some(worker)) if !self.workers[&worker].hello => self.greet(worker),
-            (What::Forks, Some(worker)) => drop(self.fork(worker)),
+            (What::Forks, Some(worker)) => drop(self.fork(worker, false)),
+            (What::ForksAlone, Some(worker)) => drop(self.fork(worker, true)),
+            (What::IsCancelled, _) if let Some(at) = at(self.parents.len()) => {
+                let id = at as Id + 1;
+                let was_open = !self.ends.contains_key(&id);
+                self.event(Event::Cancel(id));
+                assert!(!was_open || self.ends[&id] == End::Cancelled);
+            }
+            (What::AllIsCancelled, _) if extent == 0 => self.event(Event::CancelQueued),
+            (What::Rests, Some(worker)) => self.event(Event::Rested(worker)),
+            (What::Grows, Some(worker)) => self.event(Event::Grown(worker)),
+            (What::Ends, _) => drop(self.bury()),
             (What::Leaves, Some(worker)) => drop(self.pretended(worker).leave(worker, 10)),
             (What::Hears, Some(worker)) if !self.workers[&worker].inward.is_empty() => {
                 self.pretended(worker).hear(worker);
@@ -475,7 +597,9 @@ impl Pool {
             (What::IsFast, Some(worker)) => {
                 self.deliver();
                 self.read_all(worker);
-                self.pretended(worker).go_on(worker, 4 << extent);
+                if let Some(living) = self.workers.get_mut(&worker) {
+                    living.go_on(worker, 4 << extent);
+                }
                 self.read_all(worker);
             }
             _ => {}
@@ -489,7 +613,7 @@ impl Pool {
     /// Everybody lives and does what there is to do, until there is nothing.
     pub(crate) fn settle(&mut self) {
         for round in 0..10_000 {
-            let mut busy = false;
+            let mut busy = self.bury();
             while !self.spawns.is_empty() {
                 self.boot();
             }
@@ -497,21 +621,23 @@ impl Pool {
                 self.write(0);
             }
             for worker in self.workers.keys().copied().collect::<Vec<_>>() {
-                if !self.workers[&worker].hello {
+                if self.workers.get(&worker).is_some_and(|living| !living.hello) {
                     self.greet(worker);
                 }
-                while !self.workers[&worker].inward.is_empty() {
-                    self.pretended(worker).hear(worker);
+                // What another one said may have had it leave.
+                let Some(living) = self.workers.get_mut(&worker) else { continue };
+                while !living.inward.is_empty() {
+                    living.hear(worker);
                     busy = true;
                 }
                 // Some fork until nothing is left to be forked, so that much is blocked in much.
-                busy |= (round + worker.0) % 3 == 0 && self.fork(worker);
+                busy |= (round + worker.0) % 3 == 0 && self.fork(worker, self.mixed && round % 2 == 0);
                 busy |= self.pretended(worker).go_on(worker, 30);
                 while self.read(worker) {
                     busy = true;
                 }
             }
-            if !busy && self.spawns.is_empty() && self.sends.is_empty() {
+            if !busy && self.spawns.is_empty() && self.sends.is_empty() && self.ending.is_empty() {
                 for (worker, known) in &self.supervisor.workers {
                     let free = known.blocked.is_none() && !known.stealing && !known.recalling;
                     assert!(free, "{worker:?} has nothing to do, and the supervisor has {known:?}");
@@ -557,6 +683,9 @@ impl Pool {
 pub(crate) fn play(wanted: usize, micros: u64, numbers: impl IntoIterator<Item = u32>) -> Pool {
     let mut pool = Pool::new(wanted);
     pool.supervisor.micros = micros;
+    pool.mixed = true;
+    // Some pools have workers that soon leave.
+    pool.supervisor.max_tasks = if micros % 3 == 0 { 2 + micros % 5 } else { u64::MAX };
     for number in numbers {
         pool.happen(number);
     }
