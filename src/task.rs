@@ -6,6 +6,7 @@ use crate::core::context;
 use crate::core::error::{Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::wait::{settle_if_possible, wait};
@@ -308,7 +309,7 @@ where
     let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
     let limits = limits.or(F::limits()).or(plan::runners().limits);
-    let core = TaskCore::new(name, place, runner, Terms { limits, seed: 0 });
+    let core = TaskCore::new(name, place, runner, Terms { limits, seed: seed::fork() });
     let task = Arc::new(TypedTask { core, progress: Mutex::new(progress), inputs: slots, portable });
     (&*slot as &dyn AnySlot).set_task(task.clone());
     task::schedule(task.clone(), &task.inputs);
