@@ -121,10 +121,9 @@ impl Drop for ForATask {
 
 /// Makes `runners` the ones of this thread's forks until the guard is dropped.
 pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
-    CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).map_or(
-        Restore { task: None, runners: None, _seed: None },
-        |runners| Restore { task: None, runners, _seed: None },
-    )
+    let before =
+        CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).unwrap_or_default();
+    Restore { task: None, runners: before, _seed: None }
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);
