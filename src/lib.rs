@@ -31,7 +31,7 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
-//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
+//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
 //! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
 //! | keep something from task to task in each worker | [`WorkerLocal`] |
 //! | run tasks yourself | [`Runner`] |
