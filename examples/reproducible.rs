@@ -12,12 +12,12 @@ use xfork::{Plan, block_map, cpu_bound, map, with_plan};
 #[cpu_bound]
 fn hits(points: u32) -> u64 {
     let mut rng = xfork::rng();
-    let mut hits = 0;
+    let mut inside = 0;
     for _ in 0..points {
         let (x, y): (f64, f64) = (rng.random(), rng.random());
-        hits += u64::from(x * x + y * y < 1.0);
+        inside += u64::from(x * x + y * y < 1.0);
     }
-    hits
+    inside
 }
 
 /// Half of the points in forks of its own.

@@ -135,7 +135,7 @@ fn a_plan_with_a_seed_begins_anew_and_one_without_goes_on() {
     }
     deadline(MINUTE, || {
         for plan in plans() {
-            let here = with_plan(plan.clone().seed(5), || scopes());
+            let here = with_plan(plan.clone().seed(5), *scopes);
             let inside = with_plan(plan.seed(5), || *fork(scopes, ()));
             for drawn in [here, inside] {
                 assert_eq!((drawn[1], drawn[1]), (drawn[3], drawn[5]));
