@@ -31,7 +31,9 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
-//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
+//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
+//! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
+//! | keep something from task to task in each worker | [`WorkerLocal`] |
 //! | run tasks yourself | [`Runner`] |
 //!
 //! # Where tasks run
@@ -74,8 +76,10 @@ mod fork;
 mod ground;
 mod plan;
 mod proxy;
+mod random;
 mod runner;
 mod task;
+mod worker_local;
 
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
@@ -90,8 +94,12 @@ pub use crate::proxy::{
     AsCompleted, Explanation, Operand, Proxied, ProxyState, ResultProxy, as_completed, lazy, ready, wait,
     wait_all, wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
+pub use crate::random::seed;
+#[cfg(feature = "rand")]
+pub use crate::random::{TaskRng, rng};
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};
+pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{
     Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,
 };

@@ -5,6 +5,7 @@ use crate::core::context::{self, Runners};
 use crate::core::exit;
 use crate::core::limits::Limits;
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::runner::compute::Compute;
 use crate::runner::process::{self, Processes, Settings};
 use crate::runner::sequential::Sequential;
@@ -24,7 +25,7 @@ pub const MAX_WORKERS: usize = 4096;
 /// Where forked tasks run: on worker processes, on threads, or in place.
 ///
 /// A program's own choice is [`plan`]; the person who runs it overrides the default by the environment, without a
-/// change of code: `XFORK_PLAN=processes|threads|sequential` and `XFORK_WORKERS=8`.
+/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8` and `XFORK_SEED=7`.
 ///
 /// ```
 /// use xfork::{fork, with_plan, Plan};
@@ -40,6 +41,7 @@ pub struct Plan {
     io_threads: usize,
     processes: Settings,
     limits: Limits,
+    seed: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -61,6 +63,9 @@ impl fmt::Debug for Plan {
         write!(f, "Plan({kind}")?;
         if let Some(workers) = self.workers {
             write!(f, ", {workers} workers")?;
+        }
+        if let Some(seed) = self.seed {
+            write!(f, ", seed {seed}")?;
         }
         write!(f, ", {} io threads)", self.io_threads)
     }
@@ -92,6 +97,7 @@ impl Plan {
             io_threads: DEFAULT_LIMIT,
             processes: Settings::default(),
             limits: Limits::new(),
+            seed: None,
         }
     }
 
@@ -307,9 +313,26 @@ impl Plan {
         self
     }
 
+    /// Sets the seed of random numbers, so that a run can be repeated; see [`seed()`](crate::seed()).
+    ///
+    /// It decides what [`seed()`](crate::seed()) and `rng()` give in the tasks that are forked under the plan, whoever runs them.
+    ///
+    /// ```
+    /// use xfork::{Plan, map, seed, with_plan};
+    /// let seeds = |plan: Plan| -> Vec<u64> {
+    ///     with_plan(plan.seed(7), || map(seed, [(); 3]).into_iter().map(|p| *p).collect())
+    /// };
+    /// assert_eq!(seeds(Plan::processes(2)), seeds(Plan::sequential()));
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
-    /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
+    /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
+    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()).
     /// Not part of a plan is `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
     /// before it kills it and starts another; 30000 unless it says another number.
     ///
@@ -324,10 +347,11 @@ impl Plan {
         Self::from_values(
             std::env::var("XFORK_PLAN").ok().as_deref(),
             std::env::var("XFORK_WORKERS").ok().as_deref(),
+            std::env::var(seed::VARIABLE).ok().as_deref(),
         )
     }
 
-    fn from_values(plan: Option<&str>, workers: Option<&str>) -> Result<Self, PlanError> {
+    fn from_values(plan: Option<&str>, workers: Option<&str>, seed: Option<&str>) -> Result<Self, PlanError> {
         let mut made = match plan.map(str::trim) {
             None | Some("") | Some("processes") => Self::of(Kind::Processes),
             Some("threads") => Self::threads(),
@@ -346,6 +370,7 @@ impl Plan {
                 ))
             })?);
         }
+        made.seed = seed::parse(seed).map_err(PlanError)?;
         Ok(made)
     }
 
@@ -387,6 +412,9 @@ static PROGRAM: LazyLock<RwLock<Option<Arc<Runners>>>> = LazyLock::new(|| RwLock
 /// ```
 pub fn plan(plan: Plan) {
     let runners = plan.build();
+    if let Some(seed) = plan.seed {
+        seed::choose(seed);
+    }
     let previous = PROGRAM.write().replace(runners);
     // Its pool ends with its last task: here, if it had none, outside the lock.
     drop(previous);
@@ -401,6 +429,7 @@ pub fn plan(plan: Plan) {
 /// assert_eq!(with_plan(Plan::threads(), || *fork(|n: u32| n + 1, 1)), 2);
 /// ```
 pub fn with_plan<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
+    let _seed = plan.seed.map(seed::enter);
     let _restore = context::enter_runners(plan.build());
     scope()
 }
@@ -435,15 +464,21 @@ mod tests {
     #[test]
     fn a_bad_environment_is_an_error_that_says_what_is_possible() {
         for bad in ["0", "-1", "eight", "1000000", "1e3", "99999999999999999999"] {
-            let error = Plan::from_values(None, Some(bad)).unwrap_err().to_string();
+            let error = Plan::from_values(None, Some(bad), None).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("1 to 4096"), "{error}");
         }
-        let error = Plan::from_values(Some("parallel"), None).unwrap_err().to_string();
+        let error = Plan::from_values(Some("parallel"), None, None).unwrap_err().to_string();
         assert_eq!(
             error,
             "XFORK_PLAN=\"parallel\" is not a plan; it may be `processes`, `threads` or `sequential`"
         );
-        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 ")).unwrap().workers, Some(3));
-        assert_eq!(Plan::from_values(None, Some("")).unwrap().workers, None);
+        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None).unwrap().workers, Some(3));
+        assert_eq!(Plan::from_values(None, Some(""), None).unwrap().workers, None);
+        assert_eq!(Plan::from_values(None, None, Some(" 7 ")).unwrap().seed, Some(7));
+        let error = Plan::from_values(None, None, Some("seven")).unwrap_err().to_string();
+        assert!(
+            error.contains("XFORK_SEED=\"seven\"") && error.contains("0 to 18446744073709551615"),
+            "{error}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use crate::core::context;
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::timer::{self, Alarm};
@@ -374,7 +375,7 @@ where
     let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
     let limits = limits.or(F::limits()).or(plan::runners().limits);
-    let core = TaskCore::new(name, place, runner, Terms { limits, seed: 0 });
+    let core = TaskCore::new(name, place, runner, Terms { limits, seed: seed::fork() });
     let task = Arc::new(TypedTask {
         core,
         tries: AtomicU32::new(0),

@@ -147,7 +147,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     pub(crate) limits: Limits,
-    /// The seed of its random numbers.
+    /// The seed of its random numbers and of its forks.
     pub(crate) seed: u64,
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod ids;
 pub(crate) mod limits;
 pub(crate) mod runner;
 pub(crate) mod scope;
+pub(crate) mod seed;
 pub(crate) mod slot;
 pub(crate) mod task;
 pub(crate) mod timer;

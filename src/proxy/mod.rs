@@ -31,6 +31,7 @@ pub use parts::Proxied;
 use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{ForkPlace, Kind, TaskError};
 use crate::core::expression::Expression;
+use crate::core::seed;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
 use crate::ground::panics;
@@ -321,7 +322,12 @@ impl<T: Send + 'static> ResultProxy<T> {
         T: Sync,
     {
         let proxy = this.clone();
-        closure(symbol!("map"), [this.any_slot()], move || Ok(f(proxy.settled()?)))
+        let seed = seed::fork();
+        closure(symbol!("map"), [this.any_slot()], move || {
+            let value = proxy.settled()?;
+            let _branch = seed::enter(seed);
+            Ok(f(value))
+        })
     }
 
     /// Goes on with another fork as soon as the value is there; the proxy of what that one gives.

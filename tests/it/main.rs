@@ -23,6 +23,8 @@ mod laziness;
 mod mapping;
 mod metadata;
 mod plans;
+mod randomness;
 mod runners;
 mod upstream;
 mod waiting;
+mod worker_local;

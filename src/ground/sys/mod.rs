@@ -22,7 +22,7 @@ pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
 pub(crate) use life::{
     at_exit, close_inherited_except, die_with_parent, exit, exit_now, forget_variable, ignore_pipe_signal,
-    is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
+    is_main_thread, is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
