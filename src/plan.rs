@@ -2,10 +2,10 @@
 
 use crate::callable::Callable;
 use crate::core::context::{self, Runners};
-use crate::core::exit;
 use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::core::seed;
+use crate::core::{exit, interrupt};
 use crate::runner::compute::Compute;
 use crate::runner::process::{self, Processes, Settings};
 use crate::runner::sequential::Sequential;
@@ -393,6 +393,9 @@ impl Plan {
                 }
             },
         };
+        for runner in [&cpu, &io] {
+            interrupt::register(runner);
+        }
         Arc::new(Runners { cpu, io, limits: self.limits, description })
     }
 }

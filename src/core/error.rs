@@ -298,6 +298,16 @@ impl TaskError {
         matches!(self.kind(), Kind::Dropped | Kind::Cancelled { .. })
     }
 
+    /// Whether the task was cancelled because the program was interrupted by Ctrl-C.
+    ///
+    /// ```
+    /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
+    /// assert!(!error.is_interrupted());
+    /// ```
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.kind(), Kind::Cancelled { why: Unwanted::Interrupt, .. })
+    }
+
     /// Whether a value was needed to compute itself, so that waiting for it would never have ended.
     ///
     /// ```

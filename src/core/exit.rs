@@ -1,7 +1,7 @@
 //! The end of the program: waits for what was forked, then reports what failed and nobody looked at.
 
 use crate::core::scope::ROOT;
-use crate::core::{context, unseen};
+use crate::core::{cancel, context, interrupt, unseen};
 use crate::ground::{panics, sys};
 use std::sync::OnceLock;
 
@@ -14,6 +14,7 @@ pub(crate) fn install() {
         if context::worker_pid().is_none() {
             // Without room for a handler the program ends as it always did.
             let _ = sys::at_exit(at_exit);
+            interrupt::install();
         }
         std::process::id()
     });
@@ -29,5 +30,8 @@ extern "C" fn at_exit() {
     }
     if let Some(report) = unseen::report() {
         panics::print(&report);
+    }
+    if cancel::is_interrupted() {
+        sys::exit_as_interrupted();
     }
 }

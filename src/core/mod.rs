@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod exit;
 pub(crate) mod expression;
 pub(crate) mod ids;
+pub(crate) mod interrupt;
 pub(crate) mod limits;
 pub(crate) mod runner;
 pub(crate) mod scope;

@@ -55,6 +55,12 @@ pub trait Runner: Send + Sync + 'static {
         false
     }
 
+    /// Cancels the tasks that wait to be run, because the program was interrupted; says how many.
+    #[doc(hidden)]
+    fn cancel_waiting(&self) -> usize {
+        0
+    }
+
     /// Ends a claimed task that this runner has given to another process, with this error; says whether that decided its
     /// outcome, or `None` if it runs in this process.
     #[doc(hidden)]

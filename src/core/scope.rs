@@ -51,6 +51,11 @@ impl Root {
         }
     }
 
+    /// How many tasks forked outside a task are unfinished.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished.load(Ordering::Acquire)
+    }
+
     /// Blocks until no task forked outside a task is unfinished.
     pub(crate) fn wait(&self) {
         let mut guard = self.lock.lock();

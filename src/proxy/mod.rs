@@ -469,5 +469,7 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
             (panics::Payload::from(error.to_string()), text)
         }
     };
-    panics::rethrow(payload, Some(text), Box::new(error.clone()))
+    // Who interrupts a program needs no report of what that ended.
+    let text = (!error.is_interrupted()).then_some(text);
+    panics::rethrow(payload, text, Box::new(error.clone()))
 }

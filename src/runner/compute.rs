@@ -5,9 +5,9 @@
 //! blocked, the tasks that wait for one are handed to the thread pool as well, and whoever claims a task first runs it.
 
 use super::{Runnable, Runner};
-use crate::core::context;
 use crate::core::runner::Until;
 use crate::core::task::Body;
+use crate::core::{context, interrupt};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +72,12 @@ impl Runner for Compute {
         });
         // Either this sees the last thread blocked, or that thread, which says so first, finds the task among those given.
         self.hand_over();
+    }
+
+    fn cancel_waiting(&self) -> usize {
+        let given = std::mem::take(&mut *self.given.lock());
+        let waiting = given.iter().filter_map(Weak::upgrade).filter(|task| task.core().is_queued());
+        waiting.map(|task| interrupt::cancel_waiting(&task)).sum()
     }
 
     fn block(&self, until: &Until<'_>) {

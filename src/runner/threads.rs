@@ -6,8 +6,8 @@
 //! once, beyond the limit: a limit of one thread is enough for tasks that wait for tasks, at any depth.
 
 use super::{Runnable, Runner};
-use crate::core::context;
 use crate::core::runner::Until;
+use crate::core::{context, interrupt};
 use crate::ground::sys;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -212,6 +212,15 @@ impl Runner for Threads {
             drop(state);
             task.run();
         }
+    }
+
+    fn cancel_waiting(&self) -> usize {
+        let waiting = {
+            let mut state = self.state.lock();
+            self.queued.store(0, Ordering::Relaxed);
+            std::mem::take(&mut state.queue)
+        };
+        waiting.into_iter().map(|task| interrupt::cancel_waiting(&task.into_task())).sum()
     }
 
     fn block(&self, until: &Until<'_>) {

@@ -49,10 +49,22 @@ impl EventFd {
     /// is lost by not waiting and there is no error to report.
     pub(crate) fn signal(&self) {
         let one = 1u64.to_ne_bytes();
-        let ring = self.ring.as_ref().unwrap_or(&self.listen);
+        let ring = self.ringing_end();
         // SAFETY: `one` is readable for its eight bytes; `self` keeps the descriptor open. A pipe cannot
         // raise SIGPIPE here, because `self` owns its reading end too.
         let _ = retry(|| unsafe { libc::write(ring.as_raw_fd(), one.as_ptr().cast(), one.len()) });
+    }
+
+    /// Waits until it rings.
+    pub(crate) fn wait(&self) {
+        let mut poll = libc::pollfd { fd: self.listen.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: `poll` is one entry and outlives the call; `self` keeps the descriptor open.
+        while retry(|| unsafe { libc::poll(&raw mut poll, 1, -1) }).is_ok_and(|count| count == 0) {}
+    }
+
+    /// What is written to to ring it.
+    pub(super) fn ringing_end(&self) -> &OwnedFd {
+        self.ring.as_ref().unwrap_or(&self.listen)
     }
 
     /// Silences. Whoever wants to miss nothing clears first and looks for work afterwards.

@@ -9,6 +9,7 @@ pub(crate) mod cpu;
 pub(crate) mod event;
 mod fd;
 pub(crate) mod image;
+pub(crate) mod interrupt;
 pub(crate) mod life;
 pub(crate) mod load;
 pub(crate) mod process;
@@ -20,6 +21,7 @@ pub(crate) mod usage;
 pub(crate) use cpu::{process_cpu_time, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
+pub(crate) use interrupt::{exit_as_interrupted, on_interrupt};
 pub(crate) use life::{
     at_exit, close_inherited_except, die_with_parent, exit, exit_now, forget_variable, ignore_pipe_signal,
     is_main_thread, is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,

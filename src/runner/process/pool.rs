@@ -206,6 +206,16 @@ impl Runner for Processes {
         self.shared.submit(body, None);
     }
 
+    fn cancel_waiting(&self) -> usize {
+        let actions = {
+            let mut state = self.shared.state.lock();
+            state.supervisor.step(Event::CancelWaiting).expect("not a worker's message")
+        };
+        let count = actions.iter().filter(|action| matches!(action, Action::Cancelled(_))).count();
+        self.shared.perform(actions);
+        count
+    }
+
     fn end(&self, ending: &Ending<'_>) -> Option<bool> {
         let ticket = ending.task.core().ticket();
         Some(self.shared.end(ticket, ending.error.clone()))

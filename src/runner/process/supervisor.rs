@@ -38,8 +38,8 @@ pub(crate) enum Event {
     },
     /// The task's outcome is not wanted any more, nor that of anything that it forked.
     Cancel(Id),
-    /// Everything that no worker has been sent is not wanted any more.
-    CancelQueued,
+    /// What no worker has started is not wanted any more, unless a task that runs has forked it.
+    CancelWaiting,
     /// A worker has had nothing to do for long.
     Rested(WorkerId),
     /// A worker has grown too large to get more tasks.
@@ -273,10 +273,17 @@ impl Supervisor {
                 self.tasks.insert(id, task);
             }
             Event::Cancel(id) => self.cancel(id),
-            Event::CancelQueued => {
-                for id in self.queue.take() {
-                    self.forget(id);
-                    self.actions.push(Action::Cancelled(id));
+            Event::CancelWaiting => {
+                let runs = |at, id| match at {
+                    At::Queue(_) => false,
+                    At::Worker(worker) => self.is_running(worker, id),
+                };
+                let waiting =
+                    self.tasks.iter().filter(|(id, task)| task.parent.is_none() && !runs(task.at, **id));
+                let mut waiting: Vec<_> = waiting.map(|(&id, _)| id).collect();
+                waiting.sort_unstable();
+                for id in waiting {
+                    self.cancel(id);
                 }
             }
             Event::Rested(worker) => {

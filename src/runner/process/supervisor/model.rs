@@ -584,7 +584,7 @@ impl Pool {
                 self.event(Event::Cancel(id));
                 assert!(!was_open || self.ends[&id] == End::Cancelled);
             }
-            (What::AllIsCancelled, _) if extent == 0 => self.event(Event::CancelQueued),
+            (What::AllIsCancelled, _) if extent == 0 => self.event(Event::CancelWaiting),
             (What::Rests, Some(worker)) => self.event(Event::Rested(worker)),
             (What::Grows, Some(worker)) => self.event(Event::Grown(worker)),
             (What::Ends, _) => drop(self.bury()),
