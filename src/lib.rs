@@ -76,6 +76,7 @@ mod plan;
 mod proxy;
 mod runner;
 mod task;
+mod tries;
 
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
@@ -113,7 +114,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
-    pub use crate::callable::{Callable, Cpu, InPlace, Io};
+    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

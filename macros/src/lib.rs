@@ -2,8 +2,8 @@
 //!
 //! This file holds the entry points and their documentation. Each parses its input, hands it to one module
 //! and converts the answer: `mark` writes the plain marks, `implicit` the `*_fork` marks, `call` the `fork!`
-//! macro; `function` is what they read, `check` says what may be marked, and `parameter` knows the owned form
-//! of a borrowed parameter. `proxied` and `operand` write the derives. A refusal is a `compile_error!`, never a
+//! macro; `function` and `settings` are what they read, `check` says what may be marked, and `parameter` knows the
+//! owned form of a borrowed parameter. `proxied` and `operand` write the derives. A refusal is a `compile_error!`, never a
 //! panic.
 
 mod call;
@@ -14,6 +14,8 @@ mod mark;
 mod operand;
 mod parameter;
 mod proxied;
+mod quantity;
+mod settings;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -383,14 +385,14 @@ pub fn operand(item: TokenStream) -> TokenStream {
 }
 
 fn plain(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
-    function::read(settings.into(), item.into())
+    function::read(mark, settings.into(), item.into())
         .map(|marked| mark::expand(mark, &marked))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
 
 fn implicit(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
-    function::read(settings.into(), item.into())
+    function::read(mark, settings.into(), item.into())
         .map(|marked| implicit::expand(mark, &marked))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
