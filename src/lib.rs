@@ -31,6 +31,7 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
+//! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
 //! | run tasks yourself | [`Runner`] |
 //!

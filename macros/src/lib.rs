@@ -42,12 +42,27 @@ use crate::mark::Mark;
 ///
 /// # Settings
 ///
-/// `name = "…"` is what reports call the function, in place of its path:
-///
 /// ```text
-/// #[cpu_bound(name = "thumbnail")]
+/// #[cpu_bound(name = "thumbnail", timeout = "30s", retries = 2)]
 /// fn resize(image: &[u8], width: u32) -> Vec<u8> { … }
 /// ```
+///
+/// | setting | meaning | otherwise |
+/// | --- | --- | --- |
+/// | `name = "thumbnail"` | what reports call the function | its path |
+/// | `timeout = "30s"` | how long a task may run | no limit |
+/// | `cpu_time = "10s"` | how much processor time it may use | no limit |
+/// | `memory = "512 MiB"` | how much memory it may add to its worker's | no limit |
+/// | `retries = 2` | how many more times it is tried when it fails | 0 |
+/// | `backoff = "100ms"` | how long to wait before the first further try; twice as long before each next | 100 ms |
+/// | `priority = 3` | how urgent it is: the greatest number goes first; may be negative | 0 |
+///
+/// A time is a number and `ns`, `us`, `ms`, `s`, `min` or `h`; a size a number and `B`, `KiB`, `MiB`, `GiB`, `TiB` or
+/// `kB`, `MB`, `GB`, `TB`. They hold for forks, not for the plain call in place. What a single task says
+/// (`Task::timeout` and its neighbours) wins over its mark, and the mark over the plan; `xfork::Limits` says how each
+/// limit is kept.
+///
+/// `retries` needs arguments that are `Clone`. Without it, no task that has started is ever run again.
 ///
 /// # Examples
 ///
@@ -65,6 +80,13 @@ use crate::mark::Mark;
 /// assert_eq!(fib(10), 55);                      // in place
 /// assert_eq!((1..4).map(*fib).sum::<u64>(), 4); // as a function pointer
 /// assert_eq!(*forked, 6765);
+///
+/// #[cpu_bound(timeout = "1min", memory = "1 GiB", priority = -1)]
+/// fn greet(name: &str) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// assert_eq!(fork(greet, "you"), "hello you");
 /// ```
 ///
 /// # Limits
@@ -83,7 +105,8 @@ pub fn cpu_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// Marks a function whose work is waiting (for files, sockets, locks): `fork` runs it on a thread.
 ///
 /// Its arguments and its result stay in the process, so they need `Send + 'static` and no serialisation. For
-/// the rest, and for the settings, see [`cpu_bound`](macro@cpu_bound).
+/// the rest, and for the settings, see [`cpu_bound`](macro@cpu_bound); `memory` and `cpu_time` are not among them, since
+/// a thread can't be held to either.
 ///
 /// # Examples
 ///
@@ -109,8 +132,8 @@ pub fn io_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// Marks a function that must not run anywhere else: `fork` calls it in place, at once.
 ///
 /// It is for functions with effects that only make sense in the caller's thread and order. The word is the
-/// keyword, so it is written `r#unsafe`; [`sequential`](macro@sequential) is the same mark. For the settings
-/// see [`cpu_bound`](macro@cpu_bound).
+/// keyword, so it is written `r#unsafe`; [`sequential`](macro@sequential) is the same mark. The only setting is `name`
+/// (see [`cpu_bound`](macro@cpu_bound)): nothing limits what runs in place.
 ///
 /// # Examples
 ///

@@ -12,6 +12,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 ///
 /// The same settings stand on marks (`#[cpu_bound(timeout = "30s")]`), on a single task ([`Task::timeout`](crate::Task::timeout)
 /// and its neighbours) and on the plan ([`Plan::limits`](crate::Plan::limits)); what is said more closely to the task wins.
+/// Nothing limits what runs in place, by [`#[sequential]`](macro@crate::sequential).
 ///
 /// ```
 /// use std::time::Duration;

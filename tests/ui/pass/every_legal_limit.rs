@@ -1,7 +1,7 @@
 //! Every limit that a mark may say, in every form.
 #![deny(missing_docs, unreachable_pub, unused, missing_debug_implementations, rust_2018_idioms, warnings)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use xfork::{Callable, Limits, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork};
@@ -63,7 +63,7 @@ fn main() {
     assert_eq!(limits(xfork::io_bound(decimal)), limits(decimal));
 
     assert_eq!(everything("ab", &[1], Path::new("c"), &3, (4, 5)), 11);
-    let arguments = ("ab".to_owned(), vec![1], "c".into(), 3, (4, 5));
+    let arguments = ("ab".to_owned(), vec![1], PathBuf::from("c"), 3, (4, 5));
     assert_eq!(*fork(everything, arguments), 11);
     assert_eq!(*doubled(4), 8);
     assert_eq!(doubled::sequential(4), 8);
