@@ -93,6 +93,7 @@ where
     }
 
     /// Runs code of the user as this task; an error is a panic of it.
+    #[expect(clippy::result_large_err, reason = "its caller takes the error apart at once")]
     fn attempt<R>(self: &Arc<Self>, code: impl FnOnce() -> R) -> Result<R, panics::Caught> {
         let _context = context::enter_task(self.clone());
         panics::catch(code)
