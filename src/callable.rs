@@ -38,6 +38,33 @@ pub trait Callable<Args>: Sized {
     fn limits() -> Limits {
         Limits::new()
     }
+    /// How a call is made once more, if its mark says that it may be tried again.
+    #[doc(hidden)]
+    fn again() -> Option<Again<Self, Args>> {
+        None
+    }
+}
+
+/// Clones a function and its arguments, for one more try.
+#[doc(hidden)]
+pub type Again<F, A> = fn(&F, &A) -> (F, A);
+
+/// An argument of a function that may be tried again.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an argument of a function with `retries`, but can't be cloned",
+    label = "each try takes a clone of this",
+    note = "derive `Clone` for it, or leave `retries` out"
+)]
+pub trait Retried: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Retried for T {}
+
+/// The same argument, for one more try.
+#[doc(hidden)]
+pub fn another<T: Retried>(argument: &T) -> T {
+    argument.clone()
 }
 
 /// The mark of functions that compute: they run in worker processes.
@@ -85,6 +112,14 @@ impl<F: Callable<A>, M, A> Callable<A> for Marked<F, M> {
     }
     fn limits() -> Limits {
         F::limits()
+    }
+    fn again() -> Option<Again<Self, A>> {
+        fn again<F: Callable<A>, M, A>(marked: &Marked<F, M>, args: &A) -> (Marked<F, M>, A) {
+            let again = F::again().expect("only given out where there is one");
+            let (function, args) = again(&marked.function, args);
+            (Marked { function, mark: PhantomData }, args)
+        }
+        F::again().map(|_| again::<F, M, A> as Again<Self, A>)
     }
 }
 

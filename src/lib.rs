@@ -31,6 +31,7 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
+//! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
 //! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
 //! | keep something from task to task in each worker | [`WorkerLocal`] |
@@ -79,6 +80,7 @@ mod proxy;
 mod random;
 mod runner;
 mod task;
+mod tries;
 mod worker_local;
 
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
@@ -121,7 +123,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
-    pub use crate::callable::{Callable, Cpu, InPlace, Io};
+    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

@@ -1,7 +1,7 @@
 //! A task with its types: a function, its inputs and the slot of its result; and [`task()`], one not yet scheduled.
 
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
-use crate::callable::{Callable, Cpu, InPlace, Io};
+use crate::callable::{Again, Callable, Cpu, InPlace, Io};
 use crate::core::context;
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
@@ -16,6 +16,7 @@ use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError}
 use crate::ground::wire::codec;
 use crate::plan;
 use crate::proxy::ResultProxy;
+use crate::tries::{Source, Tries};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +24,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A task with its types, while it is on its way.
 pub(crate) struct TypedTask<F: Callable<A>, A: Args> {
@@ -33,6 +34,7 @@ pub(crate) struct TypedTask<F: Callable<A>, A: Args> {
     progress: Mutex<Progress<F, A>>,
     inputs: Vec<Arc<dyn AnySlot>>,
     portable: Option<Travel<F, A>>,
+    again: Option<Again<F, A>>,
 }
 
 struct Progress<F: Callable<A>, A: Args> {
@@ -51,6 +53,8 @@ struct Travel<F: Callable<A>, A: Args> {
     entry: fn() -> Option<EntryId>,
     encode: fn(&A::Inputs, &mut Vec<u8>) -> Result<(), EncodeError>,
     decode: fn(&[u8]) -> Result<F::Output, TaskError>,
+    /// Reads the arguments in this process, for a further try.
+    again: fn(&[u8]) -> Option<(F, A)>,
 }
 
 impl<F, A> TypedTask<F, A>
@@ -78,7 +82,7 @@ where
         let tries = self.tries.fetch_add(1, Ordering::Relaxed);
         let progress = self.progress.lock();
         let can = tries < retries && progress.work.is_some() && progress.slot.is_some();
-        can.then(|| limits.pause(tries))
+        can.then(|| limits.pause_before(tries + 1))
     }
 
     fn run_claimed(self: Arc<Self>) {
@@ -93,17 +97,67 @@ where
             drop_quietly((function, inputs));
             return task::finished(&*self);
         }
-        let _alarm = self.alarm();
-        let outcome = {
-            let _context = context::enter_task(self.clone());
-            panics::catch(|| inputs.resolve().map(|args| function.call(args)))
-        };
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(caught) => Err(panic_error(self.core.name(), caught).forked(self.core.fork_place())),
-        };
+        let mut tries = Tries::new(self.core.terms.limits, || self.source(&inputs));
+        let mut outcome = self.attempt(|| {
+            let args = inputs.resolve()?;
+            tries.begin(&function, &args);
+            Ok(function.call(args))
+        });
+        while outcome.is_err()
+            && let Some((function, args)) = tries.next()
+        {
+            if !self.pause(tries.pause()) {
+                drop_quietly((function, args));
+                break;
+            }
+            let failed = std::mem::replace(
+                &mut outcome,
+                self.attempt(|| {
+                    tries.begin(&function, &args);
+                    Ok(function.call(args))
+                }),
+            );
+            drop_quietly(failed);
+        }
+        let outcome = outcome.unwrap_or_else(|caught| {
+            let error = panic_error(self.core.name(), caught).tried(self.core.name(), tries.count());
+            Err(error.forked(self.core.fork_place()))
+        });
+        drop_quietly(tries);
         self.progress.lock().outcome = Some(Outcome::Here(outcome));
         task::finished(&*self);
+    }
+
+    /// Runs code of the user as this task; an error is a panic of it.
+    #[expect(clippy::result_large_err, reason = "its caller takes the error apart at once")]
+    fn attempt<R>(self: &Arc<Self>, code: impl FnOnce() -> R) -> Result<R, panics::Caught> {
+        let _alarm = self.alarm();
+        let _context = context::enter_task(self.clone());
+        panics::catch(code)
+    }
+
+    /// What the tries after the first are given.
+    fn source(&self, inputs: &A::Inputs) -> Source<F, A> {
+        if let Some(again) = self.again {
+            return Source::Clone(again);
+        }
+        let Some(travel) = &self.portable else { return Source::Nowhere };
+        let _for_a_task = context::for_a_task();
+        let mut bytes = Vec::new();
+        // What can't be encoded may still be given to the first try.
+        match panics::catch(|| (travel.encode)(inputs, &mut bytes)) {
+            Ok(Ok(())) => Source::Decode(bytes, travel.again),
+            _ => Source::Nowhere,
+        }
+    }
+
+    /// Waits between two tries, as this task: its thread may be used for what it forked, or another started for others.
+    /// False if the task has been ended meanwhile.
+    fn pause(self: &Arc<Self>, time: Duration) -> bool {
+        let Some(slot) = self.progress.lock().slot.clone() else { return false };
+        let slot: Arc<dyn AnySlot> = slot;
+        let _context = context::enter_task(self.clone());
+        matches!(wait(&slot, Some(Instant::now() + time)), Ok(false))
     }
 }
 
@@ -126,7 +180,15 @@ where
         if let Some(pause) = self.may_try_again(&error) {
             return task::try_again(self, pause);
         }
-        let error = if error.is_dependency() { error } else { error.forked(self.core.fork_place()) };
+        let error = if error.is_dependency() {
+            error
+        } else {
+            let error = match self.tries.load(Ordering::Relaxed) {
+                0 | 1 => error,
+                tries => error.tried(self.core.name(), tries),
+            };
+            error.forked(self.core.fork_place())
+        };
         let work = {
             let mut progress = self.progress.lock();
             progress.outcome = Some(Outcome::Here(Err(error)));
@@ -291,7 +353,16 @@ where
             Err(caught) => Err(panic_error(F::name(), caught)),
         }
     }
-    Travel { entry: registry::entry_of::<Run<F, A>>, encode: A::encode, decode: decode::<F, A> }
+    fn again<F: Copy + Send + 'static, A: PortableArgs>(mut bytes: &[u8]) -> Option<(F, A)> {
+        let args = panics::catch(|| A::decode(&mut bytes)).ok()?.ok()?;
+        Some((registry::conjure::<F>(), args))
+    }
+    Travel {
+        entry: registry::entry_of::<Run<F, A>>,
+        encode: A::encode,
+        decode: decode::<F, A>,
+        again: again::<F, A>,
+    }
 }
 
 /// Where a function runs, decided by its mark at compile time; asks for the bounds that the place needs.
@@ -359,7 +430,7 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
-    let Task { function, inputs, name, limits, after, place, .. } = task;
+    let Task { function, inputs, name, limits, again, after, place, .. } = task;
     let mut slots = inputs.slots();
     slots.extend(after);
     for slot in &slots {
@@ -375,6 +446,7 @@ where
     let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
     let limits = limits.or(F::limits()).or(plan::runners().limits);
+    let again = again.or_else(F::again);
     let core = TaskCore::new(name, place, runner, Terms { limits, seed: seed::fork() });
     let task = Arc::new(TypedTask {
         core,
@@ -382,6 +454,7 @@ where
         progress: Mutex::new(progress),
         inputs: slots,
         portable,
+        again,
     });
     (&*slot as &dyn AnySlot).set_task(task.clone());
     task::schedule(task.clone(), &task.inputs);
@@ -406,6 +479,7 @@ pub struct Task<F: Callable<A>, A: Args> {
     inputs: A::Inputs,
     name: Cow<'static, str>,
     limits: Limits,
+    again: Option<Again<F, A>>,
     after: Vec<Arc<dyn AnySlot>>,
     place: &'static Location<'static>,
     args: PhantomData<A>,
@@ -434,6 +508,7 @@ where
         inputs: args.into_inputs(),
         name: Cow::Borrowed(F::name()),
         limits: Limits::new(),
+        again: None,
         after: Vec::new(),
         place: Location::caller(),
         args: PhantomData,
@@ -453,19 +528,6 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
         self
     }
 
-    /// Sets what the task may take; for what is not said here, its mark's settings hold, then the plan's.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use xfork::{task, Limits};
-    /// let limits = Limits::new().timeout(Duration::from_secs(60));
-    /// assert_eq!(task(|n: u32| n + 1, 1).limits(limits).fork(), 2);
-    /// ```
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits.or(self.limits);
-        self
-    }
-
     /// Lets the task start only after `other` has a value; if `other` fails, the task isn't run.
     ///
     /// ```
@@ -478,6 +540,106 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// ```
     pub fn after<T: Send + 'static>(mut self, other: &ResultProxy<T>) -> Self {
         self.after.push(other.any_slot());
+        self
+    }
+
+    /// Sets how long the task may run, counted from when it starts; see [`Limits::timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).timeout(Duration::from_secs(60)).fork(), 2);
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limits = self.limits.timeout(limit);
+        self
+    }
+
+    /// Sets how much processor time the task may use in a worker process; see [`Limits::cpu_time`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).cpu_time(Duration::from_secs(60)).fork(), 2);
+    /// ```
+    pub fn cpu_time(mut self, limit: Duration) -> Self {
+        self.limits = self.limits.cpu_time(limit);
+        self
+    }
+
+    /// Sets how many bytes of memory the task may add to what its worker process has; see [`Limits::memory`].
+    ///
+    /// ```
+    /// assert_eq!(xfork::task(|n: usize| vec![0_u8; n].len(), 1 << 10).memory(1 << 30).fork(), 1 << 10);
+    /// ```
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.limits = self.limits.memory(bytes);
+        self
+    }
+
+    /// Sets how many more times the task is tried when it fails; see [`Limits::retries`].
+    ///
+    /// A try on a thread takes clones of the function and its arguments, and comes after a panic of the function only.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::time::Duration;
+    /// use xfork::{io_bound, task};
+    ///
+    /// let calls = Arc::new(AtomicU32::new(0));
+    /// let third_time_lucky = io_bound(|calls: Arc<AtomicU32>| {
+    ///     assert_eq!(calls.fetch_add(1, Ordering::Relaxed), 2, "the network is down");
+    ///     "here you are"
+    /// });
+    /// let page = task(third_time_lucky, calls).retries(5).backoff(Duration::from_millis(1)).fork();
+    /// assert_eq!(page, "here you are");
+    /// ```
+    pub fn retries(mut self, times: u32) -> Self
+    where
+        F: Clone,
+        A: Clone,
+    {
+        self.limits = self.limits.retries(times);
+        self.again = Some(|function, args| (function.clone(), args.clone()));
+        self
+    }
+
+    /// Sets how long to wait before the first further try; see [`Limits::backoff`].
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use xfork::{io_bound, task, wait};
+    ///
+    /// let begin = Instant::now();
+    /// let broken = task(io_bound(|| -> u8 { panic!("no") }), ()).retries(2).backoff(Duration::from_millis(10));
+    /// assert!(wait(&broken.fork()).is_err());
+    /// assert!(begin.elapsed() >= Duration::from_millis(10 + 20));
+    /// ```
+    pub fn backoff(mut self, first: Duration) -> Self {
+        self.limits = self.limits.backoff(first);
+        self
+    }
+
+    /// Sets how urgent the task is; see [`Limits::priority`].
+    ///
+    /// ```
+    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).priority(10).fork(), 2);
+    /// ```
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.limits = self.limits.priority(priority);
+        self
+    }
+
+    /// Sets several limits at once; what they don't say stays as it was.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{Limits, task};
+    ///
+    /// const CAREFUL: Limits = Limits::new().timeout(Duration::from_secs(60)).memory(1 << 30).retries(2);
+    /// assert_eq!(task(|n: u32| n + 1, 1).limits(CAREFUL).priority(3).fork(), 2);
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits.or(self.limits);
         self
     }
 

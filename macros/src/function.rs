@@ -1,4 +1,4 @@
-//! What the marks read: the settings in the attribute's parentheses and the function below it.
+//! What the marks read: the settings in the attribute's parentheses ([`crate::settings`]) and the function below it.
 //!
 //! [`read`] promises a [`Marked`] that [`crate::check`] has passed, or all the refusals together. The body is
 //! kept as the tokens that the compiler gave, never parsed: what is in it is not our business, and syntax
@@ -10,10 +10,12 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, LitStr, Meta, Result, Signature, Token, Visibility};
+use syn::{Attribute, Error, Meta, Result, Signature, Token, Visibility};
 
 use crate::check::{self, Refusals};
+use crate::mark::Mark;
 use crate::parameter::Parameter;
+use crate::settings::Settings;
 
 /// A function that may be marked, taken apart.
 pub(crate) struct Marked {
@@ -51,9 +53,9 @@ impl Marked {
 }
 
 /// Reads a mark's settings and its function, or says everything that keeps it from being marked.
-pub(crate) fn read(settings: TokenStream, item: TokenStream) -> Result<Marked> {
+pub(crate) fn read(mark: Mark, settings: TokenStream, item: TokenStream) -> Result<Marked> {
     let mut refusals = Refusals::default();
-    let settings = refusals.keep(syn::parse2::<Settings>(settings));
+    let settings = refusals.keep(Settings::read(mark, settings));
     let function = refusals.keep(syn::parse2::<Function>(item));
     if let Some(function) = &function {
         check::function(&function.attributes, &function.signature, &mut refusals);
@@ -67,48 +69,6 @@ pub(crate) fn read(settings: TokenStream, item: TokenStream) -> Result<Marked> {
     let parameters = Parameter::all(&signature);
     let attributes = Attributes::sort(attributes)?;
     Ok(Marked { attributes, visibility, signature, body, parameters, settings })
-}
-
-/// What the parentheses of a mark say.
-#[derive(Default)]
-pub(crate) struct Settings {
-    name: Option<LitStr>,
-}
-
-impl Parse for Settings {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let mut settings = Self::default();
-        while !input.is_empty() {
-            let key = input.call(Ident::parse_any)?;
-            if key != "name" {
-                return Err(Error::new(
-                    key.span(),
-                    format!("unknown setting `{key}`; the settings are: name"),
-                ));
-            }
-            if settings.name.is_some() {
-                return Err(Error::new(key.span(), "`name` is set twice; leave one"));
-            }
-            if !input.peek(Token![=]) {
-                return Err(Error::new(key.span(), "`name` wants a value: write `name = \"…\"`"));
-            }
-            input.parse::<Token![=]>()?;
-            let name: LitStr = input
-                .parse()
-                .map_err(|error| Error::new(error.span(), "a name is a string: `name = \"…\"`"))?;
-            if name.value().is_empty() {
-                return Err(Error::new(
-                    name.span(),
-                    "the name is empty; leave it out to use the function's path",
-                ));
-            }
-            settings.name = Some(name);
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
-        }
-        Ok(settings)
-    }
 }
 
 /// An item that is a function with a body; any other is refused at its keyword.

@@ -2,8 +2,8 @@
 //!
 //! This file holds the entry points and their documentation. Each parses its input, hands it to one module
 //! and converts the answer: `mark` writes the plain marks, `implicit` the `*_fork` marks, `call` the `fork!`
-//! macro; `function` is what they read, `check` says what may be marked, and `parameter` knows the owned form
-//! of a borrowed parameter. `proxied` and `operand` write the derives. A refusal is a `compile_error!`, never a
+//! macro; `function` and `settings` are what they read, `check` says what may be marked, and `parameter` knows the
+//! owned form of a borrowed parameter. `proxied` and `operand` write the derives. A refusal is a `compile_error!`, never a
 //! panic.
 
 mod call;
@@ -14,6 +14,8 @@ mod mark;
 mod operand;
 mod parameter;
 mod proxied;
+mod quantity;
+mod settings;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -40,12 +42,27 @@ use crate::mark::Mark;
 ///
 /// # Settings
 ///
-/// `name = "…"` is what reports call the function, in place of its path:
-///
 /// ```text
-/// #[cpu_bound(name = "thumbnail")]
+/// #[cpu_bound(name = "thumbnail", timeout = "30s", retries = 2)]
 /// fn resize(image: &[u8], width: u32) -> Vec<u8> { … }
 /// ```
+///
+/// | setting | meaning | otherwise |
+/// | --- | --- | --- |
+/// | `name = "thumbnail"` | what reports call the function | its path |
+/// | `timeout = "30s"` | how long a task may run | no limit |
+/// | `cpu_time = "10s"` | how much processor time it may use | no limit |
+/// | `memory = "512 MiB"` | how much memory it may add to its worker's | no limit |
+/// | `retries = 2` | how many more times it is tried when it fails | 0 |
+/// | `backoff = "100ms"` | how long to wait before the first further try; twice as long before each next | 100 ms |
+/// | `priority = 3` | how urgent it is: the greatest number goes first; may be negative | 0 |
+///
+/// A time is a number and `ns`, `us`, `ms`, `s`, `min` or `h`; a size a number and `B`, `KiB`, `MiB`, `GiB`, `TiB` or
+/// `kB`, `MB`, `GB`, `TB`. They hold for forks, not for the plain call in place. What a single task says
+/// (`Task::timeout` and its neighbours) wins over its mark, and the mark over the plan; `xfork::Limits` says how each
+/// limit is kept.
+///
+/// `retries` needs arguments that are `Clone`. Without it, no task that has started is ever run again.
 ///
 /// # Examples
 ///
@@ -63,6 +80,13 @@ use crate::mark::Mark;
 /// assert_eq!(fib(10), 55);                      // in place
 /// assert_eq!((1..4).map(*fib).sum::<u64>(), 4); // as a function pointer
 /// assert_eq!(*forked, 6765);
+///
+/// #[cpu_bound(timeout = "1min", memory = "1 GiB", priority = -1)]
+/// fn greet(name: &str) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// assert_eq!(fork(greet, "you"), "hello you");
 /// ```
 ///
 /// # Limits
@@ -81,7 +105,8 @@ pub fn cpu_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// Marks a function whose work is waiting (for files, sockets, locks): `fork` runs it on a thread.
 ///
 /// Its arguments and its result stay in the process, so they need `Send + 'static` and no serialisation. For
-/// the rest, and for the settings, see [`cpu_bound`](macro@cpu_bound).
+/// the rest, and for the settings, see [`cpu_bound`](macro@cpu_bound); `memory` and `cpu_time` are not among them, since
+/// a thread can't be held to either.
 ///
 /// # Examples
 ///
@@ -107,8 +132,8 @@ pub fn io_bound(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// Marks a function that must not run anywhere else: `fork` calls it in place, at once.
 ///
 /// It is for functions with effects that only make sense in the caller's thread and order. The word is the
-/// keyword, so it is written `r#unsafe`; [`sequential`](macro@sequential) is the same mark. For the settings
-/// see [`cpu_bound`](macro@cpu_bound).
+/// keyword, so it is written `r#unsafe`; [`sequential`](macro@sequential) is the same mark. The only setting is `name`
+/// (see [`cpu_bound`](macro@cpu_bound)): nothing limits what runs in place.
 ///
 /// # Examples
 ///
@@ -383,14 +408,14 @@ pub fn operand(item: TokenStream) -> TokenStream {
 }
 
 fn plain(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
-    function::read(settings.into(), item.into())
+    function::read(mark, settings.into(), item.into())
         .map(|marked| mark::expand(mark, &marked))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
 
 fn implicit(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {
-    function::read(settings.into(), item.into())
+    function::read(mark, settings.into(), item.into())
         .map(|marked| implicit::expand(mark, &marked))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()

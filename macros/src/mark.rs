@@ -12,8 +12,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, format_ident, quote, quote_spanned};
 use syn::Signature;
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 
 use crate::function::Marked;
+use crate::parameter::Parameter;
 
 /// Where a fork of the function runs.
 #[derive(Clone, Copy)]
@@ -98,6 +100,15 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
     let name = marked.name();
     let slots = marked.parameters.iter().map(|parameter| &parameter.slot);
     let arguments = marked.parameters.iter().map(|parameter| parameter.argument());
+    let limits = marked.settings.limits().map(|limits| {
+        quote! {
+            fn limits() -> ::xfork::Limits {
+                const LIMITS: ::xfork::Limits = #limits;
+                LIMITS
+            }
+        }
+    });
+    let again = marked.settings.is_tried_again.then(|| again(marked));
 
     quote! {
         impl ::xfork::__private::Callable<#owned> for #this {
@@ -111,6 +122,24 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             fn name() -> &'static str {
                 #name
             }
+
+            #limits
+            #again
+        }
+    }
+}
+
+/// How a call is made once more. A parameter that can't be cloned is an error at that parameter.
+fn again(marked: &Marked) -> TokenStream {
+    let owned = marked.owned();
+    let slots: Vec<_> = marked.parameters.iter().map(|parameter| &parameter.slot).collect();
+    let clones = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
+        quote_spanned!(given.span()=> ::xfork::__private::another::<#owned>(#slot))
+    });
+
+    quote! {
+        fn again() -> ::core::option::Option<::xfork::__private::Again<Self, #owned>> {
+            ::core::option::Option::Some(|__xfork_this, (#(#slots,)*)| (*__xfork_this, (#(#clones,)*)))
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Why a task gave no value.
@@ -41,6 +41,7 @@ struct Failure {
     kind: Kind,
     /// The deferred operation that panicked.
     operation: Option<Box<Operation>>,
+    tries: AtomicU32,
     seen: AtomicBool,
 }
 
@@ -143,7 +144,8 @@ impl TaskError {
     }
 
     fn of(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
-        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
+        let (tries, seen) = (AtomicU32::new(1), AtomicBool::new(false));
+        let failure = Failure { task, pid, kind, operation, tries, seen };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks: Vec::new(), dependents: Vec::new() }))
     }
 
@@ -183,6 +185,16 @@ impl TaskError {
 
     pub(crate) fn forks(&self) -> &[ForkPlace] {
         &self.0.forks
+    }
+
+    /// Says how often `task` was tried until it failed for good. The failure of another task, which it only passed on,
+    /// keeps its own number.
+    pub(crate) fn tried(self, task: &str, tries: u32) -> Self {
+        if self.0.failure.task == task {
+            // Relaxed: nobody else knows the error yet.
+            self.0.failure.tries.store(tries, Ordering::Relaxed);
+        }
+        self
     }
 
     /// Says that somebody has looked at the failure, so that it isn't reported at exit.
@@ -452,6 +464,22 @@ impl TaskError {
         self.0.failure.pid
     }
 
+    /// How often the task was tried until it failed for good: more than once only where it was allowed to be, by
+    /// [`retries`](crate::Task::retries). Everything else in the error is about the last try.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{io_bound, task, wait};
+    ///
+    /// let broken = task(io_bound(|| -> u8 { panic!("no") }), ()).retries(2).backoff(Duration::from_millis(1));
+    /// let error = wait(&broken.fork()).unwrap_err();
+    /// assert_eq!(error.tries(), 3);
+    /// assert!(error.to_string().ends_with("no; tried 3 times"));
+    /// ```
+    pub fn tries(&self) -> u32 {
+        self.0.failure.tries.load(Ordering::Relaxed)
+    }
+
     /// Who panicked, in words.
     fn subject(&self) -> String {
         match self.operation() {
@@ -584,7 +612,11 @@ impl fmt::Display for TaskError {
             write!(f, "`{last}` was not run, because what it depends on failed: ")?;
         }
         // Names and texts come from tasks, and perhaps from a worker that lies.
-        f.write_str(&panics::escape(&self.reason()))
+        f.write_str(&panics::escape(&self.reason()))?;
+        match self.tries() {
+            0 | 1 => Ok(()),
+            tries => write!(f, "; tried {tries} times"),
+        }
     }
 }
 
@@ -646,6 +678,7 @@ pub(crate) struct WireError {
     pid: Option<u32>,
     kind: Kind,
     operation: Option<Box<Operation>>,
+    tries: u32,
     forks: Vec<ForkPlace>,
     dependents: Vec<String>,
 }
@@ -658,6 +691,7 @@ impl From<&TaskError> for WireError {
             pid: *pid,
             kind: kind.clone(),
             operation: operation.clone(),
+            tries: error.tries(),
             forks: error.0.forks.clone(),
             dependents: error.0.dependents.clone(),
         }
@@ -666,8 +700,9 @@ impl From<&TaskError> for WireError {
 
 impl From<WireError> for TaskError {
     fn from(wire: WireError) -> Self {
-        let WireError { task, pid, kind, operation, forks, dependents } = wire;
-        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
+        let WireError { task, pid, kind, operation, tries, forks, dependents } = wire;
+        let (tries, seen) = (AtomicU32::new(tries), AtomicBool::new(false));
+        let failure = Failure { task, pid, kind, operation, tries, seen };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks, dependents }))
     }
 }

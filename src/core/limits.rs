@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long to wait before the first further try, unless said otherwise.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The back-off where none is said.
+const BACKOFF: Duration = Duration::from_millis(100);
+/// No back-off grows beyond this: it is added to clocks, which end somewhere.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
 /// What a task may take: time, memory, tries; and how urgent it is.
 ///
 /// The same settings stand on marks (`#[cpu_bound(timeout = "30s")]`), on a single task ([`Task::timeout`](crate::Task::timeout)
 /// and its neighbours) and on the plan ([`Plan::limits`](crate::Plan::limits)); what is said more closely to the task wins.
+/// Nothing limits what runs in place, by [`#[sequential]`](macro@crate::sequential).
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,7 +85,12 @@ impl Limits {
     }
 
     /// How many more times a task is tried when it fails, be it by a panic, a crash or a limit. To say so is to say that it
-    /// may run twice: without it no task that has started ever is.
+    /// may run twice: without it no task that has started ever is. A failed dependency is not tried again, nor what depends
+    /// on it.
+    ///
+    /// On a thread only a panic can be survived. Each try there takes clones of the arguments, which marks and
+    /// [`Task::retries`](crate::Task::retries) ask for; said here or for the plan, retries hold for cpu-bound tasks,
+    /// whose arguments can be copied in any case, and for those whose mark has retries.
     ///
     /// ```
     /// let limits = xfork::Limits::new().retries(2);
@@ -93,7 +101,8 @@ impl Limits {
         self
     }
 
-    /// How long to wait before the first further try; twice as long before each next. 100 ms unless said otherwise.
+    /// How long to wait before the first further try; twice as long before each next, up to a day. 100 ms unless said
+    /// otherwise. A task on a thread sleeps in it meanwhile.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -128,10 +137,10 @@ impl Limits {
         first!(timeout cpu_time memory retries backoff priority)
     }
 
-    /// How long to wait before the next try, when `tries` have failed before the last.
-    pub(crate) fn pause(&self, tries: u32) -> Duration {
-        let first = self.backoff.unwrap_or(FIRST_PAUSE);
-        first.saturating_mul(1 << tries.min(20))
+    /// How long to wait before a further try, the first being number 1.
+    pub(crate) fn pause_before(&self, retry: u32) -> Duration {
+        let doublings = 1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.backoff.unwrap_or(BACKOFF).saturating_mul(doublings).min(LONGEST_BACKOFF)
     }
 
     /// Whether a task has to have a process of its own to be held to them.
@@ -162,5 +171,17 @@ mod tests {
         let task = Limits::new().priority(-1);
         let expected = Limits::new().retries(1).priority(-1).timeout(Duration::from_secs(5)).memory(7);
         assert_eq!(task.or(mark).or(plan), expected);
+    }
+
+    #[test]
+    fn each_pause_is_twice_the_one_before_up_to_a_day() {
+        let limits = Limits::new().backoff(Duration::from_millis(30));
+        let pauses: Vec<_> = (1..=4).map(|retry| limits.pause_before(retry).as_millis()).collect();
+        assert_eq!(pauses, [30, 60, 120, 240]);
+        assert_eq!(Limits::new().pause_before(1), BACKOFF);
+        for long in [limits.pause_before(40), Limits::new().backoff(Duration::MAX).pause_before(u32::MAX)] {
+            assert_eq!(long, LONGEST_BACKOFF);
+        }
+        assert_eq!(Limits::new().backoff(Duration::ZERO).pause_before(u32::MAX), Duration::ZERO);
     }
 }

@@ -20,6 +20,7 @@ mod forking;
 mod helping;
 mod implicit;
 mod laziness;
+mod limits;
 mod mapping;
 mod metadata;
 mod plans;

@@ -1,0 +1,73 @@
+//! Every limit that a mark may say, in every form.
+#![deny(missing_docs, unreachable_pub, unused, missing_debug_implementations, rust_2018_idioms, warnings)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use xfork::{Callable, Limits, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork};
+
+/// Everything at once.
+#[cpu_bound(
+    name = "everything",
+    timeout = "30s",
+    cpu_time = "1.5 min",
+    memory = "512 MiB",
+    retries = 2,
+    backoff = "100ms",
+    priority = -3,
+)]
+pub fn everything(text: &str, items: &[u8], path: &Path, count: &usize, pair: (u8, u8)) -> usize {
+    text.len() + items.len() + path.as_os_str().len() + count + usize::from(pair.0)
+}
+
+/// Sizes in their other forms.
+#[cpu_bound(memory = "10MB", priority = 7)]
+pub fn decimal() {}
+
+#[cpu_bound_fork(retries = 1, backoff = "0s", timeout = "2h")]
+fn doubled(n: u32) -> u32 {
+    2 * n
+}
+
+#[io_bound(timeout = "250us", retries = 0)]
+fn waits() {}
+
+/// No parameter is an argument to clone.
+#[io_bound_fork(retries = 3)]
+pub fn nothing() {}
+
+/// A value that can't be cloned is no matter where nothing is tried again.
+#[derive(Debug)]
+pub struct Unique;
+
+/// Has a `Clone` that is a matter of the parameter.
+#[io_bound(timeout = "1s", retries = 0)]
+pub fn takes(unique: Unique) {
+    drop(unique);
+}
+
+fn main() {
+    let all = Limits::new()
+        .timeout(Duration::from_secs(30))
+        .cpu_time(Duration::from_secs(90))
+        .memory(512 << 20)
+        .retries(2)
+        .backoff(Duration::from_millis(100))
+        .priority(-3);
+    fn limits<A, F: Callable<A>>(_: F) -> Limits {
+        F::limits()
+    }
+    assert_eq!(limits(everything), all);
+    assert_eq!(limits(decimal), Limits::new().memory(10_000_000).priority(7));
+    assert_eq!(limits(waits), Limits::new().timeout(Duration::from_micros(250)).retries(0));
+    assert_eq!(limits(xfork::io_bound(decimal)), limits(decimal));
+
+    assert_eq!(everything("ab", &[1], Path::new("c"), &3, (4, 5)), 11);
+    let arguments = ("ab".to_owned(), vec![1], PathBuf::from("c"), 3, (4, 5));
+    assert_eq!(*fork(everything, arguments), 11);
+    assert_eq!(*doubled(4), 8);
+    assert_eq!(doubled::sequential(4), 8);
+    waits();
+    nothing();
+    takes(Unique);
+}
