@@ -86,6 +86,7 @@ mod worker_local;
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
 pub use crate::core::error::TaskError;
+pub use crate::core::group::Scope;
 pub use crate::core::limits::Limits;
 pub use crate::core::unseen::report_unseen_failures;
 pub use crate::fork::{

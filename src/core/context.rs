@@ -1,5 +1,6 @@
 //! What a thread knows of its place: the task it runs, the runners its forks go to, and who owns the thread.
 
+use crate::core::group;
 use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::core::seed;
@@ -68,6 +69,7 @@ pub(crate) struct Restore {
     task: Option<Option<Arc<dyn Body>>>,
     runners: Option<Arc<Runners>>,
     _seed: Option<seed::Entered>,
+    _group: Option<group::Entered>,
 }
 
 impl Drop for Restore {
@@ -93,6 +95,7 @@ impl Drop for Restore {
 pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
     task.core().begin();
     let seed = seed::enter(task.core().terms.seed);
+    let group = group::enter(task.core().group.clone());
     let before = CONTEXT
         .try_with(|context| {
             let mut context = context.borrow_mut();
@@ -101,7 +104,7 @@ pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
             (Some(context.task.replace(task)), runners)
         })
         .unwrap_or_default();
-    Restore { task: before.0, runners: before.1, _seed: Some(seed) }
+    Restore { task: before.0, runners: before.1, _seed: Some(seed), _group: Some(group) }
 }
 
 /// While it lives, code of the user runs here for a task, though not the task itself: `exit` must not wait for it either.
@@ -123,7 +126,7 @@ impl Drop for ForATask {
 pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
     let before =
         CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).unwrap_or_default();
-    Restore { task: None, runners: before, _seed: None }
+    Restore { task: None, runners: before, _seed: None, _group: None }
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);

@@ -11,6 +11,7 @@ pub(crate) mod cycle;
 pub(crate) mod error;
 pub(crate) mod exit;
 pub(crate) mod expression;
+pub(crate) mod group;
 pub(crate) mod ids;
 pub(crate) mod interrupt;
 pub(crate) mod limits;

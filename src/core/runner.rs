@@ -158,6 +158,25 @@ impl Runnable {
         self.task().core().is_claimed()
     }
 
+    /// How urgent the task is: the greater, the more; 0 unless said otherwise.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use xfork::{Plan, Runnable, Runner, task, with_plan};
+    ///
+    /// struct Here;
+    /// impl Runner for Here {
+    ///     fn run(&self, task: Runnable) {
+    ///         assert_eq!(task.priority(), 3);
+    ///         task.run();
+    ///     }
+    /// }
+    /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).priority(3).fork(), 1));
+    /// ```
+    pub fn priority(&self) -> i32 {
+        self.task().core().terms.limits.priority.unwrap_or(0)
+    }
+
     pub(crate) fn into_task(mut self) -> Arc<dyn Body> {
         self.0.take().expect("only run and into_task empty it, and both consume it")
     }

@@ -3,6 +3,7 @@
 use crate::core::cancel::{self, Unwanted};
 use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
+use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
 use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
@@ -68,6 +69,8 @@ pub(crate) struct TaskCore {
     pub(crate) runners: Option<Arc<Runners>>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) terms: Terms,
+    /// The scope that it can be cancelled with.
+    pub(crate) group: Option<Arc<Members>>,
     forks: Forks,
     state: AtomicU8,
     /// Inputs that are not there yet, plus one while the task is being set up.
@@ -100,6 +103,7 @@ impl TaskCore {
             runners: context::scoped_runners(),
             runner,
             terms,
+            group: group::current(),
             forks: Forks::new(),
             state: AtomicU8::new(WAITING),
             unready: AtomicUsize::new(1),
@@ -118,6 +122,7 @@ impl TaskCore {
             runners: None,
             runner,
             terms,
+            group: None,
             forks: Forks::new(),
             state: AtomicU8::new(CLAIMED),
             unready: AtomicUsize::new(0),
@@ -195,6 +200,7 @@ impl TaskCore {
 
 /// Makes the task wait for `inputs`, and hands it to its runner when all are there.
 pub(crate) fn schedule(task: Arc<dyn Body>, inputs: &[Arc<dyn AnySlot>]) {
+    group::join(&task);
     for input in inputs {
         if !input.is_settled() {
             task.core().unready.fetch_add(1, Ordering::Relaxed);

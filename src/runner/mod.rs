@@ -5,6 +5,7 @@
 
 pub(crate) mod compute;
 pub(crate) mod process;
+mod queue;
 pub(crate) mod sequential;
 pub(crate) mod threads;
 

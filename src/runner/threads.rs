@@ -5,12 +5,12 @@
 //! are blocked, and more of them get more done. A thread that blocks inside xfork says so, and may be replaced at
 //! once, beyond the limit: a limit of one thread is enough for tasks that wait for tasks, at any depth.
 
+use super::queue::Queue;
 use super::{Runnable, Runner};
 use crate::core::runner::Until;
 use crate::core::{context, interrupt};
 use crate::ground::sys;
 use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub(crate) struct Threads {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Runnable>,
+    queue: Queue,
     threads: usize,
     /// Threads asleep for want of work.
     idle: usize,
@@ -119,7 +119,7 @@ impl Threads {
     }
 
     fn take(&self, state: &mut State) -> Option<Runnable> {
-        let task = state.queue.pop_front()?;
+        let task = state.queue.pop()?;
         state.taken += 1;
         self.queued.store(state.queue.len(), Ordering::Relaxed);
         Some(task)
@@ -200,7 +200,7 @@ impl Threads {
 impl Runner for Threads {
     fn run(&self, task: Runnable) {
         let mut state = self.state.lock();
-        state.queue.push_back(task);
+        state.queue.push(task);
         self.queued.store(state.queue.len(), Ordering::Relaxed);
         if !self.searching.load(Ordering::SeqCst) {
             self.attend(&mut state);

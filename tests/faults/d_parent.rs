@@ -96,22 +96,6 @@ fn workers_outlive_the_thread_that_forked_first() {
     });
 }
 
-/// Row 63: Ctrl-C to the foreground group: parent decides; no spurious WorkerDied flood or backtraces; exit code 130.
-/// (Here the program has no handler, so the signal ends it, which a shell calls 130. To ask once is another issue.)
-#[test]
-fn an_interrupt_of_the_group_ends_the_program_quietly() {
-    let dir = Dir::new();
-    let pipes = [dir.pipe("one"), dir.pipe("other")];
-    let mut command = quiet(program("runs_two_endless_tasks"));
-    command.env("PIPES", pipes.join(":"));
-    let started = Started::new("interrupt", command);
-    pipes.iter().for_each(|pipe| _ = hear_pid(pipe));
-    started.signal_group(libc::SIGINT);
-    let ended = started.wait(Duration::from_secs(30));
-    assert!(ended.signal() == Some(libc::SIGINT) || ended.code() == Some(130), "{ended:?}");
-    assert_eq!(ended.stderr, "");
-}
-
 /// Row 63: a program that handles the signal decides: its workers go on.
 #[test]
 fn an_interrupt_that_the_program_handles_stops_no_task() {

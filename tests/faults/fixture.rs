@@ -111,6 +111,11 @@ impl Started {
         self.child.id() as i32
     }
 
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        text(&self.output[1])
+    }
+
     pub(crate) fn signal_group(&self, signal: i32) {
         // SAFETY: takes numbers.
         assert_eq!(unsafe { libc::kill(-self.group(), signal) }, 0);

@@ -17,6 +17,7 @@ mod expressions;
 mod f_peer;
 mod fixture;
 mod g_proxies;
+mod limits;
 mod programs;
 mod saboteur;
 mod soak;

@@ -43,6 +43,7 @@ fn program() {
         Some("runs_two_endless_tasks") => runs_two_endless_tasks(),
         Some("boots_workers") => boots_workers(),
         Some("handles_interrupts") => handles_interrupts(),
+        Some("is_interrupted") => is_interrupted(),
         Some("runs_without_stdio") => runs_without_stdio(),
         Some("loses_its_binary") => loses_its_binary(),
         Some("says_hello") => println!("hello {}", *process(double, 21)),
@@ -157,6 +158,20 @@ fn boots_workers() {
     loop {
         std::thread::park();
     }
+}
+
+fn is_interrupted() {
+    fn first(started: String, gate: String) -> u64 {
+        tell(&started, "started");
+        hear(&gate);
+        1
+    }
+    xfork::plan(Plan::processes(1));
+    let first = process(first, (variable("STARTED"), variable("GATE")));
+    let rest = xfork::map_process(double, 0..40_u64);
+    println!("first {}", *first);
+    println!("second {}", *rest[0]);
+    println!("last {}", *rest[39]);
 }
 
 fn handles_interrupts() {
