@@ -12,8 +12,9 @@ use crate::core::error::{Exit, Kind, TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
-use crate::ground::panics::PanicRecord;
+use crate::ground::panics::{LastStack, PanicRecord};
 use crate::ground::registry::{self, EntryId};
+use crate::ground::sys::crash::{CrashPage, LastWords};
 use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{self, Decoder, Frame};
@@ -83,6 +84,8 @@ struct Driven {
     born: Instant,
     ready: bool,
     last_panic: Option<PanicRecord>,
+    /// Where it tells of a signal that kills it; without a memory file it can't.
+    page: Option<CrashPage>,
     /// Why the driver killed it, if it did.
     verdict: Option<Verdict>,
 }
@@ -594,8 +597,9 @@ impl Driver {
 
     fn try_spawn(&mut self, worker: WorkerId) -> io::Result<()> {
         let (ours, theirs) = sys::pair()?;
-        let mut env: Vec<(OsString, OsString)> =
-            vec![(boot::VARIABLE.into(), std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string().into())];
+        let page = CrashPage::new().ok();
+        let inherit: Vec<_> = [theirs.as_fd()].into_iter().chain(page.as_ref().map(AsFd::as_fd)).collect();
+        let mut env: Vec<(OsString, OsString)> = vec![(boot::VARIABLE.into(), boot::names(&inherit).into())];
         // One worker per core is enough: libraries inside a task don't start threads for all cores again.
         for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
             if std::env::var_os(variable).is_none() {
@@ -603,7 +607,7 @@ impl Driver {
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let mut child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
+        let mut child = sys::respawn_self(&inherit, &env, &args)?;
         drop(theirs);
         let link = Arc::new(Link {
             worker,
@@ -626,6 +630,7 @@ impl Driver {
             born: Instant::now(),
             ready: false,
             last_panic: None,
+            page,
             verdict: None,
         };
         self.driven.insert(worker.0, driven);
@@ -676,7 +681,7 @@ impl Driver {
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
-            _ => Kind::Crash { exit, last_panic: driven.last_panic.take() },
+            _ => Kind::crash(exit, driven.last_panic.take(), last_stack(driven.page.as_ref(), exit)),
         };
         let cause = match (&driven.verdict, exit) {
             (Some(Verdict::Slow), _) => format!("worker {} did not say hello in {BOOT_LIMIT:?}", link.pid),
@@ -775,6 +780,17 @@ impl Driver {
 
     fn reap_the_dead(&mut self) {
         self.driven.retain(|_, driven| !matches!(driven.child.try_reap(), Ok(Some(_)) | Err(_)));
+    }
+}
+
+/// What a worker told of the signal that killed it.
+fn last_stack(page: Option<&CrashPage>, exit: Exit) -> Option<LastStack> {
+    let Exit::Signal { number } = exit else { return None };
+    match page?.read() {
+        // Another signal than the one that it told of may have been quicker (SIGKILL, say).
+        LastWords::Told(dying) if dying.signal == number => Some(dying.into()),
+        LastWords::Silent if sys::signal_name(number) == "SIGSEGV" => Some(LastStack::untold()),
+        _ => None,
     }
 }
 
