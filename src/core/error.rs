@@ -2,7 +2,7 @@
 
 use crate::core::cancel::Unwanted;
 use crate::core::{context, unseen};
-use crate::ground::panics::{self, PanicRecord, Payload, Place};
+use crate::ground::panics::{self, Blow, Frames, LastStack, PanicRecord, Payload, Place};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -74,6 +74,8 @@ pub(crate) enum Kind {
         last_panic: Option<PanicRecord>,
         /// How many bytes the task was allowed, if that was limited.
         memory: Option<u64>,
+        /// What the worker told while it died of a signal.
+        stack: Option<LastStack>,
     },
     Encode {
         what: Cow<'static, str>,
@@ -128,6 +130,23 @@ pub(crate) enum Kind {
 pub(crate) enum Clock {
     Wall,
     Cpu,
+}
+
+impl Kind {
+    /// The death of a worker in the middle of a task.
+    ///
+    /// Where panics abort, a panic is such a death: it is told as what it is, so that a program fails alike however it was
+    /// built. The payload is then the text, which is all that is left.
+    pub(crate) fn crash(exit: Exit, last_panic: Option<PanicRecord>, stack: Option<LastStack>) -> Self {
+        match (exit, last_panic) {
+            (Exit::Signal { number }, Some(record))
+                if cfg!(panic = "abort") && signal_name(number) == "SIGABRT" =>
+            {
+                Self::Panic { payload: Payload::from(record.message.clone()), record }
+            }
+            (exit, last_panic) => Self::Crash { exit, last_panic, stack, memory: None },
+        }
+    }
 }
 
 /// How a worker process ended.
@@ -219,6 +238,9 @@ impl TaskError {
 
     /// Whether the task panicked.
     ///
+    /// Also in a program built with `panic = "abort"`, in which the worker process dies of the panic: it is then still a panic
+    /// and no [crash](Self::is_crash), and its payload is the message, as a `String`.
+    ///
     /// ```
     /// let error = xfork::wait(&xfork::thread(|| -> u8 { panic!("no") }, ())).unwrap_err();
     /// assert!(error.is_panic());
@@ -227,7 +249,8 @@ impl TaskError {
         matches!(self.kind(), Kind::Panic { .. })
     }
 
-    /// Whether the worker process that ran the task died: by a signal, or by ending itself.
+    /// Whether the worker process that ran the task died: by a signal, or by ending itself. Its
+    /// [`backtrace`](Self::backtrace) says where, and [`message`](Self::message) how.
     ///
     /// ```
     /// #[xfork::cpu_bound]
@@ -238,6 +261,27 @@ impl TaskError {
     /// ```
     pub fn is_crash(&self) -> bool {
         matches!(self.kind(), Kind::Crash { .. })
+    }
+
+    /// Whether the worker process died because memory could not be had: a `Vec`, a `Box` or the like was refused it, which in
+    /// Rust ends the process.
+    ///
+    /// It is known by the names of the functions on the stack, so a program without symbols can't tell.
+    ///
+    /// ```
+    /// #[xfork::cpu_bound]
+    /// fn greedy() -> usize { Vec::<u8>::with_capacity(1 << 46).capacity() }
+    ///
+    /// let error = xfork::wait(&xfork::fork(greedy, ())).unwrap_err();
+    /// assert!(error.is_out_of_memory() && error.is_crash());
+    /// ```
+    pub fn is_out_of_memory(&self) -> bool {
+        match self.kind() {
+            Kind::Crash { exit: Exit::Signal { number }, stack: Some(stack), .. } => {
+                signal_name(*number) == "SIGABRT" && stack.is_out_of_memory()
+            }
+            _ => false,
+        }
     }
 
     /// Whether time ran out: that of a wait, after which the task itself goes on, or that which the task may take.
@@ -377,23 +421,39 @@ impl TaskError {
         record.place.as_ref().map(|place| (&*place.file, place.line, place.column))
     }
 
-    /// The stack of the place where the task panicked, one resolved frame per line; `None` when there is none.
+    /// The stack of the place where the task panicked, or where a signal killed its worker, one resolved frame per line; `None`
+    /// when there is none.
+    ///
+    /// A worker tells its stack when it dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT or SIGTRAP, be it in Rust or in C. It can't
+    /// when a thread that a task started by itself (not by a fork) has used up its stack, nor after the task has
+    /// set a handler of its own for the signal.
     ///
     /// ```
     /// #[xfork::cpu_bound]
     /// fn leave() { std::process::exit(3) }
+    /// #[xfork::cpu_bound]
+    /// fn abort() { std::process::abort() }
     ///
     /// let error = xfork::wait(&xfork::fork(leave, ())).unwrap_err();
     /// assert!(error.backtrace().is_none());
+    /// let error = xfork::wait(&xfork::fork(abort, ())).unwrap_err();
+    /// assert!(error.backtrace().unwrap().contains("abort"));
     /// ```
     pub fn backtrace(&self) -> Option<String> {
-        let record = match self.kind() {
-            Kind::Panic { record, .. } => record,
-            Kind::Crash { last_panic, .. } => last_panic.as_ref()?,
+        self.stack().map(panics::backtrace)
+    }
+
+    /// The stack of the failure. Of a crash after a panic it is the panic's, which was the cause.
+    pub(crate) fn stack(&self) -> Option<&Frames> {
+        let frames = match self.kind() {
+            Kind::Panic { record, .. } => &record.frames,
+            Kind::Crash { last_panic, stack, .. } => {
+                let of_panic = last_panic.as_ref().map(|record| &record.frames);
+                of_panic.filter(|frames| !frames.is_empty()).or(stack.as_ref().map(|stack| &stack.frames))?
+            }
             _ => return None,
         };
-        let text = panics::backtrace(record);
-        (!text.is_empty()).then_some(text)
+        (!frames.is_empty()).then_some(frames)
     }
 
     /// Where the failed task was forked, the innermost fork first, as `(file, line, column)`.
@@ -503,7 +563,7 @@ impl TaskError {
                 Some(place) => format!("{}{worker} panicked at {place}: {}", self.subject(), record.message),
                 None => format!("{}{worker} panicked: {}", self.subject(), record.message),
             },
-            Kind::Crash { exit, last_panic, .. } => {
+            Kind::Crash { exit, last_panic, stack, memory } => {
                 let worker = self.0.failure.pid.map_or("a worker".into(), |pid| format!("worker {pid}"));
                 let how = match exit {
                     Exit::Code(code) => {
@@ -515,7 +575,7 @@ impl TaskError {
                         format!(
                             "killed by signal {number} ({}){}",
                             signal_name(*number),
-                            signal_hint(*number)
+                            signal_hint(*number, stack.as_ref())
                         )
                     }
                     Exit::Unavailable => {
@@ -527,9 +587,14 @@ impl TaskError {
                     Some(place) => format!("; it had panicked at {place}: {}", record.message),
                     None => format!("; it had panicked: {}", record.message),
                 });
-                format!(
-                    "{worker} died while running `{task}`: {how}{panic}; the task is not run again because it had started"
-                )
+                let allowed = memory.filter(|_| self.is_out_of_memory()).map_or(String::new(), |bytes| {
+                    format!("; it was allowed {} more than its worker had", memory_text(bytes))
+                });
+                let once = match self.tries() {
+                    0 | 1 => "; the task is not run again because it had started",
+                    _ => "",
+                };
+                format!("{worker} died while running `{task}`: {how}{panic}{allowed}{once}")
             }
             Kind::Encode { what, reason } => format!(
                 "the {what} of `{task}` could not be serialised: {reason}; \
@@ -592,16 +657,50 @@ impl TaskError {
     }
 }
 
+/// So many bytes, in the largest unit that tells them exactly.
+fn memory_text(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(30, "GiB"), (20, "MiB"), (10, "KiB"), (0, "bytes")];
+    let (shift, unit) =
+        UNITS.into_iter().find(|(shift, _)| bytes.trailing_zeros() >= *shift).expect("all have zero");
+    format!("{} {unit}", bytes >> shift)
+}
+
 fn signal_name(number: i32) -> &'static str {
     crate::ground::sys::signal_name(number)
 }
 
-fn signal_hint(number: i32) -> &'static str {
-    match signal_name(number) {
-        "SIGKILL" => ", possibly out of memory",
-        "SIGSEGV" | "SIGBUS" => ", an invalid memory access or a stack overflow",
-        "SIGABRT" => ", an abort, a failed allocation or a stack overflow",
-        _ => "",
+/// What the signal means, as far as that is known.
+fn signal_hint(number: i32, stack: Option<&LastStack>) -> String {
+    let name = signal_name(number);
+    let Some(stack) = stack else {
+        let guess = match name {
+            "SIGKILL" => ", possibly out of memory",
+            "SIGSEGV" | "SIGBUS" => ", an invalid memory access or a stack overflow",
+            "SIGABRT" => ", an abort, a failed allocation or a stack overflow",
+            _ => "",
+        };
+        return guess.to_owned();
+    };
+    match (stack.blow, name) {
+        (Blow::Overflow, _) => match stack.used_up_by() {
+            Some(function) => format!(", a stack overflow in `{}`", panics::escape(&function)),
+            None => ", a stack overflow".to_owned(),
+        },
+        (Blow::Untold, _) => {
+            ", most likely a stack overflow in a thread that the task started; give the thread a larger stack"
+                .to_owned()
+        }
+        (Blow::Sent(pid), _) => format!(", sent by process {pid}"),
+        (Blow::Access(address), _) => format!(", an invalid memory access at address {address:#x}"),
+        (Blow::Plain, "SIGSEGV" | "SIGBUS") => ", an invalid memory access".to_owned(),
+        (Blow::Plain, "SIGILL") => ", an illegal instruction".to_owned(),
+        (Blow::Plain, "SIGFPE") => ", an arithmetic fault".to_owned(),
+        (Blow::Raised, "SIGABRT") if stack.is_out_of_memory() => {
+            ", because memory allocation failed".to_owned()
+        }
+        (Blow::Raised, "SIGABRT") => ", an abort".to_owned(),
+        (Blow::Raised, _) => ", raised by the process itself".to_owned(),
+        (Blow::Plain, _) => String::new(),
     }
 }
 

@@ -461,12 +461,10 @@ pub(crate) fn rethrow(error: &TaskError) -> ! {
             (payload.clone(), text)
         }
         _ => {
-            let mut text = error.to_string();
-            for fork in forks {
-                text.push_str(&format!("\nforked at {} ({})", fork.place, fork.task));
-            }
-            text.push('\n');
-            (panics::Payload::from(error.to_string()), text)
+            let headline = error.to_string();
+            let style = panics::TraceStyle::from_environment();
+            let text = panics::crash_report(&headline, error.stack(), &report_places(forks), style);
+            (panics::Payload::from(headline), text)
         }
     };
     // Who interrupts a program needs no report of what that ended.

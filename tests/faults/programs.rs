@@ -35,6 +35,7 @@ fn program() {
     match chosen_program().as_deref() {
         None => {}
         Some("uses_a_panicked_task") => uses_a_panicked_task(),
+        Some("uses_a_crashed_task") => crate::crashes::uses_a_crashed_task(),
         Some("exits_in_a_pool_thread") => exits_in_a_pool_thread(),
         Some("exits_in_a_task_in_place") => exits_in_a_task_in_place(),
         Some("exits_while_serialising") => exits_while_serialising(),

@@ -12,6 +12,7 @@ use super::hook;
 use super::payload::Payload;
 use super::record::PanicRecord;
 use super::scope::{self, Fingerprint, Scope};
+use crate::ground::sys::crash;
 
 /// A panic that ended a task.
 pub(crate) struct Caught {
@@ -34,6 +35,7 @@ pub(crate) struct Caught {
 )]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Caught> {
     hook::install();
+    crash::prepare_thread();
     let (outcome, scope) = scope::run(|| __xfork_task_boundary(f));
     outcome.map_err(|payload| Caught::new(payload, scope))
 }

@@ -77,7 +77,13 @@ impl Frames {
         Self { code: Code::Here(addresses), is_cut }
     }
 
-    #[cfg(test)]
+    /// Those of another process of the same binary; as many as are kept.
+    pub(super) fn sent(mut code: Vec<CodeAddress>, is_cut: bool) -> Self {
+        let is_cut = is_cut || code.len() > LIMIT;
+        code.truncate(LIMIT);
+        Self { code: Code::Sent(code), is_cut }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

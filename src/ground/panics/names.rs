@@ -64,8 +64,15 @@ pub(super) fn is_end_of_machinery(name: &str) -> bool {
     name.contains("__rust_end_short_backtrace")
 }
 
-/// Whether the function is part of raising a panic: what stands between the user's code and the hook.
+/// Whether the function is part of raising a panic or a signal: what stands between the user's code and the hook or handler.
 pub(super) fn is_machinery(name: &str) -> bool {
+    // The C library's way to send a signal to the thread itself, with and without its debug symbols.
+    const RAISES: [&str; 7] =
+        ["raise", "gsignal", "abort", "__GI_raise", "__GI_abort", "pthread_kill", "__pthread_kill"];
+    let in_c = name.split(['@', '.']).next().unwrap_or_default();
+    if RAISES.contains(&in_c) || in_c.starts_with("__pthread_kill_") {
+        return true;
+    }
     let is_catching = ["::catch_unwind", "::try", "::do_call"].iter().any(|part| name.contains(part));
     let raises = ["core::panicking::", "std::panicking::", "std::panic::panic_any", "backtrace::"];
     is_end_of_machinery(name)
@@ -135,6 +142,12 @@ mod tests {
             ("std::panicking::try", false),
             ("std::panic::catch_unwind", false),
             ("app::core::panicking", false),
+            ("__pthread_kill_implementation", true),
+            ("pthread_kill@@GLIBC_2.34", true),
+            ("__GI_abort", true),
+            ("abort", true),
+            ("app::abort", false),
+            ("abort_handler", false),
         ] {
             assert_eq!(is_machinery(name), expected, "{name}");
         }

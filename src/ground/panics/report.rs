@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::frames::Frame;
+use super::frames::{Frame, Frames};
 use super::record::{PanicRecord, Place, escape};
 use super::{payload, scope};
 
@@ -85,10 +85,30 @@ pub(crate) fn report(parts: &Report<'_>) -> String {
     write(parts, &frames)
 }
 
-/// The frames of the place where a panic happened, as lines; empty when none were captured.
-pub(crate) fn backtrace(record: &PanicRecord) -> String {
+/// The same for a failure that was no panic: `headline` says what happened, `stack` is that of the thread that died of it.
+pub(crate) fn crash_report(
+    headline: &str,
+    stack: Option<&Frames>,
+    forks: &[ForkPlace<'_>],
+    style: TraceStyle,
+) -> String {
+    let mut text = format!("{headline}\n");
+    if let Some(stack) = stack {
+        let frames = match style {
+            TraceStyle::None => Vec::new(),
+            TraceStyle::Short => stack.resolve(),
+            TraceStyle::Full => stack.resolve_all(),
+        };
+        tell_stack(&mut text, &frames, stack.is_cut(), style);
+    }
+    tell_forks(&mut text, forks);
+    text
+}
+
+/// The frames, as lines; empty when there are none.
+pub(crate) fn backtrace(frames: &Frames) -> String {
     let mut text = String::new();
-    trace(&mut text, &record.frames.resolve(), TraceStyle::Short);
+    trace(&mut text, &frames.resolve(), TraceStyle::Short);
     text
 }
 
@@ -118,20 +138,29 @@ fn write(parts: &Report<'_>, frames: &[Frame]) -> String {
         None => line(&mut text, format_args!(" panicked at an unknown place:")),
     }
     line(&mut text, format_args!("{}", escape(&record.message)));
-    if !frames.is_empty() {
-        text.push_str("stack backtrace:\n");
-        trace(&mut text, frames, parts.style);
-        if record.frames.is_cut() {
-            text.push_str("      … deeper frames were not kept\n");
-        }
-    }
+    tell_stack(&mut text, frames, record.frames.is_cut(), parts.style);
     if let Some(operation) = &parts.operation {
         tell_operation(&mut text, operation, record.place.as_ref());
     }
-    for fork in parts.forks {
-        line(&mut text, format_args!("forked at {} ({})", fork.place, escape(fork.task)));
-    }
+    tell_forks(&mut text, parts.forks);
     text
+}
+
+fn tell_stack(text: &mut String, frames: &[Frame], is_cut: bool, style: TraceStyle) {
+    if frames.is_empty() {
+        return;
+    }
+    text.push_str("stack backtrace:\n");
+    trace(text, frames, style);
+    if is_cut {
+        text.push_str("      … deeper frames were not kept\n");
+    }
+}
+
+fn tell_forks(text: &mut String, forks: &[ForkPlace<'_>]) {
+    for fork in forks {
+        line(text, format_args!("forked at {} ({})", fork.place, escape(fork.task)));
+    }
 }
 
 /// Where an operation stands, unless the panic's own place has said it, and where its operands came from.

@@ -46,6 +46,11 @@ pub(crate) fn stack_left() -> Option<usize> {
     (low..high).contains(&here).then(|| here - low)
 }
 
+/// The stack of this thread, if [`stack_left`] has asked for it. For a signal handler: it only looks.
+pub(super) fn known_stack() -> Option<Range<usize>> {
+    STACK.get().flatten().map(|(low, high)| low..high)
+}
+
 /// Asks the C library, which for the main thread reads /proc/self/maps (hence once per thread), and takes
 /// RLIMIT_STACK and the mapping below into account (glibc); musl gives what the kernel has mapped so far, so
 /// there the answer errs low.

@@ -39,6 +39,17 @@ pub(crate) fn address(place: CodeAddress) -> Option<usize> {
     find_module(|index, module| (index == place.module).then(|| module.address_of_code(offset))).flatten()
 }
 
+/// Where the loader put the main program, and the addresses of its code; of the first piece, if a linker made several.
+pub(crate) fn main_code() -> Option<(usize, Range<usize>)> {
+    find_module(|_, module| {
+        let code = module.loaded().find(|segment| is_code(segment)).map(span);
+        Some(code.map(|code| {
+            (module.base, module.base.wrapping_add(code.start)..module.base.wrapping_add(code.end))
+        }))
+    })
+    .flatten()
+}
+
 /// Whether something of ours lies in the main program, and not in a library that it loaded: such a library is
 /// absent from a fresh process, so nothing of it can run in a worker (faults.md, row 81).
 pub(crate) fn is_main_image(address_of_ours: *const ()) -> bool {

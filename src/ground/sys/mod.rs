@@ -6,6 +6,7 @@
 
 mod call;
 pub(crate) mod cpu;
+pub(crate) mod crash;
 pub(crate) mod event;
 mod fd;
 pub(crate) mod image;

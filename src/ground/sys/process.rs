@@ -2,7 +2,7 @@
 //!
 //! Owns [`Child`]: it is killed and reaped only while it is known to be ours, so that no signal ever reaches
 //! a stranger who got the number of a dead worker. Promises that a child starts with default signal
-//! dispositions, nothing blocked, and exactly one descriptor of ours (faults.md, traps 6, 10 and 11).
+//! dispositions, nothing blocked, and exactly those descriptors of ours that it is given (faults.md, traps 6, 10 and 11).
 //! Starting is `posix_spawn`, which shares memory with the child for an instant instead of copying a process
 //! with threads (trap 4). Leaves out what the child does (`life`, `runner`) and when it must die.
 //!
@@ -52,11 +52,11 @@ pub(crate) struct Child {
 /// Starts the running program again, even if its file was replaced or deleted since.
 ///
 /// `args` are all the arguments, the zeroth included. The environment is ours with `env` put over it. Of our
-/// descriptors the child gets `inherit`, under the same number, and those which the program itself left
+/// descriptors the child gets `inherit`, under the same numbers, and those which the program itself left
 /// inheritable. Call it from a thread that never ends, if the child is to use
 /// [`super::life::die_with_parent`].
 pub(crate) fn respawn_self(
-    inherit: BorrowedFd<'_>,
+    inherit: &[BorrowedFd<'_>],
     env: &[(OsString, OsString)],
     args: &[OsString],
 ) -> io::Result<Child> {
@@ -70,7 +70,7 @@ pub(crate) fn respawn_self(
     let mut attributes = Attributes::new()?;
     let mut actions = FileActions::new()?;
     attributes.reset_signals()?;
-    actions.keep(inherit.as_raw_fd())?;
+    inherit.iter().try_for_each(|fd| actions.keep(fd.as_raw_fd()))?;
     let mut pid = 0;
     // SAFETY: the path is a constant; both lists end with a null pointer and their strings live in `args` and
     // `variables` above, which outlive the call; `attributes` and `actions` are initialised and outlive it
@@ -530,7 +530,7 @@ mod tests {
     fn a_nul_byte_and_a_bad_name_are_refused_with_words() {
         let (inherit, _other) = pair().unwrap();
         let refused = |env: &[(OsString, OsString)], args: &[OsString]| {
-            let error = respawn_self(inherit.as_fd(), env, args).unwrap_err();
+            let error = respawn_self(&[inherit.as_fd()], env, args).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             error.to_string()
         };

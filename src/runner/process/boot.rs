@@ -2,10 +2,15 @@
 
 use super::worker;
 use crate::ground::sys;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-/// Names the descriptor of the worker's socket. Internal; removed before any code of the user runs.
+/// Names the descriptors of the worker's socket and of its crash page. Internal; removed before any code of the user runs.
 pub(super) const VARIABLE: &str = "XFORK_WORKER";
+
+/// The value of [`VARIABLE`] for a worker that inherits these: its socket, and a crash page if there is one.
+pub(super) fn names(inherit: &[BorrowedFd<'_>]) -> String {
+    inherit.iter().map(|fd| fd.as_raw_fd().to_string()).collect::<Vec<_>>().join(":")
+}
 
 /// The hook that the loader calls in every program that can start a pool.
 pub(super) struct Boot;
@@ -18,7 +23,8 @@ impl sys::AtLoad for Boot {
             return;
         }
         let parent = sys::parent_pid();
-        let socket = value.to_str().and_then(|text| text.parse().ok()).and_then(sys::open_fd_is_socket);
+        let mut numbers = value.to_str().unwrap_or_default().split(':').map(|text| text.parse().ok());
+        let socket = numbers.next().flatten().and_then(sys::open_fd_is_socket);
         let Some(socket) =
             socket.filter(|socket| sys::peer_pid(socket.as_fd()).is_ok_and(|pid| pid == parent))
         else {
@@ -28,6 +34,7 @@ impl sys::AtLoad for Boot {
             );
             sys::exit_now(2);
         };
+        let page = numbers.next().flatten().and_then(sys::crash::take_page);
         sys::forget_variable(VARIABLE);
         if !sys::die_with_parent(parent) {
             sys::exit_now(0);
@@ -37,7 +44,7 @@ impl sys::AtLoad for Boot {
         sys::swallow_interrupts();
         sys::raise_oom_score();
         sys::run_remaining_constructors();
-        worker::serve(socket)
+        worker::serve(socket, page)
     }
 }
 

@@ -15,8 +15,9 @@ use crate::core::limits::Terms;
 use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
 use crate::core::timer::{self, Alarm};
-use crate::ground::panics::PanicRecord;
+use crate::ground::panics::{LastStack, PanicRecord};
 use crate::ground::registry::{self, EntryId};
+use crate::ground::sys::crash::{CrashPage, LastWords};
 use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{self, Decoder, Frame};
@@ -124,6 +125,8 @@ struct Driven {
     last_panic: Option<PanicRecord>,
     /// Why it could not be prepared.
     unprepared: Option<TaskError>,
+    /// Where it tells of a signal that kills it; without a memory file it can't.
+    page: Option<CrashPage>,
     /// Why the driver killed it, if it did.
     verdict: Option<Verdict>,
 }
@@ -784,8 +787,9 @@ impl Driver {
 
     fn try_spawn(&mut self, worker: WorkerId) -> io::Result<()> {
         let (ours, theirs) = sys::pair()?;
-        let mut env: Vec<(OsString, OsString)> =
-            vec![(boot::VARIABLE.into(), std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string().into())];
+        let page = CrashPage::new().ok();
+        let inherit: Vec<_> = [theirs.as_fd()].into_iter().chain(page.as_ref().map(AsFd::as_fd)).collect();
+        let mut env: Vec<(OsString, OsString)> = vec![(boot::VARIABLE.into(), boot::names(&inherit).into())];
         // One worker per core is enough: libraries inside a task don't start threads for all cores again.
         for variable in THREADS_OF_LIBRARIES {
             if std::env::var_os(variable).is_none() {
@@ -793,7 +797,7 @@ impl Driver {
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let mut child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
+        let mut child = sys::respawn_self(&inherit, &env, &args)?;
         drop(theirs);
         let link = Arc::new(Link {
             worker,
@@ -819,6 +823,7 @@ impl Driver {
             kill_at: None,
             last_panic: None,
             unprepared: None,
+            page,
             verdict: None,
         };
         self.driven.insert(worker.0, driven);
@@ -869,7 +874,7 @@ impl Driver {
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
-            _ => Kind::Crash { exit, last_panic: driven.last_panic.take(), memory: None },
+            _ => Kind::crash(exit, driven.last_panic.take(), last_stack(driven.page.as_ref(), exit)),
         };
         let cause = match (&driven.verdict, exit) {
             _ if driven.unprepared.is_some() => {
@@ -1068,6 +1073,17 @@ fn cpu_alarm(
         None => {}
     });
     timer::after((left / cores).max(Duration::from_millis(1)), look)
+}
+
+/// What a worker told of the signal that killed it.
+fn last_stack(page: Option<&CrashPage>, exit: Exit) -> Option<LastStack> {
+    let Exit::Signal { number } = exit else { return None };
+    match page?.read() {
+        // Another signal than the one that it told of may have been quicker (SIGKILL, say).
+        LastWords::Told(dying) if dying.signal == number => Some(dying.into()),
+        LastWords::Silent if sys::signal_name(number) == "SIGSEGV" => Some(LastStack::untold()),
+        _ => None,
+    }
 }
 
 /// A task that a worker hands over.

@@ -66,7 +66,7 @@ impl MapToU64 for ResultProxy<u32> {
 fn task_panic() {
     let (broken, sibling) = (fork(panic, 7), fork(|n: u64| n * n, 3));
     let error = wait(&broken).unwrap_err();
-    println!("crash {} {error}", error.is_crash());
+    println!("panic {}, crash {} {error}", error.is_panic(), error.is_crash());
     println!("place {:?}", error.location());
     println!("sibling {}", *sibling);
     println!("next {}", *fork(double, 21));

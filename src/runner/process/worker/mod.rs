@@ -16,6 +16,7 @@ use crate::core::runner::Runner;
 use crate::core::task::Body;
 use crate::ground::panics::{self, PanicRecord};
 use crate::ground::sys;
+use crate::ground::sys::crash::{self, TakenPage};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
@@ -101,8 +102,12 @@ struct Incoming {
 }
 
 /// Turns this process into a worker; does not return.
-pub(super) fn serve(socket: OwnedFd) -> ! {
+pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
     context::become_worker();
+    if let Some(page) = page {
+        crash::install(&page);
+        crash::prepare_thread();
+    }
     panics::install();
     panics::on_abort(send_last_panic);
     let local = Arc::new(Local {
