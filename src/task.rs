@@ -85,7 +85,8 @@ where
     }
 
     fn fail(self: Arc<Self>, error: TaskError) {
-        let error = if error.is_dependency() { error } else { error.forked(self.core.fork_place()) };
+        let place = self.core.fork_place();
+        let error = if error.kept_from_running(&place) { error } else { error.forked(place) };
         let work = {
             let mut progress = self.progress.lock();
             progress.outcome = Some(Outcome::Here(Err(error)));
@@ -154,7 +155,7 @@ where
         let _for_a_task = context::for_a_task();
         match panics::catch(|| (travel.encode)(inputs, out)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.name())),
+            Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.fork_place())),
             Ok(Err(EncodeError::Codec { reason, type_name })) => {
                 let reason = format!("{type_name}: {reason}");
                 Err(TaskError::new(self.core.name(), None, Kind::Encode { what, reason }))

@@ -8,6 +8,7 @@ use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
 use crate::ground::cell::ThreadNumber;
+use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
 use std::borrow::Cow;
 use std::panic::Location;
@@ -62,6 +63,8 @@ pub(crate) struct TaskCore {
     pub(crate) runners: Option<Arc<Runners>>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) terms: Terms,
+    /// How the thread that forked it got there, if somebody wants to know.
+    frames: Option<Box<Frames>>,
     forks: Forks,
     state: AtomicU8,
     /// Inputs that are not there yet, plus one while the task is being set up.
@@ -93,6 +96,7 @@ impl TaskCore {
             runners: context::scoped_runners(),
             runner,
             terms,
+            frames: Frames::of_fork().map(Box::new),
             forks: Forks::new(),
             state: AtomicU8::new(WAITING),
             unready: AtomicUsize::new(1),
@@ -111,6 +115,7 @@ impl TaskCore {
             runners: None,
             runner,
             terms,
+            frames: None,
             forks: Forks::new(),
             state: AtomicU8::new(CLAIMED),
             unready: AtomicUsize::new(0),
@@ -124,7 +129,8 @@ impl TaskCore {
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {
-        ForkPlace { place: self.place.into(), task: self.name.to_string() }
+        let frames = self.frames.as_deref().cloned();
+        ForkPlace { place: self.place.into(), task: self.name.to_string(), frames }
     }
 
     /// Takes the right to run or end the task; true for exactly one caller.
@@ -182,7 +188,7 @@ fn input_ready(task: Arc<dyn Body>) {
     }
     if let Some(error) = task.failed_input() {
         task.core().state.store(CLAIMED, Ordering::Release);
-        let error = error.depended_on_by(task.core().name());
+        let error = error.depended_on_by(task.core().fork_place());
         task.fail(error);
         return;
     }
