@@ -23,6 +23,11 @@ mod laziness;
 mod mapping;
 mod metadata;
 mod plans;
+mod reports;
 mod runners;
 mod upstream;
 mod waiting;
+
+/// The program of the README, in this one: same lines, another path.
+#[path = "../../examples/nested_panic.rs"]
+mod nested_panic;

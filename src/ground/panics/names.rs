@@ -5,8 +5,8 @@
 
 /// The name as the person who wrote the function knows it.
 ///
-/// A marked function `fib` is a unit struct whose `Deref` holds the real function under another name; and older
-/// manglings end in a hash.
+/// A marked function `fib` is a unit struct, and the real function has another name beside it or in its `Deref`; and
+/// older manglings end in a hash.
 pub(super) fn clean(name: &str) -> String {
     const MARKED: &str = " as core::ops::deref::Deref>::deref::__xfork_";
     let name = without_hash(name);
@@ -16,7 +16,7 @@ pub(super) fn clean(name: &str) -> String {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         return format!("{path}{}", &rest[end..]);
     }
-    name.to_owned()
+    name.replace("::_::__xfork_", "::")
 }
 
 fn without_hash(name: &str) -> &str {
@@ -37,7 +37,12 @@ pub(super) fn is_runtime(name: &str) -> bool {
     {
         owner = implemented;
     }
-    OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner)
+    OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner) || is_of_a_mark(name)
+}
+
+/// Whether a mark wrote it: the call of a marked function with arguments that have come out of a tuple.
+fn is_of_a_mark(name: &str) -> bool {
+    name.contains("xfork::callable::Callable<") && name.ends_with("::call")
 }
 
 /// In this library's unit tests the "user" is the library.
@@ -75,9 +80,9 @@ pub(super) fn is_machinery(name: &str) -> bool {
         || !is_catching && raises.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether the task begins here.
+/// Whether the task begins here, or the thread.
 pub(super) fn is_boundary(name: &str) -> bool {
-    name.contains("__xfork_task_boundary")
+    name.contains("__xfork_task_boundary") || name.contains("__rust_begin_short_backtrace")
 }
 
 #[cfg(test)]
@@ -98,6 +103,8 @@ mod tests {
             ),
             ("<app::fib as core::ops::deref::Deref>::deref::__xfork_fib::<u64>", "app::fib::<u64>"),
             ("<app::P as core::ops::deref::Deref>::deref", "<app::P as core::ops::deref::Deref>::deref"),
+            ("app::_::__xfork_fib", "app::fib"),
+            ("app::_::__xfork_fib::{{closure}}", "app::fib::{{closure}}"),
             ("main", "main"),
             ("", ""),
         ] {
@@ -118,6 +125,8 @@ mod tests {
             ("<app::X>::method", false),
             ("<[app::X]>::first", false),
             ("standard::thing", false),
+            ("app::_::<impl xfork::callable::Callable<(u64,)> for app::fib>::call", true),
+            ("<app::fib as xfork::callable::Callable<(u64,)>>::call", true),
             ("main", false),
         ] {
             assert_eq!(is_runtime(name), expected, "{name}");

@@ -213,14 +213,18 @@ impl Sheet {
                     self.fork_stack(fork, style);
                     // A recursion that forks.
                     let mut folded = 0_u32;
-                    while steps.next_if(|next| matches!(&**next, Step::Fork(it) if it.is_like(fork))).is_some() {
+                    while steps
+                        .next_if(|next| matches!(&**next, Step::Fork(it) if it.is_like(fork)))
+                        .is_some()
+                    {
                         folded += 1;
                     }
                     self.more(folded, ["time", "times"], " there");
                 }
                 Step::Operator { symbol, place } => {
                     let symbol = escape(symbol);
-                    let how = if symbol.starts_with(char::is_alphabetic) { "needed by" } else { "operand of" };
+                    let how =
+                        if symbol.starts_with(char::is_alphabetic) { "needed by" } else { "operand of" };
                     self.line(format_args!("{how} `{symbol}` at {place}"));
                 }
                 Step::NotRun(fork) => {
@@ -505,11 +509,14 @@ forked at src/main.rs:9:13 (app::fib)
         let text = of_route(&route, Paint::Plain, &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 2 + 16 + 1 + 16 + 1, "{text}");
-        assert_eq!(lines[1..4], [
-            "forked at src/main.rs:9:13 (app::deep)",
-            "… and 39 more times there",
-            "operand of `+` at src/main.rs:0:1"
-        ]);
+        assert_eq!(
+            lines[1..4],
+            [
+                "forked at src/main.rs:9:13 (app::deep)",
+                "… and 39 more times there",
+                "operand of `+` at src/main.rs:0:1"
+            ]
+        );
         assert_eq!((lines[19], lines[36]), ("… and 2 more operators", "… and 1 more task was not run"));
     }
 
@@ -523,7 +530,8 @@ forked at src/main.rs:9:13 (app::fib)
     fn the_stack_of_a_fork_stands_further_right() {
         let mut sheet = Sheet { margin: "    ", ..Sheet::new(Paint::Plain) };
         sheet.trace(&[frame("app::main", 9), frame("std::rt::lang_start", 0)], TraceStyle::Short);
-        let expected = "       0: app::main\n                 at src/main.rs:9:14\n          … 1 frame of the runtime\n";
+        let expected =
+            "       0: app::main\n                 at src/main.rs:9:14\n          … 1 frame of the runtime\n";
         assert_eq!(sheet.text, expected);
     }
 }
