@@ -145,8 +145,9 @@ fn resolve(code: usize, here: &Path, frames: &mut Vec<Frame>) {
     }
     backtrace::resolve(std::ptr::without_provenance_mut(code), |symbol| {
         let file = symbol.filename().map(PathBuf::from);
+        let name = symbol.name().map(|name| names::clean(&format!("{name:#}")));
         frames.push(Frame {
-            name: symbol.name().map(|name| names::clean(&format!("{name:#}"))),
+            name: name.map(|name| names::with_owner(name, file.as_deref())),
             file: file.map(|file| file.strip_prefix(here).unwrap_or(&file).display().to_string()),
             line: symbol.lineno(),
             column: symbol.colno(),

@@ -3,6 +3,8 @@
 //! Pure functions over demangled names, for both manglings of rustc. Promises nothing about names of other languages: they
 //! stay as they are. Leaves out: finding names (`frames`).
 
+use std::path::Path;
+
 /// The name as the person who wrote the function knows it.
 ///
 /// A marked function `fib` is a unit struct, and the real function has another name beside it or in its `Deref`; and
@@ -17,6 +19,21 @@ pub(super) fn clean(name: &str) -> String {
         return format!("{path}{}", &rest[end..]);
     }
     name.replace("::_::__xfork_", "::")
+}
+
+/// The name with the crate that it is of, where only the file tells: debug information of lines alone (`line-tables-only`)
+/// calls some functions by their last name.
+pub(super) fn with_owner(name: String, file: Option<&Path>) -> String {
+    const OWN_SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let has_path = name.split('<').next().is_none_or(|path| path.is_empty() || path.contains("::"));
+    let Some(file) = file.filter(|_| !has_path) else { return name };
+    if file.starts_with(OWN_SOURCES) {
+        format!("{}::{name}", env!("CARGO_CRATE_NAME"))
+    } else if file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("backtrace-0.")) {
+        format!("backtrace::{name}")
+    } else {
+        name
+    }
 }
 
 fn without_hash(name: &str) -> &str {
@@ -110,6 +127,21 @@ mod tests {
         ] {
             assert_eq!(clean(mangled), shown);
         }
+    }
+
+    #[test]
+    fn a_last_name_is_completed_by_its_file() {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/src/task.rs");
+        for (name, file, shown) in [
+            ("invoke<app::f, (app::T,)>", own, "xfork::invoke<app::f, (app::T,)>"),
+            ("app::f", own, "app::f"),
+            ("<app::T>::f", own, "<app::T>::f"),
+            ("trace", "/home/me/.cargo/registry/backtrace-0.3.77/src/lib.rs", "backtrace::trace"),
+            ("number", "/home/me/app/src/main.rs", "number"),
+        ] {
+            assert_eq!(with_owner(name.into(), Some(Path::new(file))), shown);
+        }
+        assert_eq!(with_owner("f".into(), None), "f");
     }
 
     #[test]
