@@ -65,7 +65,7 @@ pub(crate) struct Route {
 impl Route {
     /// The steps, the nearest to the failure first.
     pub(crate) fn steps(&self) -> impl Iterator<Item = Cow<'_, Step>> {
-        let rest = (self.skipped != Skipped::default()).then(|| Cow::Owned(Step::Skipped(self.skipped)));
+        let rest = (self.skipped != Skipped::default()).then_some(Cow::Owned(Step::Skipped(self.skipped)));
         self.steps.iter().map(Cow::Borrowed).chain(rest)
     }
 
