@@ -180,14 +180,15 @@ where
         if let Some(pause) = self.may_try_again(&error) {
             return task::try_again(self, pause);
         }
-        let error = if error.is_dependency() {
+        let place = self.core.fork_place();
+        let error = if error.kept_from_running(&place) {
             error
         } else {
             let error = match self.tries.load(Ordering::Relaxed) {
                 0 | 1 => error,
                 tries => error.tried(self.core.name(), tries),
             };
-            error.forked(self.core.fork_place())
+            error.forked(place)
         };
         let work = {
             let mut progress = self.progress.lock();
@@ -270,7 +271,7 @@ where
         let _for_a_task = context::for_a_task();
         match panics::catch(|| (travel.encode)(inputs, out)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.name())),
+            Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.fork_place())),
             Ok(Err(EncodeError::Codec { reason, type_name })) => {
                 let reason = format!("{type_name}: {reason}");
                 Err(TaskError::new(self.core.name(), None, Kind::Encode { what, reason }))

@@ -1,8 +1,10 @@
 //! [`TaskError`]: the one error type, small to pass around, asked by predicates and accessors.
 
 use crate::core::cancel::Unwanted;
+use crate::core::expression::Note;
 use crate::core::{context, unseen};
-use crate::ground::panics::{self, Blow, Frames, LastStack, PanicRecord, Payload, Place};
+pub(crate) use crate::ground::panics::ForkPlace;
+use crate::ground::panics::{self, Blow, Frames, LastStack, PanicRecord, Payload, Place, Route};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +16,13 @@ use std::time::Duration;
 ///
 /// Cheap to clone: clones share the failure. What kind of failure it is, is asked by predicates such as
 /// [`is_panic`](Self::is_panic); what is known about it, by accessors such as [`signal`](Self::signal).
+///
+/// Whoever reads the proxy itself instead gets a panic, and a report on stderr: the message and its place, the stack
+/// of that place, where the task was forked, and the operators and tasks that the failure came through. The report
+/// is printed once; further reads of the same failure print a line. What [`catch_unwind`](std::panic::catch_unwind)
+/// gets is, for a task that panicked, what the task threw, if it is a `&str` or a `String` or the task ran in this
+/// process; a payload of another type cannot leave a worker process, so a `String` that says so comes in its place.
+/// For any other failure it is this error's text, as a `String`.
 ///
 /// ```
 /// use xfork::{thread, wait};
@@ -27,11 +36,12 @@ use std::time::Duration;
 pub struct TaskError(Arc<Shown>);
 
 /// A failure together with the way it took to the reader.
+#[derive(Clone)]
 struct Shown {
     failure: Arc<Failure>,
-    forks: Vec<ForkPlace>,
-    /// Names of the tasks that were not run because of the failure, the nearest to the origin first.
-    dependents: Vec<String>,
+    route: Route,
+    /// The last task that was not run because of the failure.
+    dependent: Option<Arc<ForkPlace>>,
 }
 
 /// The failure itself, shared by every error that it causes.
@@ -43,6 +53,7 @@ struct Failure {
     operation: Option<Box<Operation>>,
     tries: AtomicU32,
     seen: AtomicBool,
+    reported: AtomicBool,
 }
 
 /// A deferred operation that panicked.
@@ -53,13 +64,6 @@ pub(crate) struct Operation {
     pub(crate) place: Place,
     /// The tasks whose results were its operands.
     pub(crate) operands: Vec<ForkPlace>,
-}
-
-/// A place in the user's source where a task was forked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ForkPlace {
-    pub(crate) place: Place,
-    pub(crate) task: String,
 }
 
 /// What happened.
@@ -157,15 +161,24 @@ pub(crate) enum Exit {
     Unavailable,
 }
 
+impl Failure {
+    fn new(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
+        let (seen, reported) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { task, pid, kind, operation, tries: AtomicU32::new(1), seen, reported }
+    }
+}
+
 impl TaskError {
     pub(crate) fn new(task: &str, pid: Option<u32>, kind: Kind) -> Self {
         Self::of(task.to_string(), pid, kind, None)
     }
 
     fn of(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
-        let (tries, seen) = (AtomicU32::new(1), AtomicBool::new(false));
-        let failure = Failure { task, pid, kind, operation, tries, seen };
-        Self(Arc::new(Shown { failure: Arc::new(failure), forks: Vec::new(), dependents: Vec::new() }))
+        Self::on_the_way(Failure::new(task, pid, kind, operation), Route::default(), None)
+    }
+
+    fn on_the_way(failure: Failure, route: Route, dependent: Option<Arc<ForkPlace>>) -> Self {
+        Self(Arc::new(Shown { failure: Arc::new(failure), route, dependent }))
     }
 
     /// The deferred operation that panicked, if that is what happened.
@@ -175,18 +188,35 @@ impl TaskError {
 
     /// The same failure, seen through one more fork.
     pub(crate) fn forked(&self, fork: ForkPlace) -> Self {
-        let mut forks = self.0.forks.clone();
-        forks.push(fork);
-        let dependents = self.0.dependents.clone();
-        Self(Arc::new(Shown { failure: self.0.failure.clone(), forks, dependents }))
+        let mut shown = (*self.0).clone();
+        shown.route.fork(fork);
+        Self(Arc::new(shown))
     }
 
-    /// The same failure, as the reason why `task` was not run.
-    pub(crate) fn depended_on_by(&self, task: &str) -> Self {
-        let mut dependents = self.0.dependents.clone();
-        dependents.push(task.to_string());
-        let forks = self.0.forks.clone();
-        Self(Arc::new(Shown { failure: self.0.failure.clone(), forks, dependents }))
+    /// The same failure, as the reason why a task was not run.
+    pub(crate) fn depended_on_by(&self, fork: ForkPlace) -> Self {
+        let mut shown = (*self.0).clone();
+        shown.dependent = Some(Arc::new(ForkPlace { frames: None, ..fork.clone() }));
+        shown.route.not_run(fork);
+        Self(Arc::new(shown))
+    }
+
+    /// The same failure, seen through operations that it is an operand of.
+    pub(crate) fn through(&self, operations: impl IntoIterator<Item = Note>) -> Self {
+        let mut operations = operations.into_iter().peekable();
+        if operations.peek().is_none() {
+            return self.clone();
+        }
+        let mut shown = (*self.0).clone();
+        for Note { symbol, place } in operations {
+            shown.route.operator(symbol.into(), place.into());
+        }
+        Self(Arc::new(shown))
+    }
+
+    /// Whether this is why the task that was forked there was not run.
+    pub(crate) fn kept_from_running(&self, fork: &ForkPlace) -> bool {
+        self.0.dependent.as_ref().is_some_and(|dependent| dependent.is_like(fork))
     }
 
     /// Whether the task itself failed in a way that may not happen again.
@@ -202,8 +232,15 @@ impl TaskError {
         &self.0.failure.kind
     }
 
-    pub(crate) fn forks(&self) -> &[ForkPlace] {
-        &self.0.forks
+    /// The way from the failure to whoever has the error.
+    pub(crate) fn route(&self) -> &Route {
+        &self.0.route
+    }
+
+    /// Says that the failure is being reported, and whether it is for the first time.
+    pub(crate) fn report_first(&self) -> bool {
+        // Relaxed: who comes second only prints less.
+        !self.0.failure.reported.swap(true, Ordering::Relaxed)
     }
 
     /// Says how often `task` was tried until it failed for good. The failure of another task, which it only passed on,
@@ -307,7 +344,7 @@ impl TaskError {
     /// assert!(error.is_dependency() && error.is_panic());
     /// ```
     pub fn is_dependency(&self) -> bool {
-        !self.0.dependents.is_empty()
+        self.0.dependent.is_some()
     }
 
     /// Whether arguments or the result could not travel between processes: they failed to serialise or
@@ -440,11 +477,13 @@ impl TaskError {
     /// assert!(error.backtrace().unwrap().contains("abort"));
     /// ```
     pub fn backtrace(&self) -> Option<String> {
-        self.stack().map(panics::backtrace)
+        let text = panics::backtrace(self.frames()?);
+        (!text.is_empty()).then_some(text)
     }
 
-    /// The stack of the failure. Of a crash after a panic it is the panic's, which was the cause.
-    pub(crate) fn stack(&self) -> Option<&Frames> {
+    /// The stack of the place where it happened, if somebody took it. Of a crash after a panic it is the panic's, which was
+    /// the cause.
+    pub(crate) fn frames(&self) -> Option<&Frames> {
         let frames = match self.kind() {
             Kind::Panic { record, .. } => &record.frames,
             Kind::Crash { last_panic, stack, .. } => {
@@ -463,7 +502,7 @@ impl TaskError {
     /// assert_eq!(error.forked_at().len(), 1);
     /// ```
     pub fn forked_at(&self) -> Vec<(&str, u32, u32)> {
-        self.0.forks.iter().map(|fork| (&*fork.place.file, fork.place.line, fork.place.column)).collect()
+        self.0.route.forks().map(|fork| (&*fork.place.file, fork.place.line, fork.place.column)).collect()
     }
 
     /// Where the deferred operation stands that panicked when it was evaluated, as `(file, line, column)`; `None` when it
@@ -550,7 +589,8 @@ impl TaskError {
         }
     }
 
-    fn reason(&self) -> String {
+    /// What happened, with the task and the worker, without what it led to.
+    pub(crate) fn reason(&self) -> String {
         let task = &self.0.failure.task;
         let worker = self.0.failure.pid.map_or(String::new(), |pid| format!(" (worker {pid})"));
         match self.kind() {
@@ -706,8 +746,8 @@ fn signal_hint(number: i32, stack: Option<&LastStack>) -> String {
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(last) = self.0.dependents.last() {
-            let last = panics::escape(last);
+        if let Some(last) = &self.0.dependent {
+            let last = panics::escape(&last.task);
             write!(f, "`{last}` was not run, because what it depends on failed: ")?;
         }
         // Names and texts come from tasks, and perhaps from a worker that lies.
@@ -725,7 +765,7 @@ impl fmt::Debug for TaskError {
         for operand in self.operation().into_iter().flat_map(|operation| &operation.operands) {
             write!(f, "; operand from `{}` forked at {}", panics::escape(&operand.task), operand.place)?;
         }
-        for fork in &self.0.forks {
+        for fork in self.0.route.forks() {
             write!(f, "; forked at {}", fork.place)?;
         }
         f.write_str(")")
@@ -749,7 +789,11 @@ pub(crate) fn panic_error(task: &str, caught: panics::Caught) -> TaskError {
 pub(crate) fn operation_error(caught: panics::Caught, operation: Operation) -> TaskError {
     let panics::Caught { payload, mut record, inherited } = caught;
     if let Some(error) = inherited.and_then(|error| error.downcast::<TaskError>().ok()) {
-        return *error;
+        let mut shown = (*error.0).clone();
+        if !operation.place.file.starts_with(OWN_SOURCES) {
+            shown.route.operator(operation.symbol, operation.place);
+        }
+        return TaskError(Arc::new(shown));
     }
     if record.place.as_ref().is_some_and(|place| is_inside_operators(&place.file)) {
         record.place = Some(operation.place.clone());
@@ -778,8 +822,8 @@ pub(crate) struct WireError {
     kind: Kind,
     operation: Option<Box<Operation>>,
     tries: u32,
-    forks: Vec<ForkPlace>,
-    dependents: Vec<String>,
+    route: Route,
+    dependent: Option<ForkPlace>,
 }
 
 impl From<&TaskError> for WireError {
@@ -791,17 +835,17 @@ impl From<&TaskError> for WireError {
             kind: kind.clone(),
             operation: operation.clone(),
             tries: error.tries(),
-            forks: error.0.forks.clone(),
-            dependents: error.0.dependents.clone(),
+            route: error.0.route.clone(),
+            dependent: error.0.dependent.as_deref().cloned(),
         }
     }
 }
 
 impl From<WireError> for TaskError {
     fn from(wire: WireError) -> Self {
-        let WireError { task, pid, kind, operation, tries, forks, dependents } = wire;
-        let (tries, seen) = (AtomicU32::new(tries), AtomicBool::new(false));
-        let failure = Failure { task, pid, kind, operation, tries, seen };
-        Self(Arc::new(Shown { failure: Arc::new(failure), forks, dependents }))
+        let WireError { task, pid, kind, operation, tries, route, dependent } = wire;
+        let failure = Failure::new(task, pid, kind, operation);
+        failure.tries.store(tries, Ordering::Relaxed);
+        Self::on_the_way(failure, route.bounded(), dependent.map(Arc::new))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    fn operation(self) -> Operation {
+    pub(crate) fn operation(self) -> Operation {
         Operation { symbol: self.symbol.into(), place: self.place.into(), operands: Vec::new() }
     }
 }
@@ -97,12 +97,25 @@ impl<T: 'static> Expression<T> {
             self.show(&mut lefts);
             if let Some(error) = lefts.outermost {
                 drop(self.0.erase());
-                return Err(error);
+                return Err(error.through(lefts.passed));
             }
         }
-        self.0
-            .run(None, |symbol, place| CURRENT.set(Some(Note { symbol, place })))
-            .expect("an expression has a first step, which makes a value")
+        let mut passed = Vec::new();
+        let outcome = self.0.run(None, |symbol, place, carry| {
+            let note = Note { symbol, place };
+            let Some(carry) = carry else {
+                let _ = SKIPPED.try_with(|skipped| skipped.borrow_mut().push(note));
+                return;
+            };
+            if let Some(Err(_)) = carry {
+                passed.extend(CURRENT.get());
+            }
+            CURRENT.set(Some(note));
+        });
+        outcome.expect("an expression has a first step, which makes a value").map_err(|error| {
+            passed.extend(CURRENT.get());
+            error.through(passed)
+        })
     }
 }
 
@@ -111,6 +124,9 @@ impl<T: 'static> Expression<T> {
 struct FailedLefts {
     next_is_left: bool,
     outermost: Option<TaskError>,
+    current: Option<Note>,
+    /// The operations that the failure comes through: its own, and those that follow.
+    passed: Vec<Note>,
 }
 
 impl Seen for FailedLefts {
@@ -132,7 +148,14 @@ impl Seen for FailedLefts {
             && let Some(error) = operand.error()
         {
             self.outermost = Some(error.clone());
+            self.passed.clear();
+            self.passed.extend(self.current);
         }
+    }
+
+    fn operation(&mut self, note: Note, _: usize) {
+        self.current = Some(note);
+        self.passed.push(note);
     }
 }
 
@@ -157,6 +180,8 @@ thread_local! {
     static GRAVES: Graves = const { Graves { depth: Cell::new(0), waiting: RefCell::new(Vec::new()) } };
     /// The operation that is being carried out in this thread, for the report if it unwinds.
     static CURRENT: Cell<Option<Note>> = const { Cell::new(None) };
+    /// The operations that were not carried out because one before them in their expression unwound.
+    static SKIPPED: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
     /// The operations inside which that one is carried out, because their code has needed another expression.
     static OUTER: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
@@ -424,7 +449,8 @@ pub(crate) fn catch<T>(compute: impl FnOnce() -> Result<T, TaskError>) -> Result
         let operands = ORIGINS.try_with(RefCell::take).unwrap_or_default();
         // Without one, what has unwound is the drop of an operand.
         let note = current.unwrap_or(Note { symbol: "expression", place: Location::caller() });
-        Err(operation_error(caught, Operation { operands, ..note.operation() }))
+        let error = operation_error(caught, Operation { operands, ..note.operation() });
+        Err(error.through(SKIPPED.try_with(RefCell::take).unwrap_or_default()))
     })
 }
 

@@ -154,7 +154,7 @@ impl dyn AnySlot {
     /// Where the task was forked that fills or filled the slot; `None` for expressions and plain values.
     pub(crate) fn origin(&self) -> Option<ForkPlace> {
         let (name, place) = self.head(|head| head.0.as_ref()?.origin.clone())?;
-        Some(ForkPlace { place: place.into(), task: name.into_owned() })
+        Some(ForkPlace { place: place.into(), task: name.into_owned(), frames: None })
     }
 
     /// Adds a waiter, unless the slot is settled; then gives it back.

@@ -11,6 +11,7 @@ use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
 use crate::core::timer;
 use crate::ground::cell::ThreadNumber;
+use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
 use std::borrow::Cow;
 use std::panic::Location;
@@ -71,6 +72,8 @@ pub(crate) struct TaskCore {
     pub(crate) terms: Terms,
     /// The scope that it can be cancelled with.
     pub(crate) group: Option<Arc<Members>>,
+    /// How the thread that forked it got there, if somebody wants to know.
+    frames: Option<Box<Frames>>,
     forks: Forks,
     state: AtomicU8,
     /// Inputs that are not there yet, plus one while the task is being set up.
@@ -104,6 +107,7 @@ impl TaskCore {
             runner,
             terms,
             group: group::current(),
+            frames: Frames::of_fork().map(Box::new),
             forks: Forks::new(),
             state: AtomicU8::new(WAITING),
             unready: AtomicUsize::new(1),
@@ -123,6 +127,7 @@ impl TaskCore {
             runner,
             terms,
             group: None,
+            frames: None,
             forks: Forks::new(),
             state: AtomicU8::new(CLAIMED),
             unready: AtomicUsize::new(0),
@@ -137,7 +142,8 @@ impl TaskCore {
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {
-        ForkPlace { place: self.place.into(), task: self.name.to_string() }
+        let frames = self.frames.as_deref().cloned();
+        ForkPlace { place: self.place.into(), task: self.name.to_string(), frames }
     }
 
     /// Takes the right to run or end the task; true for exactly one caller.
@@ -219,7 +225,7 @@ fn input_ready(task: Arc<dyn Body>) {
     if let Some(error) = task.failed_input() {
         // Unless it was cancelled meanwhile.
         if task.core().move_on(WAITING, CLAIMED) {
-            let error = error.depended_on_by(task.core().name());
+            let error = error.depended_on_by(task.core().fork_place());
             task.fail(error);
         }
         return;

@@ -54,7 +54,7 @@ pub(crate) fn report() -> Option<String> {
     let mut text = format!("xfork: {tasks} failed, and nobody looked at the result:\n");
     for failure in failures.iter().take(LISTED) {
         let _ = write!(text, "  {failure}");
-        if let Some(fork) = failure.forks().first() {
+        if let Some(fork) = failure.route().forks().next() {
             let _ = write!(text, " (forked at {})", fork.place);
         }
         text.push('\n');

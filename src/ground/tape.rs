@@ -360,6 +360,25 @@ pub(crate) struct Tape<V, S: ?Sized, G> {
 /// A tape uses values of these types and has none.
 type Types<V, S, G> = PhantomData<(fn(V) -> V, fn(&mut S), fn(&mut G))>;
 
+/// A tape of which the steps are being carried out; if one unwinds, those behind it are named and dropped.
+struct Running<'a, V: 'static, S: ?Sized + 'static, G: 'static, E: FnMut(&'static str, Place, Option<&V>)> {
+    emptying: Emptying<'a>,
+    entered: E,
+    types: PhantomData<Types<V, S, G>>,
+}
+
+impl<V, S: ?Sized, G, E: FnMut(&'static str, Place, Option<&V>)> Drop for Running<'_, V, S, G, E> {
+    fn drop(&mut self) {
+        while let Some(taken) = self.emptying.next() {
+            // SAFETY: as in `Tape::run`, which makes this of a tape of these types.
+            let table = unsafe { taken.table.cast::<Table<V, S, G>>().as_ref() };
+            (self.entered)(table.name, taken.place, None);
+            // SAFETY: as there.
+            unsafe { (table.drops.drop)(taken.steps, taken.count) };
+        }
+    }
+}
+
 /// A step that is too large, or too strictly aligned, for the words of a tape.
 struct Boxed<P>(Box<P>);
 
@@ -508,16 +527,17 @@ impl<V: 'static, S: ?Sized + 'static, G: 'static> Tape<V, S, G> {
     }
 
     /// Carries all steps out, in order, and leaves the tape empty. `entered` is told the name and place of each run before it
-    /// begins. If a step unwinds, those behind it are dropped.
-    pub(crate) fn run(&mut self, mut carry: V, mut entered: impl FnMut(&'static str, Place)) -> V {
-        let mut emptying = Emptying::new(&mut self.steps);
-        while let Some(Taken { table, place, steps, count }) = emptying.next() {
+    /// begins, and what is carried to it; nothing is carried to the runs behind a step that unwinds, which are dropped.
+    pub(crate) fn run(&mut self, mut carry: V, entered: impl FnMut(&'static str, Place, Option<&V>)) -> V {
+        let emptying = Emptying::new(&mut self.steps);
+        let mut running = Running { emptying, entered, types: PhantomData::<Types<V, S, G>> };
+        while let Some(taken) = running.emptying.next() {
             // SAFETY: all tables of this tape are of carried type `V` and viewer `S`, because all steps are; pointers to them
             // are made of pointers to the whole.
-            let table = unsafe { table.cast::<Table<V, S, G>>().as_ref() };
-            entered(table.name, place);
+            let table = unsafe { taken.table.cast::<Table<V, S, G>>().as_ref() };
+            (running.entered)(table.name, taken.place, Some(&carry));
             // SAFETY: `take_run` gives each run once, with the table that it was made with.
-            carry = unsafe { (table.apply)(steps, count, carry) };
+            carry = unsafe { (table.apply)(taken.steps, taken.count, carry) };
         }
         carry
     }
@@ -698,7 +718,7 @@ mod tests {
             match end {
                 0 => {
                     let mut entered = 0;
-                    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tape.run(Vec::new(), |_, _| entered += 1)));
+                    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tape.run(Vec::new(), |_, _, carry| entered += usize::from(carry.is_some()))));
                     prop_assert_eq!(result.is_err(), unwinds);
                     if let Ok(result) = result {
                         prop_assert_eq!(&result, &expected);
@@ -736,7 +756,7 @@ mod tests {
         let mut seen = 0;
         tape.show(&mut seen, |_, _, _, _| {});
         assert_eq!(seen, 1001);
-        assert_eq!(tape.run(0, |_, _| {}), 1001);
-        assert_eq!(tape.run(7, |_, _| {}), 7);
+        assert_eq!(tape.run(0, |_, _, _| {}), 1001);
+        assert_eq!(tape.run(7, |_, _, _| {}), 7);
     }
 }

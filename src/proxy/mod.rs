@@ -29,8 +29,9 @@ pub use ops::Operand;
 pub use parts::Proxied;
 
 use crate::core::cancel::{self, Unwanted};
-use crate::core::error::{ForkPlace, Kind, TaskError};
+use crate::core::error::{Kind, TaskError};
 use crate::core::expression::Expression;
+use crate::core::report;
 use crate::core::seed;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
@@ -62,7 +63,9 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// Every read rethrows the panic of a failed task, and panics with the [`TaskError`]'s text if its worker died.
+/// Every read rethrows the panic of a failed task, so that `catch_unwind` gets what the task threw (of a type that can't
+/// leave its process, a `String` instead), and panics with the [`TaskError`]'s text, a `String`, if its worker died or it failed
+/// in another way. The first read of a failure outside any task reports it on stderr, later ones remind of it in a line.
 pub struct ResultProxy<T: Send + 'static> {
     reader: Reader<T>,
 }
@@ -427,47 +430,12 @@ pub enum ProxyState {
     Failed,
 }
 
-fn report_places(forks: &[ForkPlace]) -> Vec<panics::ForkPlace<'_>> {
-    forks.iter().map(|fork| panics::ForkPlace { place: &fork.place, task: &fork.task }).collect()
-}
-
 /// Goes on with the failure of a task as if it had happened here.
 pub(crate) fn rethrow(error: &TaskError) -> ! {
     error.see();
-    let forks = error.forks();
-    let (payload, text) = match error.kind() {
-        Kind::Panic { record, payload } => {
-            let places = report_places(forks);
-            let operands =
-                error.operation().map_or(Vec::new(), |operation| report_places(&operation.operands));
-            let operation = error.operation().map(|operation| panics::Operation {
-                symbol: &operation.symbol,
-                place: &operation.place,
-                operands: &operands,
-            });
-            let ran = match (error.pid(), &record.thread) {
-                (Some(pid), _) => panics::Ran::Worker(pid),
-                (None, Some(thread)) => panics::Ran::Thread(thread),
-                (None, None) => panics::Ran::InPlace,
-            };
-            let text = panics::report(&panics::Report {
-                task: error.task(),
-                operation,
-                ran,
-                record,
-                forks: &places,
-                style: panics::TraceStyle::from_environment(),
-            });
-            (payload.clone(), text)
-        }
-        _ => {
-            let headline = error.to_string();
-            let style = panics::TraceStyle::from_environment();
-            let text = panics::crash_report(&headline, error.stack(), &report_places(forks), style);
-            (panics::Payload::from(headline), text)
-        }
+    let payload = match error.kind() {
+        Kind::Panic { payload, .. } => payload.clone(),
+        _ => panics::Payload::from(error.to_string()),
     };
-    // Who interrupts a program needs no report of what that ended.
-    let text = (!error.is_interrupted()).then_some(text);
-    panics::rethrow(payload, text, Box::new(error.clone()))
+    panics::rethrow(payload, || report::text(error), Box::new(error.clone()))
 }

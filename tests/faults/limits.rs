@@ -36,12 +36,12 @@ fn a_task_that_runs_too_long_is_ended_and_its_worker_replaced() {
     alone(|| {
         pool(1, || {
             let before = *process(std::process::id, ());
-            for endless in [forever, spin] {
-                let error = ended(task(endless, ()).limits(Limits::new().timeout(SHORT)).fork()).unwrap_err();
+            let limits = Limits::new().timeout(SHORT);
+            for endless in [task(forever, ()).limits(limits).fork(), task(spin, ()).limits(limits).fork()] {
+                let error = ended(endless).unwrap_err();
                 assert!(error.is_timeout() && !error.is_crash(), "{error}");
-                assert!(
-                    error.to_string().contains("ran longer than its timeout of 50ms; its worker was ended")
-                );
+                let text = "ran longer than its timeout of 50ms; its worker was ended";
+                assert!(error.to_string().contains(text), "{error}");
                 assert_eq!(error.forked_at().len(), 1);
             }
             assert_ne!(*process(std::process::id, ()), before);
@@ -218,7 +218,7 @@ fn a_cancelled_task_has_one_outcome_whenever_it_is_cancelled() {
 #[test]
 fn cancellation_that_races_completion_gives_one_outcome() {
     alone(|| {
-        fn race(fork: fn(u64) -> ResultProxy<u64>) {
+        fn race(fork: impl Fn(u64) -> ResultProxy<u64>) {
             let called = Arc::new(AtomicUsize::new(0));
             let mut cancelled = 0;
             for round in 0..3000_u64 {

@@ -25,7 +25,12 @@ mod mapping;
 mod metadata;
 mod plans;
 mod randomness;
+mod reports;
 mod runners;
 mod upstream;
 mod waiting;
 mod worker_local;
+
+/// The program of the README, in this one: same lines, another path.
+#[path = "../../examples/nested_panic.rs"]
+mod nested_panic;

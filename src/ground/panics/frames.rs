@@ -11,6 +11,7 @@ use std::env;
 use std::fmt;
 use std::hint;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,6 +20,9 @@ use crate::ground::sys::{CodeAddress, address, locate};
 
 /// Enough for real programs; a recursion of a million frames would otherwise cost seconds and megabytes.
 const LIMIT: usize = 128;
+
+/// Whether `RUST_BACKTRACE` asks for the stacks of forks; read once, since a fork must not cost a look at the environment.
+static FORKS: OnceLock<bool> = OnceLock::new();
 
 /// The innermost frames of a thread.
 #[derive(Clone, Default)]
@@ -62,6 +66,13 @@ impl Default for Code {
 }
 
 impl Frames {
+    /// The stack of a thread that forks, if `RUST_BACKTRACE` is `1` or `full`; else `None`, for the price of a load.
+    #[inline]
+    pub(crate) fn of_fork() -> Option<Self> {
+        let asks = || env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "1" || value == "full");
+        FORKS.get_or_init(asks).then(Self::capture)
+    }
+
     /// The stack of this thread.
     #[inline(never)]
     pub(super) fn capture() -> Self {
@@ -74,6 +85,8 @@ impl Frames {
             }
             !is_cut
         });
+        // That of a fork is kept as long as its task.
+        addresses.shrink_to_fit();
         Self { code: Code::Here(addresses), is_cut }
     }
 
@@ -105,6 +118,14 @@ impl Frames {
         trim(self.resolve_all())
     }
 
+    /// The frames of code that forks, innermost first: without what this library does at a fork.
+    pub(super) fn resolve_fork(&self) -> Vec<Frame> {
+        let mut frames = trim(self.resolve_all());
+        let ours = frames.iter().take_while(|frame| frame.is_runtime()).count();
+        frames.drain(..ours);
+        frames
+    }
+
     /// Every frame.
     pub(crate) fn resolve_all(&self) -> Vec<Frame> {
         let here = env::current_dir().unwrap_or_default();
@@ -130,8 +151,9 @@ fn resolve(code: usize, here: &Path, frames: &mut Vec<Frame>) {
     }
     backtrace::resolve(std::ptr::without_provenance_mut(code), |symbol| {
         let file = symbol.filename().map(PathBuf::from);
+        let name = symbol.name().map(|name| names::clean(&format!("{name:#}")));
         frames.push(Frame {
-            name: symbol.name().map(|name| names::clean(&format!("{name:#}"))),
+            name: name.map(|name| names::with_owner(name, file.as_deref())),
             file: file.map(|file| file.strip_prefix(here).unwrap_or(&file).display().to_string()),
             line: symbol.lineno(),
             column: symbol.colno(),

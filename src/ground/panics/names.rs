@@ -3,10 +3,12 @@
 //! Pure functions over demangled names, for both manglings of rustc. Promises nothing about names of other languages: they
 //! stay as they are. Leaves out: finding names (`frames`).
 
+use std::path::Path;
+
 /// The name as the person who wrote the function knows it.
 ///
-/// A marked function `fib` is a unit struct whose `Deref` holds the real function under another name; and older
-/// manglings end in a hash.
+/// A marked function `fib` is a unit struct, and the real function has another name beside it or in its `Deref`; and
+/// older manglings end in a hash.
 pub(super) fn clean(name: &str) -> String {
     const MARKED: &str = " as core::ops::deref::Deref>::deref::__xfork_";
     let name = without_hash(name);
@@ -16,7 +18,22 @@ pub(super) fn clean(name: &str) -> String {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         return format!("{path}{}", &rest[end..]);
     }
-    name.to_owned()
+    name.replace("::_::__xfork_", "::")
+}
+
+/// The name with the crate that it is of, where only the file tells: debug information of lines alone (`line-tables-only`)
+/// calls some functions by their last name.
+pub(super) fn with_owner(name: String, file: Option<&Path>) -> String {
+    const OWN_SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let has_path = name.split('<').next().is_none_or(|path| path.is_empty() || path.contains("::"));
+    let Some(file) = file.filter(|_| !has_path) else { return name };
+    if file.starts_with(OWN_SOURCES) {
+        format!("{}::{name}", env!("CARGO_CRATE_NAME"))
+    } else if file.components().any(|part| part.as_os_str().to_string_lossy().starts_with("backtrace-0.")) {
+        format!("backtrace::{name}")
+    } else {
+        name
+    }
 }
 
 fn without_hash(name: &str) -> &str {
@@ -37,7 +54,12 @@ pub(super) fn is_runtime(name: &str) -> bool {
     {
         owner = implemented;
     }
-    OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner)
+    OWNERS.iter().any(|prefix| owner.starts_with(prefix)) || is_own(owner) || is_of_a_mark(name)
+}
+
+/// Whether a mark wrote it: the call of a marked function with arguments that have come out of a tuple.
+fn is_of_a_mark(name: &str) -> bool {
+    name.contains("xfork::callable::Callable<") && name.ends_with("::call")
 }
 
 /// In this library's unit tests the "user" is the library.
@@ -82,9 +104,9 @@ pub(super) fn is_machinery(name: &str) -> bool {
         || !is_catching && raises.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether the task begins here.
+/// Whether the task begins here, or the thread.
 pub(super) fn is_boundary(name: &str) -> bool {
-    name.contains("__xfork_task_boundary")
+    name.contains("__xfork_task_boundary") || name.contains("__rust_begin_short_backtrace")
 }
 
 #[cfg(test)]
@@ -105,11 +127,28 @@ mod tests {
             ),
             ("<app::fib as core::ops::deref::Deref>::deref::__xfork_fib::<u64>", "app::fib::<u64>"),
             ("<app::P as core::ops::deref::Deref>::deref", "<app::P as core::ops::deref::Deref>::deref"),
+            ("app::_::__xfork_fib", "app::fib"),
+            ("app::_::__xfork_fib::{{closure}}", "app::fib::{{closure}}"),
             ("main", "main"),
             ("", ""),
         ] {
             assert_eq!(clean(mangled), shown);
         }
+    }
+
+    #[test]
+    fn a_last_name_is_completed_by_its_file() {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/src/task.rs");
+        for (name, file, shown) in [
+            ("invoke<app::f, (app::T,)>", own, "xfork::invoke<app::f, (app::T,)>"),
+            ("app::f", own, "app::f"),
+            ("<app::T>::f", own, "<app::T>::f"),
+            ("trace", "/home/me/.cargo/registry/backtrace-0.3.77/src/lib.rs", "backtrace::trace"),
+            ("number", "/home/me/app/src/main.rs", "number"),
+        ] {
+            assert_eq!(with_owner(name.into(), Some(Path::new(file))), shown);
+        }
+        assert_eq!(with_owner("f".into(), None), "f");
     }
 
     #[test]
@@ -125,6 +164,8 @@ mod tests {
             ("<app::X>::method", false),
             ("<[app::X]>::first", false),
             ("standard::thing", false),
+            ("app::_::<impl xfork::callable::Callable<(u64,)> for app::fib>::call", true),
+            ("<app::fib as xfork::callable::Callable<(u64,)>>::call", true),
             ("main", false),
         ] {
             assert_eq!(is_runtime(name), expected, "{name}");

@@ -1,30 +1,49 @@
 //! The text about a failed task that goes to stderr.
 //!
-//! Owns the wording and the layout, which follow std's so that a forked program reads like the sequential one. Promises:
+//! Owns the wording and the layout, which follow std's so that a forked program reads like the sequential one: what
+//! happened and where, the stack of that place, and then the way from there to the reader. Promises:
 //! the same parts give the same text; printing never panics. Leaves out: when to print, and that it happens once (`rethrow`).
 //!
 //! Unlike std's, the trace is shown when `RUST_BACKTRACE` is unset: to see the trace of another process by running again is
-//! more than setting a variable (another schedule, another worker), and it has been taken already.
+//! more than setting a variable (another schedule, another worker), and it has been taken already. The stacks of the forks
+//! cost something at each fork, so they are there only if that variable asks for them (`1` or `full`).
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use super::colour::Paint;
 use super::frames::{Frame, Frames};
 use super::record::{PanicRecord, Place, escape};
+use super::route::{ForkPlace, Route, Skipped, Step};
 use super::{payload, scope};
 
 /// What a report tells.
 pub(crate) struct Report<'a> {
+    pub(crate) what: What<'a>,
+    /// The stack of the place where it happened, if there is one.
+    pub(crate) frames: Option<&'a Frames>,
+    /// The way from there to whoever uses the result.
+    pub(crate) route: &'a Route,
+    pub(crate) style: TraceStyle,
+    pub(crate) paint: Paint,
+}
+
+/// What happened.
+pub(crate) enum What<'a> {
+    Panic(Panic<'a>),
+    /// Anything else, in words.
+    Failure(&'a str),
+}
+
+/// A panic, and what it ended.
+pub(crate) struct Panic<'a> {
     /// The name of the task.
     pub(crate) task: &'a str,
     /// The operation that was evaluated, when it was that and no task that panicked.
     pub(crate) operation: Option<Operation<'a>>,
     pub(crate) ran: Ran<'a>,
     pub(crate) record: &'a PanicRecord,
-    /// The forks between the panic and whoever uses the result, innermost first.
-    pub(crate) forks: &'a [ForkPlace<'a>],
-    pub(crate) style: TraceStyle,
 }
 
 /// Where a task ran.
@@ -43,13 +62,7 @@ pub(crate) struct Operation<'a> {
     /// Where it stands in the user's source.
     pub(crate) place: &'a Place,
     /// The forks whose results were its operands, in their order.
-    pub(crate) operands: &'a [ForkPlace<'a>],
-}
-
-/// Where a task was forked.
-pub(crate) struct ForkPlace<'a> {
-    pub(crate) place: &'a Place,
-    pub(crate) task: &'a str,
+    pub(crate) operands: &'a [ForkPlace],
 }
 
 /// How much of the stack to show.
@@ -77,39 +90,26 @@ impl TraceStyle {
 
 /// The text, ending in a newline.
 pub(crate) fn report(parts: &Report<'_>) -> String {
-    let frames = match parts.style {
-        TraceStyle::None => Vec::new(),
-        TraceStyle::Short => parts.record.frames.resolve(),
-        TraceStyle::Full => parts.record.frames.resolve_all(),
+    let frames = match (parts.frames, parts.style) {
+        (None, _) | (_, TraceStyle::None) => Vec::new(),
+        (Some(frames), TraceStyle::Short) => frames.resolve(),
+        (Some(frames), TraceStyle::Full) => frames.resolve_all(),
     };
     write(parts, &frames)
 }
 
-/// The same for a failure that was no panic: `headline` says what happened, `stack` is that of the thread that died of it.
-pub(crate) fn crash_report(
-    headline: &str,
-    stack: Option<&Frames>,
-    forks: &[ForkPlace<'_>],
-    style: TraceStyle,
-) -> String {
-    let mut text = format!("{headline}\n");
-    if let Some(stack) = stack {
-        let frames = match style {
-            TraceStyle::None => Vec::new(),
-            TraceStyle::Short => stack.resolve(),
-            TraceStyle::Full => stack.resolve_all(),
-        };
-        tell_stack(&mut text, &frames, stack.is_cut(), style);
-    }
-    tell_forks(&mut text, forks);
-    text
+/// One line for a failure that has been reported and is used once more.
+pub(crate) fn again(task: &str, message: &str, paint: Paint) -> String {
+    let message = escape(message.lines().next().unwrap_or_default());
+    let text = format!("task `{}` failed before: {message} (reported above)", escape(task));
+    format!("{}\n", paint.loud(&text))
 }
 
-/// The frames, as lines; empty when there are none.
+/// The frames of the place where a failure happened, as lines; empty when none were captured.
 pub(crate) fn backtrace(frames: &Frames) -> String {
-    let mut text = String::new();
-    trace(&mut text, &frames.resolve(), TraceStyle::Short);
-    text
+    let mut sheet = Sheet::new(Paint::Plain);
+    sheet.trace(&frames.resolve(), TraceStyle::Short);
+    sheet.text
 }
 
 /// Writes to stderr, in one call, and in a way that libtest's capture sees. Nothing is said if that fails.
@@ -123,104 +123,180 @@ pub(crate) fn print(text: &str) {
 }
 
 fn write(parts: &Report<'_>, frames: &[Frame]) -> String {
-    let record = parts.record;
-    let mut text = match &parts.operation {
-        Some(operation) => format!("deferred `{}` ", escape(operation.symbol)),
-        None => format!("task `{}` ", escape(parts.task)),
-    };
-    match parts.ran {
-        Ran::Thread(name) => text.push_str(&format!("(thread `{}`)", escape(name))),
-        Ran::Worker(pid) => text.push_str(&format!("(worker {pid})")),
-        Ran::InPlace => text.push_str("(in place)"),
+    let mut sheet = Sheet::new(parts.paint);
+    match &parts.what {
+        What::Panic(panic) => sheet.panic(panic),
+        What::Failure(reason) => sheet.first(&escape(reason)),
     }
-    match &record.place {
-        Some(place) => line(&mut text, format_args!(" panicked at {place}:")),
-        None => line(&mut text, format_args!(" panicked at an unknown place:")),
-    }
-    line(&mut text, format_args!("{}", escape(&record.message)));
-    tell_stack(&mut text, frames, record.frames.is_cut(), parts.style);
-    if let Some(operation) = &parts.operation {
-        tell_operation(&mut text, operation, record.place.as_ref());
-    }
-    tell_forks(&mut text, parts.forks);
-    text
-}
-
-fn tell_stack(text: &mut String, frames: &[Frame], is_cut: bool, style: TraceStyle) {
-    if frames.is_empty() {
-        return;
-    }
-    text.push_str("stack backtrace:\n");
-    trace(text, frames, style);
-    if is_cut {
-        text.push_str("      … deeper frames were not kept\n");
-    }
-}
-
-fn tell_forks(text: &mut String, forks: &[ForkPlace<'_>]) {
-    for fork in forks {
-        line(text, format_args!("forked at {} ({})", fork.place, escape(fork.task)));
-    }
-}
-
-/// Where an operation stands, unless the panic's own place has said it, and where its operands came from.
-fn tell_operation(text: &mut String, operation: &Operation<'_>, panicked_at: Option<&Place>) {
-    let Operation { symbol, place, operands } = operation;
-    if panicked_at != Some(*place) {
-        // Of an operator the code is elsewhere; a deferred function was given where it was deferred.
-        let symbol = escape(symbol);
-        if symbol.starts_with(char::is_alphabetic) {
-            line(text, format_args!("deferred at {place} ({symbol})"));
-        } else {
-            line(text, format_args!("evaluated for `{symbol}` at {place}"));
+    if !frames.is_empty() {
+        sheet.line(format_args!("stack backtrace:"));
+        sheet.trace(frames, parts.style);
+        if parts.frames.is_some_and(Frames::is_cut) {
+            sheet.dim("      … deeper frames were not kept");
         }
     }
-    for operand in *operands {
-        line(text, format_args!("operand from `{}` forked at {}", escape(operand.task), operand.place));
+    if let What::Panic(Panic { operation: Some(operation), record, .. }) = &parts.what {
+        sheet.operation(operation, record.place.as_ref());
     }
+    sheet.route(parts.route, parts.style);
+    sheet.text
 }
 
-fn trace(text: &mut String, frames: &[Frame], style: TraceStyle) {
-    if frames.iter().all(|frame| frame.name.is_none()) {
-        let count = frames.len();
-        return line(text, format_args!("      … {count} frames without names: the program has no symbols"));
+/// A text in the making.
+struct Sheet {
+    text: String,
+    paint: Paint,
+    /// What each line of a trace begins with.
+    margin: &'static str,
+}
+
+impl Sheet {
+    fn new(paint: Paint) -> Self {
+        Self { text: String::new(), paint, margin: "" }
     }
-    let mut number = 0;
-    let mut folded = 0;
-    for frame in frames {
-        if style == TraceStyle::Short && frame.is_runtime() {
-            folded += 1;
-            continue;
+
+    fn line(&mut self, arguments: std::fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{arguments}");
+    }
+
+    fn dim(&mut self, text: &str) {
+        let _ = writeln!(self.text, "{}{}", self.margin, self.paint.dim(text));
+    }
+
+    /// The first line, and those that belong to it.
+    fn first(&mut self, text: &str) {
+        let _ = writeln!(self.text, "{}", self.paint.loud(text));
+    }
+
+    fn panic(&mut self, panic: &Panic<'_>) {
+        let mut text = match &panic.operation {
+            Some(operation) => format!("deferred `{}` ", escape(operation.symbol)),
+            None => format!("task `{}` ", escape(panic.task)),
+        };
+        match panic.ran {
+            Ran::Thread(name) => text.push_str(&format!("(thread `{}`)", escape(name))),
+            Ran::Worker(pid) => text.push_str(&format!("(worker {pid})")),
+            Ran::InPlace => text.push_str("(in place)"),
         }
-        fold(text, &mut folded);
-        line(text, format_args!("{number:4}: {}", escape(frame.name.as_deref().unwrap_or("<unknown>"))));
-        if let Some(file) = &frame.file {
-            let _ = write!(text, "             at {}", escape(file));
-            for part in [frame.line, frame.column].into_iter().flatten() {
-                let _ = write!(text, ":{part}");
+        match &panic.record.place {
+            Some(place) => text.push_str(&format!(" panicked at {place}:")),
+            None => text.push_str(" panicked at an unknown place:"),
+        }
+        self.first(&text);
+        self.line(format_args!("{}", escape(&panic.record.message)));
+    }
+
+    /// Where an operation stands, unless the panic's own place has said it, and where its operands came from.
+    fn operation(&mut self, operation: &Operation<'_>, panicked_at: Option<&Place>) {
+        let Operation { symbol, place, operands } = operation;
+        if panicked_at != Some(*place) {
+            // Of an operator the code is elsewhere; a deferred function was given where it was deferred.
+            let symbol = escape(symbol);
+            if symbol.starts_with(char::is_alphabetic) {
+                self.line(format_args!("deferred at {place} ({symbol})"));
+            } else {
+                self.line(format_args!("evaluated for `{symbol}` at {place}"));
             }
-            text.push('\n');
         }
-        number += 1;
+        for operand in *operands {
+            self.line(format_args!("operand from `{}` forked at {}", escape(&operand.task), operand.place));
+        }
     }
-    // What stands between the task's function and its caller is the same in each report, so it isn't even counted, unless
-    // there is nothing else.
-    if number == 0 {
-        fold(text, &mut folded);
-    }
-}
 
-fn fold(text: &mut String, folded: &mut usize) {
-    match std::mem::take(folded) {
-        0 => {}
-        1 => text.push_str("      … 1 frame of the runtime\n"),
-        count => line(text, format_args!("      … {count} frames of the runtime")),
+    fn route(&mut self, route: &Route, style: TraceStyle) {
+        let mut steps = route.steps().peekable();
+        while let Some(step) = steps.next() {
+            match &*step {
+                Step::Fork(fork) => {
+                    self.line(format_args!("forked at {} ({})", fork.place, escape(&fork.task)));
+                    self.fork_stack(fork, style);
+                    // A recursion that forks.
+                    let mut folded = 0_u32;
+                    while steps
+                        .next_if(|next| matches!(&**next, Step::Fork(it) if it.is_like(fork)))
+                        .is_some()
+                    {
+                        folded += 1;
+                    }
+                    self.more(folded, ["time", "times"], " there");
+                }
+                Step::Operator { symbol, place } => {
+                    let symbol = escape(symbol);
+                    let how =
+                        if symbol.starts_with(char::is_alphabetic) { "needed by" } else { "operand of" };
+                    self.line(format_args!("{how} `{symbol}` at {place}"));
+                }
+                Step::NotRun(fork) => {
+                    let task = escape(&fork.task);
+                    self.line(format_args!("so `{task}` was not run, forked at {}", fork.place));
+                    self.fork_stack(fork, style);
+                }
+                Step::Skipped(Skipped { forks, operators, not_run }) => {
+                    self.more(*forks, ["fork", "forks"], "");
+                    self.more(*operators, ["operator", "operators"], "");
+                    self.more(*not_run, ["task was", "tasks were"], " not run");
+                }
+            }
+        }
     }
-}
 
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{arguments}");
+    /// A line for what is only counted.
+    fn more(&mut self, count: u32, [one, many]: [&str; 2], rest: &str) {
+        match count {
+            0 => {}
+            1 => self.dim(&format!("… and 1 more {one}{rest}")),
+            count => self.dim(&format!("… and {count} more {many}{rest}")),
+        }
+    }
+
+    /// The stack of the thread that forked, further right than that of the failure.
+    fn fork_stack(&mut self, fork: &ForkPlace, style: TraceStyle) {
+        let frames = match (&fork.frames, style) {
+            (None, _) | (_, TraceStyle::None) => return,
+            (Some(frames), TraceStyle::Short) => frames.resolve_fork(),
+            (Some(frames), TraceStyle::Full) => frames.resolve_all(),
+        };
+        self.margin = "    ";
+        self.trace(&frames, style);
+        self.margin = "";
+    }
+
+    fn trace(&mut self, frames: &[Frame], style: TraceStyle) {
+        if frames.iter().all(|frame| frame.name.is_none()) {
+            let count = frames.len();
+            return self.dim(&format!("      … {count} frames without names: the program has no symbols"));
+        }
+        let mut number = 0;
+        let mut folded = 0;
+        for frame in frames {
+            if style == TraceStyle::Short && frame.is_runtime() {
+                folded += 1;
+                continue;
+            }
+            self.fold(&mut folded);
+            let name = escape(frame.name.as_deref().unwrap_or("<unknown>"));
+            let margin = self.margin;
+            self.line(format_args!("{margin}{number:4}: {name}"));
+            if let Some(file) = &frame.file {
+                let mut place = format!("             at {}", escape(file));
+                for part in [frame.line, frame.column].into_iter().flatten() {
+                    let _ = write!(place, ":{part}");
+                }
+                self.dim(&place);
+            }
+            number += 1;
+        }
+        self.fold(&mut folded);
+    }
+
+    fn fold(&mut self, folded: &mut usize) {
+        match std::mem::take(folded) {
+            0 => {}
+            1 => self.dim("      … 1 frame of the runtime"),
+            count => self.dim(&format!("      … {count} frames of the runtime")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -242,11 +318,19 @@ mod tests {
     fn text(ran: Ran<'_>, place_of_panic: Option<Place>, style: TraceStyle, frames: &[Frame]) -> String {
         let record =
             PanicRecord { place: place_of_panic, ..PanicRecord::unplaced("boom\x1b[0m\nagain".into()) };
-        let (inner, outer) = (place(9, 13), place(20, 1));
-        let forks =
-            [ForkPlace { place: &inner, task: "app::fib" }, ForkPlace { place: &outer, task: "app::all" }];
-        let parts = Report { task: "app::fib", operation: None, ran, record: &record, forks: &forks, style };
-        write(&parts, frames)
+        let what = What::Panic(Panic { task: "app::fib", operation: None, ran, record: &record });
+        let route = forked([("app::fib", place(9, 13)), ("app::all", place(20, 1))]);
+        write(&Report { what, frames: None, route: &route, style, paint: Paint::Plain }, frames)
+    }
+
+    fn fork((task, place): (&str, Place)) -> ForkPlace {
+        ForkPlace { place, task: task.into(), frames: None }
+    }
+
+    fn forked<const N: usize>(forks: [(&str, Place); N]) -> Route {
+        let mut route = Route::default();
+        forks.into_iter().for_each(|it| route.fork(fork(it)));
+        route
     }
 
     #[test]
@@ -269,6 +353,7 @@ stack backtrace:
              at src/main.rs:3:14
       … 1 frame of the runtime
    1: app::all
+      … 1 frame of the runtime
 forked at src/main.rs:9:13 (app::fib)
 forked at src/main.rs:20:1 (app::all)
 ";
@@ -290,27 +375,24 @@ forked at src/main.rs:20:1 (app::all)
         assert_eq!(text(Ran::Thread("io-3"), None, TraceStyle::None, &[]), expected);
     }
 
-    fn text_of_operation(symbol: &str, place_of_panic: Option<Place>, operands: &[ForkPlace<'_>]) -> String {
+    fn text_of_operation(symbol: &str, place_of_panic: Option<Place>, operands: &[ForkPlace]) -> String {
         let record = PanicRecord { place: place_of_panic, ..PanicRecord::unplaced("overflow".into()) };
         let stands = place(12, 17);
-        let outer = place(20, 1);
-        let parts = Report {
+        let what = What::Panic(Panic {
             task: "deferred +",
             operation: Some(Operation { symbol, place: &stands, operands }),
             ran: Ran::Thread("main"),
             record: &record,
-            forks: &[ForkPlace { place: &outer, task: "app::all" }],
-            style: TraceStyle::None,
-        };
-        write(&parts, &[])
+        });
+        let route = forked([("app::all", place(20, 1))]);
+        let (style, paint) = (TraceStyle::None, Paint::Plain);
+        write(&Report { what, frames: None, route: &route, style, paint }, &[])
     }
 
     /// XF-51, row 105: the panic of an operator reads like the sequential program's and names the forks of its operands.
     #[test]
     fn row_105_an_operator_has_its_own_place_and_its_operands_theirs() {
-        let (left, right) = (place(8, 13), place(9, 13));
-        let operands =
-            [ForkPlace { place: &left, task: "app::fib" }, ForkPlace { place: &right, task: "app::\x1b" }];
+        let operands = [("app::fib", place(8, 13)), ("app::\x1b", place(9, 13))].map(fork);
         let expected = "\
 deferred `+` (thread `main`) panicked at src/main.rs:12:17:
 overflow
@@ -372,5 +454,84 @@ forked at src/main.rs:20:1 (app::all)
         ] {
             assert_eq!(TraceStyle::parse(value.map(OsStr::new)), style, "{value:?}");
         }
+    }
+
+    /// What happened to a task whose way is `route`, as text.
+    fn of_route(route: &Route, paint: Paint, frames: &[Frame]) -> String {
+        let what = What::Failure("worker 7 died while running `app::fib`: killed");
+        write(&Report { what, frames: None, route, style: TraceStyle::Short, paint }, frames)
+    }
+
+    #[test]
+    fn a_failure_that_is_no_panic_has_the_same_layout() {
+        let mut route = forked([("app::fib", place(9, 13))]);
+        route.operator("+".into(), place(10, 5));
+        route.operator("map".into(), place(11, 5));
+        route.not_run(fork(("app::use\x1b", place(12, 5))));
+        route.fork(fork(("app::all", place(20, 1))));
+        let expected = "\
+worker 7 died while running `app::fib`: killed
+stack backtrace:
+   0: app::fib
+             at src/main.rs:3:14
+      … 1 frame of the runtime
+forked at src/main.rs:9:13 (app::fib)
+operand of `+` at src/main.rs:10:5
+needed by `map` at src/main.rs:11:5
+so `app::use\\u{1b}` was not run, forked at src/main.rs:12:5
+forked at src/main.rs:20:1 (app::all)
+";
+        let frames = [frame("app::fib", 3), frame("std::rt::lang_start", 0)];
+        assert_eq!(of_route(&route, Paint::Plain, &frames), expected);
+    }
+
+    #[test]
+    fn a_terminal_shows_the_first_line_and_the_names_more_than_the_rest() {
+        let route = forked([("app::fib", place(9, 13))]);
+        let expected = "\
+\x1b[1;31mworker 7 died while running `app::fib`: killed\x1b[0m
+stack backtrace:
+   0: app::fib
+\x1b[2m             at src/main.rs:3:14\x1b[0m
+\x1b[2m      … 1 frame of the runtime\x1b[0m
+forked at src/main.rs:9:13 (app::fib)
+";
+        let frames = [frame("app::fib", 3), frame("std::rt::lang_start", 0)];
+        assert_eq!(of_route(&route, Paint::Coloured, &frames), expected);
+    }
+
+    #[test]
+    fn long_ways_are_folded_and_counted() {
+        let mut route = Route::default();
+        (0..40).for_each(|_| route.fork(fork(("app::deep", place(9, 13)))));
+        (0..18).for_each(|line| route.operator("+".into(), place(line, 1)));
+        (0..17).for_each(|_| route.not_run(fork(("app::next", place(30, 1)))));
+        let text = of_route(&route, Paint::Plain, &[]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 2 + 16 + 1 + 16 + 1, "{text}");
+        assert_eq!(
+            lines[1..4],
+            [
+                "forked at src/main.rs:9:13 (app::deep)",
+                "… and 39 more times there",
+                "operand of `+` at src/main.rs:0:1"
+            ]
+        );
+        assert_eq!((lines[19], lines[36]), ("… and 2 more operators", "… and 1 more task was not run"));
+    }
+
+    #[test]
+    fn a_failure_that_is_used_again_takes_one_line() {
+        let expected = "task `app::fib` failed before: boom\\u{1b} (reported above)\n";
+        assert_eq!(again("app::fib", "boom\x1b\nand more", Paint::Plain), expected);
+    }
+
+    #[test]
+    fn the_stack_of_a_fork_stands_further_right() {
+        let mut sheet = Sheet { margin: "    ", ..Sheet::new(Paint::Plain) };
+        sheet.trace(&[frame("app::main", 9), frame("std::rt::lang_start", 0)], TraceStyle::Short);
+        let expected =
+            "       0: app::main\n                 at src/main.rs:9:14\n          … 1 frame of the runtime\n";
+        assert_eq!(sheet.text, expected);
     }
 }

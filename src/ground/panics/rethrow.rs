@@ -3,7 +3,7 @@
 //! Owns the choice between a report and silence. Promises: outside a task the report is on stderr before anything unwinds, and
 //! a hook of the program's own is called once per report; inside a task nothing is printed, because the failure will be
 //! reported when the enclosing task's result is used, and the enclosing `catch` learns which failure passed through.
-//! Leaves out: the text (`report`) and who has reported already (the caller: no text, no report).
+//! Leaves out: the text (`report`), and that a failure which has been reported gets a short one (the caller).
 //!
 //! The program's hook can only be called by raising a real panic, since nobody but std can make a `PanicHookInfo`.
 //! Such a hook therefore sees as the place the one where the result was used, not where the task panicked (that is in the
@@ -17,18 +17,17 @@ use super::{hook, report, scope};
 
 /// Throws what a task threw.
 ///
-/// `report_text` is what to print, and `None` when it has been printed; `identity` is what the enclosing `catch`, if
-/// this payload ends it, returns as `Caught::inherited`.
+/// `text` makes what is printed, and is asked only if something is; `identity` is what the enclosing `catch`, if this
+/// payload ends it, returns as `Caught::inherited`.
 #[track_caller]
-pub(crate) fn rethrow(payload: Payload, report_text: Option<String>, identity: Box<dyn Any + Send>) -> ! {
+pub(crate) fn rethrow(payload: Payload, text: impl FnOnce() -> String, identity: Box<dyn Any + Send>) -> ! {
     let thrown = payload.take();
     if scope::is_inside() {
         scope::lend(&*thrown, payload, identity);
         resume_unwind(thrown);
     }
     drop(identity);
-    let Some(text) = report_text else { resume_unwind(thrown) };
-    report::print(&text);
+    report::print(&text());
     if !hook::is_custom() {
         // std's hook would say it all again, with the wrong place.
         resume_unwind(thrown);

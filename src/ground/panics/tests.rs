@@ -234,10 +234,10 @@ fn row_6_std_s_own_hook_is_recognised() {
 }
 
 #[test]
-fn row_6_a_hook_set_before_sees_each_reported_failure_once_with_its_text() {
+fn row_6_a_hook_set_before_sees_each_rethrown_panic_once_with_its_text() {
     thread_local! { static CALLS: Cell<usize> = const { Cell::new(0) }; }
     let stderr =
-        passes_in_child("row_6_a_hook_set_before_sees_each_reported_failure_once_with_its_text", || {
+        passes_in_child("row_6_a_hook_set_before_sees_each_rethrown_panic_once_with_its_text", || {
             set_hook(Box::new(|info| {
                 CALLS.set(CALLS.get() + 1);
                 let place = info.location().unwrap();
@@ -248,16 +248,17 @@ fn row_6_a_hook_set_before_sees_each_reported_failure_once_with_its_text() {
             assert!(hook::is_custom());
             assert_eq!(CALLS.get(), 0, "a panic in a task is silent");
             for error in &texts {
-                let thrown = unwound(|| rethrow(error.payload.clone(), Some("report\n".into()), nothing()));
+                let thrown = unwound(|| rethrow(error.payload.clone(), || "report\n".into(), nothing()));
                 assert_eq!(payload::text_of(&*thrown), error.record.message);
-                let again = unwound(|| rethrow(error.payload.clone(), None, nothing()));
+                let again = unwound(|| rethrow(error.payload.clone(), String::new, nothing()));
                 assert_eq!((*again).type_id(), (*thrown).type_id());
             }
-            let thrown = unwound(|| rethrow(odd.payload.clone(), Some("report\n".into()), nothing()));
+            let thrown = unwound(|| rethrow(odd.payload.clone(), || "report\n".into(), nothing()));
             assert_eq!(*thrown.downcast::<Odd>().unwrap(), Odd(1));
-            assert_eq!(CALLS.get(), 3);
+            assert_eq!(CALLS.get(), 5);
         });
-    let expected = "report\ncustom: Some(\"a\") at true\nreport\ncustom: Some(\"b\") at true\n\
+    let expected = "report\ncustom: Some(\"a\") at true\ncustom: Some(\"a\") at true\n\
+                    report\ncustom: Some(\"b\") at true\ncustom: Some(\"b\") at true\n\
                     report\ncustom: Some(\"Box<dyn Any>\") at false\n";
     assert_eq!(stderr, expected);
 }
@@ -358,19 +359,23 @@ fn rows_1_and_7_rethrow_prints_the_report_and_nothing_else() {
             frames: Frames::default(),
             ..error.record
         };
-        let forks = [ForkPlace { place: &forked, task: "app::fib" }];
-        let style = TraceStyle::from_environment();
+        let mut route = Route::default();
+        route.fork(ForkPlace { place: forked, task: "app::fib".into(), frames: None });
         let text = report(&Report {
-            task: "app::fib",
-            operation: None,
-            ran: Ran::Worker(4121),
-            record: &record,
-            forks: &forks,
-            style,
+            what: What::Panic(Panic {
+                task: "app::fib",
+                operation: None,
+                ran: Ran::Worker(4121),
+                record: &record,
+            }),
+            frames: Some(&record.frames),
+            route: &route,
+            style: TraceStyle::from_environment(),
+            paint: Paint::for_stderr(),
         });
-        let thrown = unwound(|| rethrow(error.payload.clone(), Some(text), nothing()));
+        let thrown = unwound(|| rethrow(error.payload.clone(), || text, nothing()));
         assert_eq!(*thrown.downcast::<&'static str>().unwrap(), "boom");
-        unwound(|| rethrow(error.payload.clone(), None, nothing()));
+        unwound(|| rethrow(error.payload.clone(), String::new, nothing()));
     });
     let (start, end) = stderr.split_once("forked at ").unwrap();
     assert_eq!(start, "task `app::fib` (worker 4121) panicked at src/main.rs:3:14:\nboom\n");
@@ -425,7 +430,7 @@ fn a_failure_that_passes_through_a_task_keeps_its_identity_and_prints_nothing() 
         passes_in_child("a_failure_that_passes_through_a_task_keeps_its_identity_and_prints_nothing", || {
             for inner in [caught(|| panic!("text")), caught(|| panic!("{}", String::from("s")))] {
                 let again = inner.payload.clone();
-                let outer = caught(|| rethrow(again, Some("report\n".into()), identity("inner")));
+                let outer = caught(|| rethrow(again, || "report\n".into(), identity("inner")));
                 assert_eq!(outer.record.message, inner.record.message);
                 assert_eq!(name_of(outer), Some("inner"));
             }
@@ -436,13 +441,13 @@ fn a_failure_that_passes_through_a_task_keeps_its_identity_and_prints_nothing() 
 #[test]
 fn row_2_a_payload_that_passed_through_a_task_goes_back_to_its_failure() {
     let inner = caught(|| panic_any(Odd(3)));
-    let outer = caught(|| rethrow(inner.payload.clone(), None, identity("inner")));
-    let twice = caught(|| rethrow(outer.payload.clone(), None, identity("outer")));
+    let outer = caught(|| rethrow(inner.payload.clone(), String::new, identity("inner")));
+    let twice = caught(|| rethrow(outer.payload.clone(), String::new, identity("outer")));
     assert_eq!(*inner.payload.take().downcast::<Odd>().unwrap(), Odd(3));
     // Two readers at once: the one that got the text must not put it in the place of the original.
-    let original = unwound(|| rethrow(inner.payload.clone(), None, nothing()));
+    let original = unwound(|| rethrow(inner.payload.clone(), String::new, nothing()));
     drop(original);
-    let substitute = caught(|| rethrow(inner.payload.clone(), None, identity("inner")));
+    let substitute = caught(|| rethrow(inner.payload.clone(), String::new, identity("inner")));
     assert_eq!(name_of(substitute), Some("inner"));
     inner.payload.restore(Box::new(Odd(4)));
     assert_eq!(*inner.payload.take().downcast::<Odd>().unwrap(), Odd(4));
@@ -453,7 +458,7 @@ fn row_2_a_payload_that_passed_through_a_task_goes_back_to_its_failure() {
 fn a_failure_that_user_code_caught_and_resumed_is_still_that_failure() {
     let inner = caught(|| panic!("inner"));
     let outer = caught(|| {
-        let thrown = unwound(|| rethrow(inner.payload.clone(), None, identity("inner")));
+        let thrown = unwound(|| rethrow(inner.payload.clone(), String::new, identity("inner")));
         drop(unwound(|| panic!("something else")));
         resume_unwind(thrown);
     });
@@ -462,7 +467,7 @@ fn a_failure_that_user_code_caught_and_resumed_is_still_that_failure() {
 
 fn swallow(inner: &Caught) {
     let payload = inner.payload.clone();
-    drop(unwound(|| rethrow(payload, None, identity("inner"))));
+    drop(unwound(|| rethrow(payload, String::new, identity("inner"))));
 }
 
 /// A task that swallows `inner` and then ends in another way.
@@ -499,7 +504,7 @@ fn a_failure_that_user_code_caught_is_not_blamed_for_a_later_panic() {
 fn a_failure_that_an_inner_task_swallowed_is_not_the_outer_one_s() {
     let inner = caught(|| panic!("inner"));
     let outer = caught(|| {
-        let middle = caught(|| rethrow(inner.payload.clone(), None, identity("inner")));
+        let middle = caught(|| rethrow(inner.payload.clone(), String::new, identity("inner")));
         assert!(middle.inherited.is_some());
         resume_unwind(middle.payload.take());
     });
@@ -562,6 +567,12 @@ fn row_1_the_wire_keeps_text_place_and_names() {
     assert_eq!(*text, "a panic payload of another type, left in the process that panicked");
 }
 
+fn full_report(record: &PanicRecord, style: TraceStyle) -> String {
+    let what = What::Panic(Panic { task: "t", operation: None, ran: Ran::InPlace, record });
+    let (route, paint) = (&Route::default(), Paint::Plain);
+    report(&Report { what, frames: Some(&record.frames), route, style, paint })
+}
+
 proptest! {
     #[test]
     fn row_100_bytes_of_a_hostile_peer_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -569,8 +580,7 @@ proptest! {
             drop(payload.take());
         }
         if let Ok(record) = postcard::from_bytes::<PanicRecord>(&bytes) {
-            let parts = Report { task: "t", operation: None, ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Full };
-            let text = report(&parts);
+            let text = full_report(&record, TraceStyle::Full);
             let is_clean = !text.contains('\u{1b}');
             prop_assert!(is_clean);
         }
@@ -586,8 +596,7 @@ proptest! {
         let place = Some((file, u32::MAX, 0_u32));
         let bytes = postcard::to_stdvec(&(&message, &place, (is_cut, &code), None::<String>)).unwrap();
         let record: PanicRecord = postcard::from_bytes(&bytes).unwrap();
-        let parts = Report { task: "t", operation: None, ran: Ran::InPlace, record: &record, forks: &[], style: TraceStyle::Short };
-        let text = report(&parts);
+        let text = full_report(&record, TraceStyle::Short);
         let is_clean = !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
         prop_assert!(is_clean);
     }
