@@ -32,6 +32,7 @@
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
+//! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`] |
 //! | run tasks yourself | [`Runner`] |
 //!
 //! # Where tasks run
@@ -81,6 +82,7 @@ pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
 pub use crate::core::error::TaskError;
 pub use crate::core::limits::Limits;
+pub use crate::core::output::Output;
 pub use crate::core::unseen::report_unseen_failures;
 pub use crate::fork::{
     block_map, block_map_process, block_map_thread, fork, map, map_process, map_thread, process, thread,

@@ -3,6 +3,7 @@
 use crate::core::context::{self, Runners};
 use crate::core::exit;
 use crate::core::limits::Limits;
+use crate::core::output::Output;
 use crate::core::runner::Runner;
 use crate::runner::compute::Compute;
 use crate::runner::process::{self, Processes};
@@ -22,7 +23,7 @@ pub const MAX_WORKERS: usize = 4096;
 /// Where forked tasks run: on worker processes, on threads, or in place.
 ///
 /// A program's own choice is [`plan`]; the person who runs it overrides the default by the environment, without a
-/// change of code: `XFORK_PLAN=processes|threads|sequential` and `XFORK_WORKERS=8`.
+/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8` and `XFORK_OUTPUT=inherited|captured`.
 ///
 /// ```
 /// use xfork::{fork, with_plan, Plan};
@@ -38,6 +39,7 @@ pub struct Plan {
     io_threads: usize,
     max_message: u64,
     limits: Limits,
+    output: Output,
 }
 
 #[derive(Clone)]
@@ -90,6 +92,7 @@ impl Plan {
             io_threads: DEFAULT_LIMIT,
             max_message: process::DEFAULT_MAX_MESSAGE,
             limits: Limits::new(),
+            output: Output::Inherited,
         }
     }
 
@@ -198,9 +201,23 @@ impl Plan {
         self
     }
 
+    /// Sets what becomes of the text that tasks in worker processes print; see [`Output`].
+    ///
+    /// ```
+    /// use xfork::{Output, Plan, fork, with_plan};
+    /// let plan = Plan::processes(1).output(Output::Captured);
+    /// let value = with_plan(plan, || fork(|| { println!("text"); 1 }, ()));
+    /// assert_eq!(value, 1);                                // prints "text"
+    /// ```
+    pub fn output(mut self, output: Output) -> Self {
+        self.output = output;
+        self
+    }
+
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
-    /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes.
+    /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
+    /// `XFORK_OUTPUT` is `inherited` or `captured`.
     ///
     /// ```
     /// assert!(xfork::Plan::from_env().is_ok());
@@ -213,10 +230,15 @@ impl Plan {
         Self::from_values(
             std::env::var("XFORK_PLAN").ok().as_deref(),
             std::env::var("XFORK_WORKERS").ok().as_deref(),
+            std::env::var("XFORK_OUTPUT").ok().as_deref(),
         )
     }
 
-    fn from_values(plan: Option<&str>, workers: Option<&str>) -> Result<Self, PlanError> {
+    fn from_values(
+        plan: Option<&str>,
+        workers: Option<&str>,
+        output: Option<&str>,
+    ) -> Result<Self, PlanError> {
         let mut made = match plan.map(str::trim) {
             None | Some("") | Some("processes") => Self::of(Kind::Processes),
             Some("threads") => Self::threads(),
@@ -235,6 +257,15 @@ impl Plan {
                 ))
             })?);
         }
+        made.output = match output.map(str::trim) {
+            None | Some("" | "inherited") => Output::Inherited,
+            Some("captured") => Output::Captured,
+            Some(other) => {
+                return Err(PlanError(format!(
+                    "XFORK_OUTPUT={other:?} is nothing that can become of output; it may be `inherited` or `captured`"
+                )));
+            }
+        };
         Ok(made)
     }
 
@@ -251,7 +282,11 @@ impl Plan {
             Kind::Threads => Compute::new(io.clone()),
             Kind::Processes => match process::inside_worker() {
                 Some(local) => local,
-                None => Processes::new(self.workers.unwrap_or_else(default_workers), self.max_message),
+                None => Processes::new(
+                    self.workers.unwrap_or_else(default_workers),
+                    self.max_message,
+                    self.output,
+                ),
             },
         };
         Arc::new(Runners { cpu, io, limits: self.limits, description })
@@ -321,15 +356,21 @@ mod tests {
     #[test]
     fn a_bad_environment_is_an_error_that_says_what_is_possible() {
         for bad in ["0", "-1", "eight", "1000000", "1e3", "99999999999999999999"] {
-            let error = Plan::from_values(None, Some(bad)).unwrap_err().to_string();
+            let error = Plan::from_values(None, Some(bad), None).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("1 to 4096"), "{error}");
         }
-        let error = Plan::from_values(Some("parallel"), None).unwrap_err().to_string();
+        let error = Plan::from_values(Some("parallel"), None, None).unwrap_err().to_string();
         assert_eq!(
             error,
             "XFORK_PLAN=\"parallel\" is not a plan; it may be `processes`, `threads` or `sequential`"
         );
-        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 ")).unwrap().workers, Some(3));
-        assert_eq!(Plan::from_values(None, Some("")).unwrap().workers, None);
+        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None).unwrap().workers, Some(3));
+        assert_eq!(Plan::from_values(None, Some(""), None).unwrap().workers, None);
+        let error = Plan::from_values(None, None, Some("lost")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "XFORK_OUTPUT=\"lost\" is nothing that can become of output; it may be `inherited` or `captured`"
+        );
+        assert_eq!(Plan::from_values(None, None, Some("captured ")).unwrap().output, Output::Captured);
     }
 }

@@ -5,6 +5,7 @@ use crate::callable::{Callable, Cpu, InPlace, Io};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
+use crate::core::output;
 use crate::core::runner::Runner;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
@@ -54,6 +55,22 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
+    /// Sees to what the task and its forks printed in workers; says whether there is anything.
+    fn end_output(&self, outcome: &Outcome<F::Output>, slot: &Arc<Slot<F::Output>>) -> bool {
+        let id = self.core.id;
+        if let Outcome::Here(Err(error)) = outcome
+            && !error.is_dependency()
+        {
+            error.set_output(output::tail(id));
+        }
+        let inputs = self.inputs.iter().filter_map(|input| input.printed());
+        let has_printed = output::end(id, self.core.parent_id(), inputs);
+        if has_printed {
+            (&**slot as &dyn AnySlot).set_printed(id);
+        }
+        has_printed
+    }
+
     fn run_claimed(self: Arc<Self>) {
         let Some((function, inputs)) = self.progress.lock().work.take() else { return };
         let outcome = {
@@ -64,6 +81,7 @@ where
             Ok(outcome) => outcome,
             Err(caught) => Err(panic_error(self.core.name(), caught).forked(self.core.fork_place())),
         };
+        self.core.runner.has_run(self.core.id.0);
         self.progress.lock().outcome = Some(Outcome::Here(outcome));
         task::finished(&*self);
     }
@@ -106,7 +124,9 @@ where
             (progress.outcome.take(), progress.slot.take())
         };
         let (Some(outcome), Some(slot)) = (outcome, slot) else { return };
+        let has_printed = output::is_in_use() && self.end_output(&outcome, &slot);
         match (outcome, &self.portable) {
+            (Outcome::Here(Ok(value)), _) if has_printed => slot.fulfil_held(value),
             (Outcome::Here(outcome), _) => {
                 if let Err(error) = &outcome
                     && !error.is_dependency()

@@ -5,8 +5,8 @@ use crate::ground::panics::{self, PanicRecord, Payload, Place};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Why a task gave no value.
 ///
@@ -39,6 +39,8 @@ struct Failure {
     kind: Kind,
     /// The deferred operation that panicked.
     operation: Option<Box<Operation>>,
+    /// The end of what the task printed.
+    output: OnceLock<String>,
     seen: AtomicBool,
 }
 
@@ -120,7 +122,8 @@ impl TaskError {
     }
 
     fn of(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
-        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
+        let failure =
+            Failure { task, pid, kind, operation, output: OnceLock::new(), seen: AtomicBool::new(false) };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks: Vec::new(), dependents: Vec::new() }))
     }
 
@@ -410,6 +413,34 @@ impl TaskError {
         self.0.failure.pid
     }
 
+    /// What the failed task had printed, if that was captured ([`Output`](crate::Output)): the last 64 KiB of standard output
+    /// and standard error together. Control characters are left in it.
+    ///
+    /// ```
+    /// use xfork::{Output, Plan, fork, wait, with_plan};
+    ///
+    /// #[xfork::cpu_bound]
+    /// fn leave() {
+    ///     println!("goodbye");
+    ///     std::process::exit(3)
+    /// }
+    ///
+    /// with_plan(Plan::processes(1).output(Output::Captured), || {
+    ///     assert_eq!(wait(&fork(leave, ())).unwrap_err().output(), Some("goodbye\n"));
+    /// });
+    /// ```
+    pub fn output(&self) -> Option<&str> {
+        self.0.failure.output.get().map(String::as_str)
+    }
+
+    /// Says what the failed task printed, unless that is known: of a failure that went through several tasks, what the first
+    /// printed counts.
+    pub(crate) fn set_output(&self, text: Option<String>) {
+        if let Some(text) = text {
+            let _ = self.0.failure.output.set(text);
+        }
+    }
+
     /// Who panicked, in words.
     fn subject(&self) -> String {
         match self.operation() {
@@ -582,6 +613,7 @@ pub(crate) struct WireError {
     operation: Option<Box<Operation>>,
     forks: Vec<ForkPlace>,
     dependents: Vec<String>,
+    output: Option<String>,
 }
 
 impl From<&TaskError> for WireError {
@@ -594,14 +626,16 @@ impl From<&TaskError> for WireError {
             operation: operation.clone(),
             forks: error.0.forks.clone(),
             dependents: error.0.dependents.clone(),
+            output: error.output().map(str::to_string),
         }
     }
 }
 
 impl From<WireError> for TaskError {
     fn from(wire: WireError) -> Self {
-        let WireError { task, pid, kind, operation, forks, dependents } = wire;
-        let failure = Failure { task, pid, kind, operation, seen: AtomicBool::new(false) };
+        let WireError { task, pid, kind, operation, forks, dependents, output } = wire;
+        let output = output.map_or_else(OnceLock::new, OnceLock::from);
+        let failure = Failure { task, pid, kind, operation, output, seen: AtomicBool::new(false) };
         Self(Arc::new(Shown { failure: Arc::new(failure), forks, dependents }))
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod exit;
 pub(crate) mod expression;
 pub(crate) mod ids;
 pub(crate) mod limits;
+pub(crate) mod output;
 pub(crate) mod runner;
 pub(crate) mod scope;
 pub(crate) mod slot;

@@ -55,6 +55,10 @@ pub trait Runner: Send + Sync + 'static {
         false
     }
 
+    /// Called by a task when its function has ended, before its outcome is known.
+    #[doc(hidden)]
+    fn has_run(&self, _task: u64) {}
+
     /// Called in a thread that is about to block until the result `until` is there; the runner may use the
     /// thread meanwhile. Blocks are otherwise spent parked.
     #[doc(hidden)]

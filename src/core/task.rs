@@ -4,6 +4,7 @@ use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::ids::TaskId;
 use crate::core::limits::Terms;
+use crate::core::output::{self, Part};
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
@@ -29,6 +30,11 @@ pub(crate) trait Body: Send + Sync {
     fn complete(self: Arc<Self>, result: Vec<u8>);
     /// Puts the outcome into the slot; called once, when the task and all its forks have finished.
     fn deliver(&self);
+    /// Keeps what the task printed in another process.
+    fn printed(&self, part: Part) {
+        let core = self.core();
+        output::add(core.id, core.parent_id(), part);
+    }
     /// The first input that is not there yet.
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>>;
     /// The error of the first input that failed.
@@ -121,6 +127,10 @@ impl TaskCore {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn parent_id(&self) -> Option<TaskId> {
+        self.parent.as_ref().map(|parent| parent.core().id)
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {

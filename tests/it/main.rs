@@ -22,6 +22,7 @@ mod implicit;
 mod laziness;
 mod mapping;
 mod metadata;
+mod output;
 mod plans;
 mod runners;
 mod upstream;

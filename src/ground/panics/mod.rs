@@ -26,7 +26,7 @@ pub(crate) use capture::{Caught, catch};
 pub(crate) use hook::{install, on_abort};
 pub(crate) use payload::Payload;
 pub(crate) use record::{PanicRecord, Place, escape};
-pub(crate) use report::{ForkPlace, Operation, Ran, Report, TraceStyle, backtrace, print, report};
+pub(crate) use report::{ForkPlace, Operation, Ran, Report, TraceStyle, backtrace, print, print_to, report};
 pub(crate) use rethrow::rethrow;
 
 #[cfg(test)]

@@ -6,13 +6,14 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
-    /// The worker is accepted; how many workers the pool has, and the largest message in bytes.
-    Welcome { workers: u32, max_message: u64 },
+    /// The worker is accepted; how many workers the pool has, the largest message in bytes, and whether its standard output
+    /// and error are files for the text of its tasks (1) or not (0).
+    Welcome { workers: u32, max_message: u64, captures: u32 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
     Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
@@ -24,6 +25,9 @@ pub(crate) enum ToWorker<'a> {
     ChildDone { id: u64, result: &'a [u8] },
     /// A task that you handed over failed.
     ChildFailed { id: u64, error: &'a [u8] },
+    /// A task that you handed over, and that has not ended yet, has printed this after `left_out` bytes that are left out;
+    /// `stream` is 1 or 2.
+    ChildText { id: u64, stream: u32, left_out: u64, text: &'a [u8] },
     /// The pool ends; so do you.
     Bye,
 }
@@ -55,6 +59,9 @@ pub(crate) enum FromWorker<'a> {
     Unblocked,
     /// I am about to abort because of this panic.
     LastPanic { record: &'a [u8] },
+    /// My task `id`, or none if that is 0, has printed this after `left_out` bytes that are left out. What lies in the file of
+    /// the stream before `seen` is told: after my death, what lies behind is that of the task that I was running.
+    Text { id: u64, stream: u32, seen: u64, left_out: u64, text: &'a [u8] },
     /// A task that my task forked failed, and nobody looked at it.
     Unseen { error: &'a [u8] },
 }
@@ -133,6 +140,7 @@ const RECALL: u8 = 4;
 const CHILD_DONE: u8 = 5;
 const CHILD_FAILED: u8 = 6;
 const BYE: u8 = 7;
+const CHILD_TEXT: u8 = 16;
 
 /// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
 pub(crate) fn begin_task(
@@ -155,9 +163,10 @@ pub(crate) fn begin_task(
 impl<'a> ToWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            ToWorker::Welcome { workers, max_message } => framed(WELCOME, out, |out| {
+            ToWorker::Welcome { workers, max_message, captures } => framed(WELCOME, out, |out| {
                 out.u32(workers);
                 out.u64(max_message);
+                out.u32(captures);
             }),
             ToWorker::Task { id, above, entry, name, terms, args } => {
                 let start = begin_task(id, above, entry, name, terms, out);
@@ -174,6 +183,12 @@ impl<'a> ToWorker<'a> {
                 out.u64(id);
                 out.extend_from_slice(error);
             }),
+            ToWorker::ChildText { id, stream, left_out, text } => framed(CHILD_TEXT, out, |out| {
+                out.u64(id);
+                out.u32(stream);
+                out.u64(left_out);
+                out.extend_from_slice(text);
+            }),
             ToWorker::Bye => framed(BYE, out, |_| ()),
         }
     }
@@ -182,7 +197,11 @@ impl<'a> ToWorker<'a> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
-                WELCOME => ToWorker::Welcome { workers: fields.u32()?, max_message: fields.u64()? },
+                WELCOME => ToWorker::Welcome {
+                    workers: fields.u32()?,
+                    max_message: fields.u64()?,
+                    captures: fields.u32()?,
+                },
                 TASK => ToWorker::Task {
                     id: fields.u64()?,
                     above: fields.u64()?,
@@ -195,6 +214,12 @@ impl<'a> ToWorker<'a> {
                 RECALL => ToWorker::Recall { want: fields.u32()? },
                 CHILD_DONE => ToWorker::ChildDone { id: fields.u64()?, result: fields.rest() },
                 CHILD_FAILED => ToWorker::ChildFailed { id: fields.u64()?, error: fields.rest() },
+                CHILD_TEXT => ToWorker::ChildText {
+                    id: fields.u64()?,
+                    stream: fields.u32()?,
+                    left_out: fields.u64()?,
+                    text: fields.rest(),
+                },
                 BYE => ToWorker::Bye,
                 _ => return None,
             })
@@ -216,6 +241,7 @@ const BLOCKED: u8 = 74;
 const UNBLOCKED: u8 = 75;
 const LAST_PANIC: u8 = 76;
 const UNSEEN: u8 = 77;
+const TEXT: u8 = 80;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -250,6 +276,13 @@ impl<'a> FromWorker<'a> {
             FromWorker::Blocked { id } => framed(BLOCKED, out, |out| out.u64(id)),
             FromWorker::Unblocked => framed(UNBLOCKED, out, |_| ()),
             FromWorker::LastPanic { record } => framed(LAST_PANIC, out, |out| out.extend_from_slice(record)),
+            FromWorker::Text { id, stream, seen, left_out, text } => framed(TEXT, out, |out| {
+                out.u64(id);
+                out.u32(stream);
+                out.u64(seen);
+                out.u64(left_out);
+                out.extend_from_slice(text);
+            }),
             FromWorker::Unseen { error } => framed(UNSEEN, out, |out| out.extend_from_slice(error)),
         }
     }
@@ -279,6 +312,13 @@ impl<'a> FromWorker<'a> {
                 BLOCKED => FromWorker::Blocked { id: fields.u64()? },
                 UNBLOCKED => FromWorker::Unblocked,
                 LAST_PANIC => FromWorker::LastPanic { record: fields.rest() },
+                TEXT => FromWorker::Text {
+                    id: fields.u64()?,
+                    stream: fields.u32()?,
+                    seen: fields.u64()?,
+                    left_out: fields.u64()?,
+                    text: fields.rest(),
+                },
                 UNSEEN => FromWorker::Unseen { error: fields.rest() },
                 _ => return None,
             })
@@ -302,7 +342,8 @@ mod tests {
     #[test]
     fn messages_come_back_equal() {
         for message in [
-            ToWorker::Welcome { workers: 2, max_message: 9 },
+            ToWorker::Welcome { workers: 2, max_message: 9, captures: 1 },
+            ToWorker::ChildText { id: 8, stream: 2, left_out: 3, text: b"t" },
             ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
             ToWorker::Recall { want: 5 },
@@ -328,6 +369,7 @@ mod tests {
             FromWorker::Unblocked,
             FromWorker::LastPanic { record: b"p" },
             FromWorker::Unseen { error: b"u" },
+            FromWorker::Text { id: 13, stream: 1, seen: 14, left_out: 15, text: b"" },
         ] {
             let mut bytes = Vec::new();
             message.write(&mut bytes);

@@ -6,10 +6,12 @@
 //! (a `Serialize`, a `Drop`) runs.
 
 use super::boot;
+use super::captured::{self, Captured};
 use super::relay::Relay;
 use super::supervisor::{Action, Event, Supervisor, Violation, Why, WorkerId};
 use crate::core::error::{Exit, Kind, TaskError, WireError};
 use crate::core::limits::Terms;
+use crate::core::output::{self, Output};
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
 use crate::ground::panics::PanicRecord;
@@ -43,6 +45,7 @@ pub(super) struct Shared {
     me: Weak<Shared>,
     workers: usize,
     max_message: u64,
+    output: Output,
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
@@ -83,6 +86,8 @@ struct Driven {
     born: Instant,
     ready: bool,
     last_panic: Option<PanicRecord>,
+    /// What it prints, if that is captured.
+    captured: Option<Captured>,
     /// Why the driver killed it, if it did.
     verdict: Option<Verdict>,
 }
@@ -94,8 +99,11 @@ enum Verdict {
 }
 
 impl Processes {
-    pub(crate) fn new(workers: usize, max_message: u64) -> Arc<Self> {
+    pub(crate) fn new(workers: usize, max_message: u64, output: Output) -> Arc<Self> {
         boot::install();
+        if output == Output::Captured {
+            output::begin();
+        }
         let (wake, poller) = match (EventFd::new(), Poller::new()) {
             (Ok(wake), Ok(poller)) => (wake, poller),
             (Err(error), _) | (_, Err(error)) => {
@@ -106,6 +114,7 @@ impl Processes {
             me: me.clone(),
             workers,
             max_message,
+            output,
             state: Mutex::new(State {
                 supervisor: Supervisor::new(workers),
                 bodies: HashMap::new(),
@@ -360,7 +369,7 @@ impl Driver {
         shared.poller.add(shared.wake.as_fd(), WAKE, Interest::Read).expect("a new poller takes an eventfd");
         let mut ready = Vec::new();
         loop {
-            let timeout = self.boot_deadline();
+            let timeout = self.boot_deadline().into_iter().chain(self.trim_deadline()).min();
             shared.poller.wait(&mut ready, timeout).expect("the poller is ours");
             let events = std::mem::take(&mut ready);
             for event in &events {
@@ -368,6 +377,7 @@ impl Driver {
             }
             ready = events;
             self.kill_slow();
+            self.trim();
             let (spawns, close) = {
                 let mut state = shared.state.lock();
                 let close = state.closing && state.supervisor.is_idle();
@@ -483,9 +493,10 @@ impl Driver {
                 }
                 driven.ready = true;
                 let (workers, max_message) = (self.shared.workers as u32, self.shared.max_message);
+                let captures = u32::from(driven.captured.is_some());
                 let link = driven.link.clone();
                 let mut bytes = Vec::new();
-                ToWorker::Welcome { workers, max_message }.write(&mut bytes);
+                ToWorker::Welcome { workers, max_message, captures }.write(&mut bytes);
                 self.shared.post(&link, bytes);
                 Event::Ready(worker)
             }
@@ -522,6 +533,20 @@ impl Driver {
             FromWorker::LastPanic { record } => {
                 let record = codec::decode(&mut &record[..]).map_err(|error| error.to_string())?;
                 driven.last_panic = Some(record);
+                return Ok(());
+            }
+            FromWorker::Text { id, stream, seen, left_out, text } => {
+                let captured = driven.captured.as_mut().ok_or("a text, though nothing is captured")?;
+                let part = captured.told(stream, seen, left_out, text).ok_or("a text of no stream")?;
+                let state = self.shared.state.lock();
+                if id != 0 && !state.supervisor.is_running(worker, id) {
+                    return Err("a text of a task that it is not running".into());
+                }
+                let body = state.bodies.get(&id).cloned();
+                drop(state);
+                if let Some(body) = body {
+                    body.printed(part);
+                }
                 return Ok(());
             }
             FromWorker::Unseen { error } => {
@@ -603,7 +628,12 @@ impl Driver {
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let mut child = sys::respawn_self(theirs.as_fd(), &env, &args)?;
+        let captured = match self.shared.output {
+            Output::Inherited => None,
+            Output::Captured => Some(Captured::new()?),
+        };
+        let streams = captured.as_ref().map(Captured::fds);
+        let mut child = sys::respawn_self(theirs.as_fd(), streams, &env, &args)?;
         drop(theirs);
         let link = Arc::new(Link {
             worker,
@@ -626,6 +656,7 @@ impl Driver {
             born: Instant::now(),
             ready: false,
             last_panic: None,
+            captured,
             verdict: None,
         };
         self.driven.insert(worker.0, driven);
@@ -691,6 +722,8 @@ impl Driver {
             state.links.remove(&link.worker);
             state.supervisor.step(Event::Gone(link.worker, cause)).expect("a death is no message")
         };
+        // What it had not told is that of the task on top, the first in this list.
+        let mut rest = driven.captured.as_mut().map(Captured::rest).unwrap_or_default();
         let mut others = Vec::new();
         for action in actions {
             let Action::Crashed(_, id) = action else {
@@ -699,16 +732,33 @@ impl Driver {
             };
             let body = self.shared.state.lock().bodies.remove(&id);
             if let Some(body) = body {
+                rest.drain(..).for_each(|part| body.printed(part));
                 let error = TaskError::new(body.core().name(), Some(link.pid), kind.clone());
                 body.fail(error);
             }
         }
+        output::add_nobodys(rest);
         self.shared.perform(others);
     }
 
     fn boot_deadline(&self) -> Option<Duration> {
         let oldest = self.driven.values().filter(|driven| !driven.ready).map(|driven| driven.born).min()?;
         Some(BOOT_LIMIT.saturating_sub(oldest.elapsed()))
+    }
+
+    /// When to look again whether a task prints without end.
+    fn trim_deadline(&self) -> Option<Duration> {
+        let is_busy = self.driven.values().any(|driven| driven.captured.is_some())
+            && !self.shared.state.lock().supervisor.is_idle();
+        is_busy.then_some(captured::TRIMMED_EVERY)
+    }
+
+    fn trim(&mut self) {
+        for driven in self.driven.values_mut() {
+            if let Some(captured) = &mut driven.captured {
+                captured.trim();
+            }
+        }
     }
 
     fn kill_slow(&mut self) {
