@@ -475,7 +475,10 @@ impl<T: Send + 'static> Slot<T> {
             // What unwinds is code of the user; the claim must end all the same.
             let shown = catch_unwind(AssertUnwindSafe(|| match content {
                 Content::Encoded(bytes, decode) => decode(bytes).map(|value| to(&value)),
-                Content::Held(Some(value)) => Ok(to(value)),
+                Content::Held(Some(value)) => {
+                    to(value);
+                    Ok(())
+                }
                 Content::Held(None) | Content::Expression(_) => unreachable!("the phase says encoded"),
             }));
             self.give_back(&key);
