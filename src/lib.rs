@@ -31,8 +31,10 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
-//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN` and `XFORK_WORKERS` in the environment |
-//! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`] |
+//! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
+//! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`], or `XFORK_OUTPUT` in the environment |
+//! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
+//! | keep something from task to task in each worker | [`WorkerLocal`] |
 //! | run tasks yourself | [`Runner`] |
 //!
 //! # Where tasks run
@@ -75,8 +77,10 @@ mod fork;
 mod ground;
 mod plan;
 mod proxy;
+mod random;
 mod runner;
 mod task;
+mod worker_local;
 
 pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
@@ -92,8 +96,12 @@ pub use crate::proxy::{
     AsCompleted, Explanation, Operand, Proxied, ProxyState, ResultProxy, as_completed, lazy, ready, wait,
     wait_all, wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
+pub use crate::random::seed;
+#[cfg(feature = "rand")]
+pub use crate::random::{TaskRng, rng};
 pub use crate::runner::{Runnable, Runner};
 pub use crate::task::{Route, Task, task};
+pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{
     Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,
 };
@@ -118,4 +126,23 @@ pub mod __private {
     pub use crate::callable::{Callable, Cpu, InPlace, Io};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
+}
+
+/// What the targets in `fuzz/` call; not for anybody else.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzz {
+    use crate::runner::process::fuzz;
+
+    pub fn frames(data: &[u8]) {
+        fuzz::frames(data);
+    }
+
+    pub fn messages(data: &[u8]) {
+        fuzz::messages(data);
+    }
+
+    pub fn supervisor(data: &[u8]) {
+        fuzz::supervisor(data);
+    }
 }

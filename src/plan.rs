@@ -1,17 +1,20 @@
 //! The plan: who runs what, chosen by the person who runs the program.
 
+use crate::callable::Callable;
 use crate::core::context::{self, Runners};
 use crate::core::exit;
 use crate::core::limits::Limits;
 use crate::core::output::Output;
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::runner::compute::Compute;
-use crate::runner::process::{self, Processes};
+use crate::runner::process::{self, Processes, Settings};
 use crate::runner::sequential::Sequential;
 use crate::runner::threads::{DEFAULT_LIMIT, Threads};
 use parking_lot::RwLock;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// The largest number of worker processes or threads that a plan accepts.
 ///
@@ -23,7 +26,8 @@ pub const MAX_WORKERS: usize = 4096;
 /// Where forked tasks run: on worker processes, on threads, or in place.
 ///
 /// A program's own choice is [`plan`]; the person who runs it overrides the default by the environment, without a
-/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8` and `XFORK_OUTPUT=inherited|captured`.
+/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8`, `XFORK_SEED=7` and
+/// `XFORK_OUTPUT=inherited|captured`.
 ///
 /// ```
 /// use xfork::{fork, with_plan, Plan};
@@ -37,9 +41,9 @@ pub struct Plan {
     kind: Kind,
     workers: Option<usize>,
     io_threads: usize,
-    max_message: u64,
+    processes: Settings,
     limits: Limits,
-    output: Output,
+    seed: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -61,6 +65,9 @@ impl fmt::Debug for Plan {
         write!(f, "Plan({kind}")?;
         if let Some(workers) = self.workers {
             write!(f, ", {workers} workers")?;
+        }
+        if let Some(seed) = self.seed {
+            write!(f, ", seed {seed}")?;
         }
         write!(f, ", {} io threads)", self.io_threads)
     }
@@ -90,9 +97,9 @@ impl Plan {
             kind,
             workers: None,
             io_threads: DEFAULT_LIMIT,
-            max_message: process::DEFAULT_MAX_MESSAGE,
+            processes: Settings::default(),
             limits: Limits::new(),
-            output: Output::Inherited,
+            seed: None,
         }
     }
 
@@ -184,7 +191,114 @@ impl Plan {
     /// });
     /// ```
     pub fn max_message(mut self, bytes: u64) -> Self {
-        self.max_message = bytes;
+        self.processes.max_message = bytes;
+        self
+    }
+
+    /// Has each worker process replaced after so many tasks, for code that leaks.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_tasks(1), || {
+    ///     let (a, b) = (fork(std::process::id, ()), fork(std::process::id, ()));
+    ///     assert_ne!(a, b);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `tasks` is 0.
+    pub fn max_tasks(mut self, tasks: u64) -> Self {
+        assert!(tasks > 0, "Plan::max_tasks(0): a worker does at least one task");
+        self.processes.max_tasks = tasks;
+        self
+    }
+
+    /// Has a worker process replaced that has more than so many bytes of memory in use (its resident set) after a task.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// with_plan(Plan::processes(1).max_rss(1), || {
+    ///     let first = *fork(std::process::id, ());
+    ///     assert_ne!(first, fork(std::process::id, ()));
+    /// });
+    /// ```
+    pub fn max_rss(mut self, bytes: u64) -> Self {
+        self.processes.max_rss = Some(bytes);
+        self
+    }
+
+    /// Has a worker process leave that has had no task for so long; for ever, if the plan does not say. Another is started
+    /// when there is work again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{fork, with_plan, Plan};
+    /// let plan = Plan::processes(1).idle_timeout(Duration::from_secs(10));
+    /// with_plan(plan, || assert_eq!(fork(|n: u32| n + 1, 1), 2));
+    /// ```
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.processes.idle = Some(limit);
+        self
+    }
+
+    /// Sets how long a worker process may take to end once it has been asked to, by SIGTERM or by the end of its pool, before it is
+    /// killed; one second, if the plan does not say.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{fork, with_plan, Plan};
+    /// let plan = Plan::processes(1).grace(Duration::from_millis(100));
+    /// with_plan(plan, || assert_eq!(fork(|n: u32| n + 1, 1), 2));
+    /// ```
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.processes.grace = limit;
+        self
+    }
+
+    /// Sets how many threads libraries inside a worker process are told to use (rayon, OpenMP, BLAS, by the environment variables that
+    /// they know); one, if neither the plan nor the program's environment says.
+    ///
+    /// ```
+    /// use xfork::{fork, with_plan, Plan};
+    /// fn threads() -> String { std::env::var("OMP_NUM_THREADS").unwrap() }
+    /// # if std::env::var_os("OMP_NUM_THREADS").is_none() {
+    /// with_plan(Plan::processes(1).threads_per_worker(2), || assert_eq!(fork(threads, ()), "2"));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    pub fn threads_per_worker(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "Plan::threads_per_worker(0): a library needs at least one thread");
+        self.processes.threads = threads;
+        self
+    }
+
+    /// Runs `prepare` in each worker process before its first task: to load what every task needs, once for each worker.
+    ///
+    /// `prepare` is a function or a closure that does not capture. If it panics, the worker ends and another is tried; after
+    /// five in a row the tasks that wait fail with an error that says why.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use xfork::{fork, with_plan, Plan};
+    ///
+    /// static TABLE: OnceLock<Vec<u32>> = OnceLock::new();
+    /// fn load() { TABLE.set((0..100).map(|n| n * n).collect()).unwrap() }
+    /// fn look_up(n: usize) -> u32 { TABLE.get().unwrap()[n] }
+    ///
+    /// with_plan(Plan::processes(2).on_worker_start(load), || assert_eq!(fork(look_up, 9), 81));
+    /// ```
+    pub fn on_worker_start<F>(mut self, prepare: F) -> Self
+    where
+        F: Callable<(), Output = ()> + Copy + Send + 'static,
+    {
+        let _ = prepare;
+        // Refuses function pointers and captures at compile time.
+        let _ = crate::ground::registry::conjure::<F>;
+        self.processes.prepare = Some(crate::task::entry::<F, ()>);
         self
     }
 
@@ -210,14 +324,33 @@ impl Plan {
     /// assert_eq!(value, 1);                                // prints "text"
     /// ```
     pub fn output(mut self, output: Output) -> Self {
-        self.output = output;
+        self.processes.output = output;
+        self
+    }
+
+    /// Sets the seed of random numbers, so that a run can be repeated; see [`seed()`](crate::seed()).
+    ///
+    /// It decides what [`seed()`](crate::seed()) and `rng()` give in the tasks that are forked under the plan, whoever runs them.
+    ///
+    /// ```
+    /// use xfork::{Plan, map, seed, with_plan};
+    /// let seeds = |plan: Plan| -> Vec<u64> {
+    ///     with_plan(plan.seed(7), || map(seed, [(); 3]).into_iter().map(|p| *p).collect())
+    /// };
+    /// assert_eq!(seeds(Plan::processes(2)), seeds(Plan::sequential()));
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
-    /// `XFORK_OUTPUT` is `inherited` or `captured`.
+    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()); `XFORK_OUTPUT` is `inherited` or `captured`.
+    ///
+    /// Not part of a plan is `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
+    /// before it kills it and starts another; 30000 unless it says another number.
     ///
     /// ```
     /// assert!(xfork::Plan::from_env().is_ok());
@@ -230,6 +363,7 @@ impl Plan {
         Self::from_values(
             std::env::var("XFORK_PLAN").ok().as_deref(),
             std::env::var("XFORK_WORKERS").ok().as_deref(),
+            std::env::var(seed::VARIABLE).ok().as_deref(),
             std::env::var("XFORK_OUTPUT").ok().as_deref(),
         )
     }
@@ -237,6 +371,7 @@ impl Plan {
     fn from_values(
         plan: Option<&str>,
         workers: Option<&str>,
+        seed: Option<&str>,
         output: Option<&str>,
     ) -> Result<Self, PlanError> {
         let mut made = match plan.map(str::trim) {
@@ -257,7 +392,8 @@ impl Plan {
                 ))
             })?);
         }
-        made.output = match output.map(str::trim) {
+        made.seed = seed::parse(seed).map_err(PlanError)?;
+        made.processes.output = match output.map(str::trim) {
             None | Some("" | "inherited") => Output::Inherited,
             Some("captured") => Output::Captured,
             Some(other) => {
@@ -282,11 +418,10 @@ impl Plan {
             Kind::Threads => Compute::new(io.clone()),
             Kind::Processes => match process::inside_worker() {
                 Some(local) => local,
-                None => Processes::new(
-                    self.workers.unwrap_or_else(default_workers),
-                    self.max_message,
-                    self.output,
-                ),
+                None => {
+                    let workers = self.workers.unwrap_or_else(default_workers);
+                    Processes::new(Settings { workers, ..self.processes.clone() })
+                }
             },
         };
         Arc::new(Runners { cpu, io, limits: self.limits, description })
@@ -308,6 +443,9 @@ static PROGRAM: LazyLock<RwLock<Option<Arc<Runners>>>> = LazyLock::new(|| RwLock
 /// ```
 pub fn plan(plan: Plan) {
     let runners = plan.build();
+    if let Some(seed) = plan.seed {
+        seed::choose(seed);
+    }
     let previous = PROGRAM.write().replace(runners);
     // Its pool ends with its last task: here, if it had none, outside the lock.
     drop(previous);
@@ -322,6 +460,7 @@ pub fn plan(plan: Plan) {
 /// assert_eq!(with_plan(Plan::threads(), || *fork(|n: u32| n + 1, 1)), 2);
 /// ```
 pub fn with_plan<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
+    let _seed = plan.seed.map(seed::enter);
     let _restore = context::enter_runners(plan.build());
     scope()
 }
@@ -356,21 +495,30 @@ mod tests {
     #[test]
     fn a_bad_environment_is_an_error_that_says_what_is_possible() {
         for bad in ["0", "-1", "eight", "1000000", "1e3", "99999999999999999999"] {
-            let error = Plan::from_values(None, Some(bad), None).unwrap_err().to_string();
+            let error = Plan::from_values(None, Some(bad), None, None).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("1 to 4096"), "{error}");
         }
-        let error = Plan::from_values(Some("parallel"), None, None).unwrap_err().to_string();
+        let error = Plan::from_values(Some("parallel"), None, None, None).unwrap_err().to_string();
         assert_eq!(
             error,
             "XFORK_PLAN=\"parallel\" is not a plan; it may be `processes`, `threads` or `sequential`"
         );
-        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None).unwrap().workers, Some(3));
-        assert_eq!(Plan::from_values(None, Some(""), None).unwrap().workers, None);
-        let error = Plan::from_values(None, None, Some("lost")).unwrap_err().to_string();
+        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None, None).unwrap().workers, Some(3));
+        assert_eq!(Plan::from_values(None, Some(""), None, None).unwrap().workers, None);
+        assert_eq!(Plan::from_values(None, None, Some(" 7 "), None).unwrap().seed, Some(7));
+        let error = Plan::from_values(None, None, Some("seven"), None).unwrap_err().to_string();
+        assert!(
+            error.contains("XFORK_SEED=\"seven\"") && error.contains("0 to 18446744073709551615"),
+            "{error}"
+        );
+        let error = Plan::from_values(None, None, None, Some("lost")).unwrap_err().to_string();
         assert_eq!(
             error,
             "XFORK_OUTPUT=\"lost\" is nothing that can become of output; it may be `inherited` or `captured`"
         );
-        assert_eq!(Plan::from_values(None, None, Some("captured ")).unwrap().output, Output::Captured);
+        assert_eq!(
+            Plan::from_values(None, None, None, Some("captured ")).unwrap().processes.output,
+            Output::Captured
+        );
     }
 }

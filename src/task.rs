@@ -3,12 +3,14 @@
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
 use crate::callable::{Callable, Cpu, InPlace, Io};
 use crate::core::context;
-use crate::core::error::{Kind, TaskError, panic_error};
+use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
 use crate::core::output;
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
@@ -21,10 +23,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// A task with its types, while it is on its way.
 pub(crate) struct TypedTask<F: Callable<A>, A: Args> {
     core: TaskCore,
+    /// How often a runner has been given the task.
+    tries: AtomicU32,
     progress: Mutex<Progress<F, A>>,
     inputs: Vec<Arc<dyn AnySlot>>,
     portable: Option<Travel<F, A>>,
@@ -71,8 +77,40 @@ where
         has_printed
     }
 
+    /// Sees to it that the result is not waited for longer than the task may run.
+    fn alarm(self: &Arc<Self>) -> Option<Alarm> {
+        let limit = self.core.terms.limits.timeout?;
+        let task = Arc::downgrade(self);
+        Some(timer::after(limit, move || {
+            let Some(task) = task.upgrade() else { return };
+            let kind = Kind::Expired { limit, clock: Clock::Wall, goes_on: true };
+            task.abandon(TaskError::new(task.core.name(), context::worker_pid(), kind));
+        }))
+    }
+
+    /// Whether to try a task again that its runner has given back with this error.
+    fn may_try_again(&self, error: &TaskError) -> Option<Duration> {
+        let limits = &self.core.terms.limits;
+        let retries = limits.retries.filter(|_| error.is_worth_another_try())?;
+        let tries = self.tries.fetch_add(1, Ordering::Relaxed);
+        let progress = self.progress.lock();
+        let can = tries < retries && progress.work.is_some() && progress.slot.is_some();
+        can.then(|| limits.pause(tries))
+    }
+
     fn run_claimed(self: Arc<Self>) {
-        let Some((function, inputs)) = self.progress.lock().work.take() else { return };
+        let work = {
+            let mut progress = self.progress.lock();
+            // Nobody waits for the result of a task that was cancelled when a thread had just taken it.
+            let wanted = progress.slot.is_some();
+            progress.work.take().map(|work| (work, wanted))
+        };
+        let Some(((function, inputs), wanted)) = work else { return };
+        if !wanted {
+            drop_quietly((function, inputs));
+            return task::finished(&*self);
+        }
+        let _alarm = self.alarm();
         let outcome = {
             let _context = context::enter_task(self.clone());
             panics::catch(|| inputs.resolve().map(|args| function.call(args)))
@@ -103,6 +141,9 @@ where
     }
 
     fn fail(self: Arc<Self>, error: TaskError) {
+        if let Some(pause) = self.may_try_again(&error) {
+            return task::try_again(self, pause);
+        }
         let error = if error.is_dependency() { error } else { error.forked(self.core.fork_place()) };
         let work = {
             let mut progress = self.progress.lock();
@@ -113,8 +154,20 @@ where
         task::finished(&*self);
     }
 
+    fn abandon(&self, error: TaskError) -> bool {
+        let Some(slot) = self.progress.lock().slot.take() else { return false };
+        let error = error.forked(self.core.fork_place());
+        if !error.is_cancelled() {
+            error.remember();
+        }
+        slot.fulfil(Err(error));
+        drop_quietly(slot);
+        true
+    }
+
     fn complete(self: Arc<Self>, result: Vec<u8>) {
-        self.release();
+        let work = self.progress.lock().work.take();
+        drop_quietly(work);
         self.progress.lock().outcome = Some(Outcome::Encoded(result));
         task::finished(&*self);
     }
@@ -123,13 +176,20 @@ where
             let mut progress = self.progress.lock();
             (progress.outcome.take(), progress.slot.take())
         };
-        let (Some(outcome), Some(slot)) = (outcome, slot) else { return };
+        let (Some(outcome), Some(slot)) = (outcome, slot) else {
+            // Its result was decided while it ran; what its forks printed is still the task's.
+            if output::is_in_use() {
+                output::end(self.core.id, self.core.parent_id(), [].into_iter());
+            }
+            return;
+        };
         let has_printed = output::is_in_use() && self.end_output(&outcome, &slot);
         match (outcome, &self.portable) {
             (Outcome::Here(Ok(value)), _) if has_printed => slot.fulfil_held(value),
             (Outcome::Here(outcome), _) => {
                 if let Err(error) = &outcome
                     && !error.is_dependency()
+                    && !error.is_cancelled()
                 {
                     error.remember();
                 }
@@ -184,6 +244,9 @@ where
     }
 
     fn release(&self) {
+        if self.core.terms.limits.retries.is_some() {
+            return;
+        }
         let work = self.progress.lock().work.take();
         drop_quietly(work);
     }
@@ -221,6 +284,16 @@ where
             }
         }
     }
+}
+
+/// The entry of a function in the table that all processes of the program share.
+pub(crate) fn entry<F, A>() -> Option<EntryId>
+where
+    F: Callable<A> + Copy + Send + 'static,
+    A: PortableArgs + 'static,
+    F::Output: Portable,
+{
+    registry::entry_of::<Run<F, A>>()
 }
 
 fn travel<F, A>() -> Travel<F, A>
@@ -328,8 +401,14 @@ where
     let slot = reader.cell().clone();
     let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
     let limits = limits.or(F::limits()).or(plan::runners().limits);
-    let core = TaskCore::new(name, place, runner, Terms { limits, seed: 0 });
-    let task = Arc::new(TypedTask { core, progress: Mutex::new(progress), inputs: slots, portable });
+    let core = TaskCore::new(name, place, runner, Terms { limits, seed: seed::fork() });
+    let task = Arc::new(TypedTask {
+        core,
+        tries: AtomicU32::new(0),
+        progress: Mutex::new(progress),
+        inputs: slots,
+        portable,
+    });
     (&*slot as &dyn AnySlot).set_task(task.clone());
     task::schedule(task.clone(), &task.inputs);
     ResultProxy::new(reader)
@@ -397,6 +476,19 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// ```
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Sets what the task may take; for what is not said here, its mark's settings hold, then the plan's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{task, Limits};
+    /// let limits = Limits::new().timeout(Duration::from_secs(60));
+    /// assert_eq!(task(|n: u32| n + 1, 1).limits(limits).fork(), 2);
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits.or(self.limits);
         self
     }
 

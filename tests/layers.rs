@@ -8,8 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest; a name is a file or folder of `src`.
-const LAYERS: [&[&str]; 5] =
-    [&["ground"], &["core"], &["runner"], &["callable", "args", "proxy", "task", "fork", "plan"], &["lib"]];
+const LAYERS: [&[&str]; 5] = [
+    &["ground"],
+    &["core"],
+    &["runner"],
+    &["callable", "args", "proxy", "task", "fork", "plan", "random", "worker_local"],
+    &["lib"],
+];
 
 /// The layer where `unsafe` may be.
 const UNSAFE: &str = "ground";

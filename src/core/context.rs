@@ -2,6 +2,7 @@
 
 use crate::core::limits::Limits;
 use crate::core::runner::Runner;
+use crate::core::seed;
 use crate::core::task::Body;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -66,6 +67,7 @@ pub(crate) fn own_thread(runner: Option<Arc<dyn Runner>>) {
 pub(crate) struct Restore {
     task: Option<Option<Arc<dyn Body>>>,
     runners: Option<Arc<Runners>>,
+    _seed: Option<seed::Entered>,
 }
 
 impl Drop for Restore {
@@ -90,14 +92,16 @@ impl Drop for Restore {
 /// Makes `task` the current one until the guard is dropped; its forks go where it was forked to go.
 pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
     task.core().begin();
-    CONTEXT
+    let seed = seed::enter(task.core().terms.seed);
+    let before = CONTEXT
         .try_with(|context| {
             let mut context = context.borrow_mut();
             let runners = std::mem::replace(&mut context.runners, task.core().runners.clone());
             IN_TASK.set(true);
-            Restore { task: Some(context.task.replace(task)), runners }
+            (Some(context.task.replace(task)), runners)
         })
-        .unwrap_or_else(|_| Restore { task: None, runners: None })
+        .unwrap_or_default();
+    Restore { task: before.0, runners: before.1, _seed: Some(seed) }
 }
 
 /// While it lives, code of the user runs here for a task, though not the task itself: `exit` must not wait for it either.
@@ -117,9 +121,9 @@ impl Drop for ForATask {
 
 /// Makes `runners` the ones of this thread's forks until the guard is dropped.
 pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
-    CONTEXT
-        .try_with(|context| Restore { task: None, runners: context.borrow_mut().runners.replace(runners) })
-        .unwrap_or_else(|_| Restore { task: None, runners: None })
+    let before =
+        CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).unwrap_or_default();
+    Restore { task: None, runners: before, _seed: None }
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);

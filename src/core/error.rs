@@ -1,5 +1,6 @@
 //! [`TaskError`]: the one error type, small to pass around, asked by predicates and accessors.
 
+use crate::core::cancel::Unwanted;
 use crate::core::{context, unseen};
 use crate::ground::panics::{self, PanicRecord, Payload, Place};
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Why a task gave no value.
 ///
@@ -71,6 +73,8 @@ pub(crate) enum Kind {
     Crash {
         exit: Exit,
         last_panic: Option<PanicRecord>,
+        /// How many bytes the task was allowed, if that was limited.
+        memory: Option<u64>,
     },
     Encode {
         what: Cow<'static, str>,
@@ -101,11 +105,30 @@ pub(crate) enum Kind {
     Timeout {
         waited_ms: u64,
     },
+    /// A task ran longer than it may.
+    Expired {
+        limit: Duration,
+        clock: Clock,
+        /// Whether it goes on, since threads can't be ended.
+        goes_on: bool,
+    },
     Dropped,
+    Cancelled {
+        why: Unwanted,
+        /// Whether it had started and goes on, without anybody listening.
+        goes_on: bool,
+    },
     /// A value that is needed to compute itself; the operations on the way, outermost first.
     Cycle {
         path: Vec<Operation>,
     },
+}
+
+/// What a limit of time is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Clock {
+    Wall,
+    Cpu,
 }
 
 /// How a worker process ended.
@@ -146,6 +169,15 @@ impl TaskError {
         dependents.push(task.to_string());
         let forks = self.0.forks.clone();
         Self(Arc::new(Shown { failure: self.0.failure.clone(), forks, dependents }))
+    }
+
+    /// Whether the task itself failed in a way that may not happen again.
+    pub(crate) fn is_worth_another_try(&self) -> bool {
+        let is_its_own = matches!(
+            self.kind(),
+            Kind::Panic { .. } | Kind::Crash { .. } | Kind::Expired { .. } | Kind::Protocol { .. }
+        );
+        is_its_own && !self.is_dependency()
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -199,7 +231,7 @@ impl TaskError {
         matches!(self.kind(), Kind::Crash { .. })
     }
 
-    /// Whether a wait ran out of time. The task itself goes on.
+    /// Whether time ran out: that of a wait, after which the task itself goes on, or that which the task may take.
     ///
     /// ```
     /// use std::time::Duration;
@@ -209,7 +241,7 @@ impl TaskError {
     /// sender.send(()).unwrap();
     /// ```
     pub fn is_timeout(&self) -> bool {
-        matches!(self.kind(), Kind::Timeout { .. })
+        matches!(self.kind(), Kind::Timeout { .. } | Kind::Expired { .. })
     }
 
     /// Whether the task was not run because a task whose result it takes failed.
@@ -251,7 +283,7 @@ impl TaskError {
         matches!(self.kind(), Kind::Spawn { .. } | Kind::PoolBroken { .. } | Kind::BuildMismatch { .. })
     }
 
-    /// Whether the task was given up before it ran: its runner dropped it.
+    /// Whether the task's outcome was not wanted any more: it was cancelled, or its runner dropped it.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -266,7 +298,7 @@ impl TaskError {
     /// });
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.kind(), Kind::Dropped)
+        matches!(self.kind(), Kind::Dropped | Kind::Cancelled { .. })
     }
 
     /// Whether a value was needed to compute itself, so that waiting for it would never have ended.
@@ -464,7 +496,7 @@ impl TaskError {
                 Some(place) => format!("{}{worker} panicked at {place}: {}", self.subject(), record.message),
                 None => format!("{}{worker} panicked: {}", self.subject(), record.message),
             },
-            Kind::Crash { exit, last_panic } => {
+            Kind::Crash { exit, last_panic, .. } => {
                 let worker = self.0.failure.pid.map_or("a worker".into(), |pid| format!("worker {pid}"));
                 let how = match exit {
                     Exit::Code(code) => {
@@ -518,6 +550,28 @@ impl TaskError {
                 self.0.failure.pid.map_or(String::new(), |pid| format!(" {pid}"))
             ),
             Kind::Timeout { waited_ms } => format!("`{task}` was not ready after {waited_ms} ms; it goes on"),
+            Kind::Expired { limit, clock, goes_on } => {
+                let what = match clock {
+                    Clock::Wall => "ran longer than its timeout of",
+                    Clock::Cpu => "used more processor time than its limit of",
+                };
+                let then = if *goes_on {
+                    "its thread goes on, because a thread can't be ended; a cpu_bound task can"
+                } else {
+                    "its worker was ended"
+                };
+                format!("`{task}`{worker} {what} {limit:?}; {then}")
+            }
+            Kind::Cancelled { why, goes_on } => {
+                let why = match why {
+                    Unwanted::Asked => "was cancelled",
+                    Unwanted::Parent => "was cancelled, because the task that forked it has ended",
+                    Unwanted::Interrupt => "was cancelled, because the program was interrupted",
+                };
+                let then =
+                    if *goes_on { "; it had started, and goes on without anybody listening" } else { "" };
+                format!("`{task}`{worker} {why}{then}")
+            }
             Kind::Dropped => format!("`{task}` was not run: its runner dropped it"),
             Kind::Cycle { path } => {
                 let mut text = format!("the value of `{task}` is needed to compute itself");
@@ -547,9 +601,11 @@ fn signal_hint(number: i32) -> &'static str {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(last) = self.0.dependents.last() {
+            let last = panics::escape(last);
             write!(f, "`{last}` was not run, because what it depends on failed: ")?;
         }
-        f.write_str(&self.reason())
+        // Names and texts come from tasks, and perhaps from a worker that lies.
+        f.write_str(&panics::escape(&self.reason()))
     }
 }
 

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// How long to wait before the first further try, unless said otherwise.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a task may take: time, memory, tries; and how urgent it is.
 ///
 /// The same settings stand on marks (`#[cpu_bound(timeout = "30s")]`), on a single task ([`Task::timeout`](crate::Task::timeout)
@@ -125,6 +128,12 @@ impl Limits {
         first!(timeout cpu_time memory retries backoff priority)
     }
 
+    /// How long to wait before the next try, when `tries` have failed before the last.
+    pub(crate) fn pause(&self, tries: u32) -> Duration {
+        let first = self.backoff.unwrap_or(FIRST_PAUSE);
+        first.saturating_mul(1 << tries.min(20))
+    }
+
     /// Whether a task has to have a process of its own to be held to them.
     pub(crate) fn need_a_process(&self) -> bool {
         self.timeout.is_some()
@@ -138,7 +147,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     pub(crate) limits: Limits,
-    /// The seed of its random numbers.
+    /// The seed of its random numbers and of its forks.
     pub(crate) seed: u64,
 }
 

@@ -5,6 +5,7 @@
 //! Promises that every task ends exactly once, and that whoever waits runs what nobody has started.
 //! It knows runners only by their trait, and nothing of processes, proxies or plans.
 
+pub(crate) mod cancel;
 pub(crate) mod context;
 pub(crate) mod cycle;
 pub(crate) mod error;
@@ -15,8 +16,10 @@ pub(crate) mod limits;
 pub(crate) mod output;
 pub(crate) mod runner;
 pub(crate) mod scope;
+pub(crate) mod seed;
 pub(crate) mod slot;
 pub(crate) mod task;
+pub(crate) mod timer;
 pub(crate) mod unseen;
 pub(crate) mod wait;
 

@@ -56,7 +56,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///   that read at the same time, one prints and the others don't wait for that.
 /// * The result of a task that goes into another task is not used by that: its text comes right before the other's.
 ///   A deferred expression that goes into a task is evaluated when its operands are there, and prints then.
-/// * The text of a task that failed comes before the report of the failure, and is in [`TaskError::output`].
+/// * The text of a task that failed comes before the report of the failure, and is in [`TaskError::output`]. Of one that is
+///   tried again, that is the text of all its tries; of one whose time is over or that is cancelled, what it had printed by then.
 /// * What a task's own forks printed belongs to the task: where it used their values, or else at the end of its own text.
 /// * Text of tasks whose values nobody uses comes at the end of the program, in the order of forking.
 ///
@@ -66,7 +67,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// What a worker prints outside any task (threads that a task left behind, destructors of results) comes with the next task
 /// that runs there, and so does text that C code keeps back when its task ends by another way than its return.
-/// A worker that dies loses the text of forks that had ended there and whose values the dying task had not used.
+/// What a task prints while it is being ended is lost, and of one that is cancelled from within another task in a worker
+/// all that its worker had not told yet. A worker that dies loses the text of forks that had ended there and whose values the dying task had not used.
 ///
 /// [`TaskError::output`]: crate::TaskError::output
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -59,6 +59,13 @@ pub trait Runner: Send + Sync + 'static {
     #[doc(hidden)]
     fn has_run(&self, _task: u64) {}
 
+    /// Ends a claimed task that this runner has given to another process, with this error; says whether that decided its
+    /// outcome, or `None` if it runs in this process.
+    #[doc(hidden)]
+    fn end(&self, _task: &Ending<'_>) -> Option<bool> {
+        None
+    }
+
     /// Called in a thread that is about to block until the result `until` is there; the runner may use the
     /// thread meanwhile. Blocks are otherwise spent parked.
     #[doc(hidden)]
@@ -172,6 +179,19 @@ impl Drop for Runnable {
 impl fmt::Debug for Runnable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Runnable").field(&self.0.as_ref().map(|task| task.core().name().to_string())).finish()
+    }
+}
+
+/// A task that is to be ended, and why.
+#[doc(hidden)]
+pub struct Ending<'a> {
+    pub(crate) task: &'a Arc<dyn Body>,
+    pub(crate) error: TaskError,
+}
+
+impl fmt::Debug for Ending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ending").field(&self.error).finish()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::core::ids::TaskId;
 use crate::core::output;
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
-use crate::ground::sync::{Thread, current, park, park_timeout};
+use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -95,6 +95,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn fail(&self, key: &Key, error: TaskError);
     /// Ends the claim of this key without an outcome.
     fn give_back(&self, key: &Key);
+    /// Settles a deferred slot that nobody has claimed with an error; says whether it did.
+    fn refuse(&self, error: TaskError) -> bool;
 }
 
 impl dyn AnySlot {
@@ -105,6 +107,27 @@ impl dyn AnySlot {
             Phase::Encoded | Phase::Full => State::Ready,
             Phase::Failed => State::Failed,
         }
+    }
+
+    /// The operands of a deferred slot.
+    pub(crate) fn operands(&self) -> Vec<Arc<dyn AnySlot>> {
+        struct Operands(Vec<Arc<dyn AnySlot>>);
+        impl Seen for Operands {
+            fn operand(
+                &mut self,
+                _: &(dyn AnySlot + 'static),
+                share: &dyn Fn() -> Arc<dyn AnySlot>,
+                _: &dyn Fn() -> Option<String>,
+            ) {
+                self.0.push(share());
+            }
+        }
+        let mut operands = Operands(Vec::new());
+        // A walk holds its claim for a moment only; code of the user, for as long as it likes.
+        while !self.inspect(&mut operands) && self.state() == State::Deferred && !self.is_closure() {
+            yield_now();
+        }
+        operands.0
     }
 
     /// Whether whoever needs the value can only wait for somebody else.
@@ -602,5 +625,14 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
         if self.give_back(key) {
             self.any().wake_waiters();
         }
+    }
+
+    fn refuse(&self, error: TaskError) -> bool {
+        let key = Key::new();
+        let is_ours = self.claim(&key, Phase::Deferred);
+        if is_ours && self.fail(&key, error) {
+            self.any().wake_all();
+        }
+        is_ours
     }
 }

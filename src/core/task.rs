@@ -1,5 +1,6 @@
 //! A task without its types: its name, its state, who forked it and who it waits for.
 
+use crate::core::cancel::{self, Unwanted};
 use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::ids::TaskId;
@@ -8,12 +9,14 @@ use crate::core::output::{self, Part};
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
+use crate::core::timer;
 use crate::ground::cell::ThreadNumber;
 use crate::ground::registry::EntryId;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 const WAITING: u8 = 0;
 const QUEUED: u8 = 1;
@@ -41,6 +44,10 @@ pub(crate) trait Body: Send + Sync {
     fn failed_input(&self) -> Option<TaskError>;
     /// How the task is run in another process; `None` when it can't be.
     fn remote(&self) -> Option<&dyn Remote>;
+    /// Settles the result of a task that goes on running, unless its outcome is decided; says whether it did.
+    fn abandon(&self, _error: TaskError) -> bool {
+        false
+    }
     /// In a worker, the number by which the program knows the task, if it does.
     fn served_as(&self) -> Option<u64> {
         None
@@ -59,6 +66,7 @@ pub(crate) trait Remote {
 
 /// What every task has, whatever its types.
 pub(crate) struct TaskCore {
+    /// Whose text it is that the task prints, however often it is tried.
     pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
     pub(crate) place: &'static Location<'static>,
@@ -76,6 +84,8 @@ pub(crate) struct TaskCore {
     counted: bool,
     /// The number of the thread that runs it, or zero.
     thread: AtomicU32,
+    /// The number under which its runner last gave it to another process, or zero.
+    ticket: AtomicU64,
 }
 
 impl TaskCore {
@@ -104,6 +114,7 @@ impl TaskCore {
             unready: AtomicUsize::new(1),
             counted: true,
             thread: AtomicU32::new(0),
+            ticket: AtomicU64::new(0),
         }
     }
 
@@ -122,6 +133,7 @@ impl TaskCore {
             unready: AtomicUsize::new(0),
             counted: false,
             thread: AtomicU32::new(0),
+            ticket: AtomicU64::new(0),
         }
     }
 
@@ -140,7 +152,29 @@ impl TaskCore {
     /// Takes the right to run or end the task; true for exactly one caller.
     pub(crate) fn claim(&self) -> bool {
         // AcqRel: the claimer sees the inputs, and everybody else sees that they are taken.
-        self.state.compare_exchange(QUEUED, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.move_on(QUEUED, CLAIMED)
+    }
+
+    /// Takes that right before the task is ready to run or has been run; true for exactly one caller.
+    pub(crate) fn claim_unstarted(&self) -> bool {
+        self.move_on(WAITING, CLAIMED) || self.claim()
+    }
+
+    fn move_on(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// A new number for another process to know the task by.
+    pub(crate) fn new_ticket(&self) -> u64 {
+        let ticket = TaskId::next().0;
+        // Relaxed: who cancels the task with an old one comes too late for that try.
+        self.ticket.store(ticket, Ordering::Relaxed);
+        ticket
+    }
+
+    /// The number under which another process knows the task; 0 if none does.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_claimed(&self) -> bool {
@@ -191,14 +225,37 @@ fn input_ready(task: Arc<dyn Body>) {
         return;
     }
     if let Some(error) = task.failed_input() {
-        task.core().state.store(CLAIMED, Ordering::Release);
-        let error = error.depended_on_by(task.core().name());
-        task.fail(error);
+        // Unless it was cancelled meanwhile.
+        if task.core().move_on(WAITING, CLAIMED) {
+            let error = error.depended_on_by(task.core().name());
+            task.fail(error);
+        }
         return;
     }
-    task.core().state.store(QUEUED, Ordering::Release);
-    let runner = task.core().runner.clone();
-    runner.run(Runnable(Some(task)));
+    enqueue(task);
+}
+
+fn enqueue(task: Arc<dyn Body>) {
+    if cancel::is_interrupted() {
+        cancel::cancel(&task, Unwanted::Interrupt);
+    } else if task.core().move_on(WAITING, QUEUED) {
+        let runner = task.core().runner.clone();
+        runner.run(Runnable(Some(task)));
+    }
+}
+
+/// Hands a claimed task to its runner once more, after a pause in which it can be cancelled.
+pub(crate) fn try_again(task: Arc<dyn Body>, pause: Duration) {
+    task.core().state.store(WAITING, Ordering::Release);
+    let later = move || {
+        let again = task.clone();
+        // In a thread of its own: runners run code of the user, which must not hold up the clock.
+        let thread = std::thread::Builder::new().name("xfork-retry".into()).spawn(move || enqueue(again));
+        if thread.is_err() {
+            enqueue(task);
+        }
+    };
+    timer::after(pause, later).detach();
 }
 
 /// Says that `task` itself has finished. The last of the task and its forks delivers the outcome, then counts

@@ -8,7 +8,7 @@ mod chosen {
     use parking_lot::RawMutex;
     use parking_lot::lock_api::RawMutex as _;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+    pub(crate) use std::thread::{Thread, current, park, park_timeout, yield_now};
 
     /// What a model checks for races; nothing here.
     pub(crate) struct Accesses;
@@ -52,7 +52,7 @@ mod chosen {
 #[cfg(xfork_loom)]
 mod chosen {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-    pub(crate) use loom::thread::{Thread, current, park};
+    pub(crate) use loom::thread::{Thread, current, park, yield_now};
 
     /// Time does not pass in a model.
     pub(crate) fn park_timeout(_limit: std::time::Duration) {

@@ -12,6 +12,7 @@ use super::steps::{
 use super::steps::{Symbol, symbol};
 use crate::core::error::TaskError;
 use crate::core::expression::{Carry, Expression, Gather, Place, Seen};
+use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot, State};
 use crate::ground::tape::Step;
 use std::any::Any;
@@ -40,7 +41,11 @@ pub fn ready<T: Send + 'static>(value: T) -> ResultProxy<T> {
 /// ```
 #[track_caller]
 pub fn lazy<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> ResultProxy<T> {
-    closure(symbol!("lazy"), [], move || Ok(compute()))
+    let seed = seed::fork();
+    closure(symbol!("lazy"), [], move || {
+        let _branch = seed::enter(seed);
+        Ok(compute())
+    })
 }
 
 /// A deferred value over operands: `compute` is called once, when all of them are settled.
@@ -271,6 +276,7 @@ where
 
 /// Asks a pool thread to evaluate `slot`, because a task needs it and nobody waits for it here.
 pub(crate) fn demand(slot: Arc<dyn AnySlot>) {
+    let _aside = seed::enter_aside();
     crate::fork::follow("a deferred argument", &[], move || {
         // A wait that is refused leaves the slot to whoever computes it.
         let _ = crate::core::wait::wait(&slot, None);

@@ -28,8 +28,10 @@ pub use num::ValueOrProxy;
 pub use ops::Operand;
 pub use parts::Proxied;
 
+use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{ForkPlace, Kind, TaskError};
 use crate::core::expression::Expression;
+use crate::core::seed;
 use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
 use crate::core::wait as waiting;
 use crate::ground::panics;
@@ -248,6 +250,25 @@ impl<T: Send + 'static> ResultProxy<T> {
         }
     }
 
+    /// Ends what is not finished of it, and says whether that decided the outcome, which is then an error with
+    /// [`is_cancelled`](TaskError::is_cancelled).
+    ///
+    /// A task that has not started never does. The worker process of one that runs is ended, together with everything that the
+    /// task has forked; on a thread it goes on, but nobody waits for it any more. Of an expression every task is ended that
+    /// its value needs. False, if the outcome was already there, or somebody else decided it at the same moment.
+    ///
+    /// ```
+    /// use xfork::{process, wait, ResultProxy};
+    ///
+    /// let endless = process(|| loop { std::thread::park() }, ());
+    /// assert!(ResultProxy::cancel(&endless));
+    /// assert!(wait::<()>(&endless).unwrap_err().is_cancelled());
+    /// assert!(!ResultProxy::cancel(&endless));
+    /// ```
+    pub fn cancel(this: &Self) -> bool {
+        cancel::cancel_all(&this.any_slot(), Unwanted::Asked)
+    }
+
     /// The value itself if no other proxy points to it, else the proxy back; waits for the outcome.
     ///
     /// ```
@@ -306,7 +327,12 @@ impl<T: Send + 'static> ResultProxy<T> {
         T: Sync,
     {
         let proxy = this.clone();
-        closure(symbol!("map"), [this.any_slot()], move || Ok(f(proxy.settled()?)))
+        let seed = seed::fork();
+        closure(symbol!("map"), [this.any_slot()], move || {
+            let value = proxy.settled()?;
+            let _branch = seed::enter(seed);
+            Ok(f(value))
+        })
     }
 
     /// Goes on with another fork as soon as the value is there; the proxy of what that one gives.

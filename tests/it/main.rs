@@ -24,6 +24,8 @@ mod mapping;
 mod metadata;
 mod output;
 mod plans;
+mod randomness;
 mod runners;
 mod upstream;
 mod waiting;
+mod worker_local;

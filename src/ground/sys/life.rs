@@ -33,6 +33,13 @@ pub(crate) fn parent_pid() -> u32 {
     unsafe { libc::getppid() }.unsigned_abs()
 }
 
+/// Whether this is the thread in which the program began.
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: takes nothing and cannot fail.
+    let thread = unsafe { libc::gettid() };
+    thread.unsigned_abs() == std::process::id()
+}
+
 /// Closes every descriptor above standard error but `keep`.
 ///
 /// For a worker that has just started: whatever is open then was left inheritable by the program, and would

@@ -16,6 +16,7 @@ pub(crate) mod process;
 #[cfg(test)]
 mod role;
 pub(crate) mod socket;
+pub(crate) mod usage;
 
 pub(crate) use capture::{Capture, Ends, Stream, flush_c};
 pub(crate) use cpu::{process_cpu_time, stack_left};
@@ -23,8 +24,9 @@ pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
 pub(crate) use life::{
     at_exit, close_inherited_except, die_with_parent, exit, exit_now, forget_variable, ignore_pipe_signal,
-    is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
+    is_main_thread, is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
-pub(crate) use socket::{Wait, pair, peer_pid, receive, send, send_all};
+pub(crate) use socket::{Wait, came_with_descriptors, pair, peer_pid, receive, send, send_all};
+pub(crate) use usage::{cpu_time_of, limit_memory, resident_bytes_of};

@@ -229,6 +229,15 @@ impl Child {
 
     /// Ends the child now. To kill one that is dead already is no error.
     pub(crate) fn kill(&self) -> io::Result<()> {
+        self.signal(libc::SIGKILL)
+    }
+
+    /// Asks the child to end.
+    pub(crate) fn terminate(&self) -> io::Result<()> {
+        self.signal(libc::SIGTERM)
+    }
+
+    fn signal(&self, signal: libc::c_int) -> io::Result<()> {
         if self.exit.is_some() {
             return Ok(());
         }
@@ -239,7 +248,7 @@ impl Child {
                 libc::syscall(
                     libc::SYS_pidfd_send_signal,
                     pidfd.as_raw_fd(),
-                    libc::SIGKILL,
+                    signal,
                     ptr::null::<libc::siginfo_t>(),
                     0,
                 )
@@ -257,7 +266,7 @@ impl Child {
             return Ok(());
         }
         // SAFETY: takes two numbers.
-        match check(unsafe { libc::kill(self.pid.cast_signed(), libc::SIGKILL) }) {
+        match check(unsafe { libc::kill(self.pid.cast_signed(), signal) }) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
             _ => Ok(()),
         }

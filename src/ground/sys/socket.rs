@@ -92,7 +92,8 @@ pub(crate) fn send_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Receives into `buffer`; 0 means that the peer has closed its end. `InvalidData` means that the peer sent
 /// descriptors along with bytes: the kernel has closed them, and the peer cannot be trusted (faults.md, row
-/// 97).
+/// 97). The bytes are in `buffer` all the same, together with what came before them: see
+/// [`came_with_descriptors`].
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
     if buffer.is_empty() {
         // The kernel would answer 0, which a caller would take for the end of the stream.
@@ -114,11 +115,32 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: Wait) -> io::
             }
             Err(error) => return Err(error),
             Ok(_) if message.msg_flags & libc::MSG_CTRUNC != 0 => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer sent file descriptors"));
+                let bytes = received? as usize;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, WithDescriptors { bytes }));
             }
             Ok(count) => return Ok(count as usize),
         }
     }
+}
+
+/// What [`receive`] has against a peer that sent descriptors.
+#[derive(Debug)]
+struct WithDescriptors {
+    bytes: usize,
+}
+
+impl std::fmt::Display for WithDescriptors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the peer sent file descriptors")
+    }
+}
+
+impl std::error::Error for WithDescriptors {}
+
+/// How many bytes came into the buffer, if that is why [`receive`] failed. One call takes what was sent before the
+/// descriptors together with them, and a task that has been said to have started there must never be run again.
+pub(crate) fn came_with_descriptors(error: &io::Error) -> Option<usize> {
+    error.get_ref()?.downcast_ref().map(|&WithDescriptors { bytes }| bytes)
 }
 
 /// Waits for one descriptor. Only reached when somebody made our socket non-blocking behind our back, for

@@ -121,7 +121,7 @@ impl Decoder {
     }
 
     /// Takes bytes that were not read into [`buffer`](Decoder::buffer), as tests have them.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let buffer = self.buffer();
@@ -130,6 +130,12 @@ impl Decoder {
             self.advance(count);
             bytes = &bytes[count..];
         }
+    }
+
+    /// What it holds, in bytes of capacity.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.waiting.bytes.capacity() + self.large.as_ref().map_or(0, |large| large.bytes.capacity())
     }
 
     /// Takes the next whole frame, if there is one.
@@ -150,7 +156,7 @@ impl Decoder {
             }
             let bytes = rest.to_vec();
             self.large = Some(Large { kind, declared, filled: bytes.len(), bytes });
-            (self.waiting.start, self.waiting.end) = (0, 0);
+            self.waiting.clear();
         }
         Ok(self
             .large
@@ -165,12 +171,16 @@ impl Decoder {
 }
 
 impl Waiting {
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+        // Only a caller that read far ahead made it larger.
+        self.bytes.truncate(BUFFER);
+        self.bytes.shrink_to(BUFFER);
+    }
+
     fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            // Only a caller that read far ahead made it larger.
-            self.bytes.truncate(BUFFER);
-            self.bytes.shrink_to(BUFFER);
+            self.clear();
         }
         // A frame begun near the end is moved to the front, so that a read is never for a few bytes only.
         // Each move was paid for by a frame that has been taken since the last.
@@ -235,11 +245,6 @@ mod tests {
         }
     }
 
-    /// What the decoder holds, in bytes of capacity.
-    fn held(decoder: &Decoder) -> usize {
-        decoder.waiting.bytes.capacity() + decoder.large.as_ref().map_or(0, |large| large.bytes.capacity())
-    }
-
     /// Feeds as a socket would: never more than there is room for.
     fn read_in_pieces(stream: &[u8], piece: usize) -> Vec<Frame> {
         let (mut decoder, mut got) = (Decoder::new(u64::MAX), Vec::new());
@@ -296,7 +301,7 @@ mod tests {
         assert_eq!(got, [frames.clone(), frames].concat());
         // And the room that this took is given back.
         decoder.buffer();
-        assert_eq!(held(&decoder), BUFFER);
+        assert_eq!(decoder.held(), BUFFER);
     }
 
     #[test]
@@ -321,7 +326,7 @@ mod tests {
             assert_eq!(decoder.next(), refused);
             decoder.push(&[0; 100]);
             assert_eq!(decoder.next(), refused);
-            assert_eq!(held(&decoder), BUFFER);
+            assert_eq!(decoder.held(), BUFFER);
         }
         let error = FrameError::TooLarge { declared: 1001, limit: 1000 };
         assert_eq!(error.to_string(), "a message of 1001 bytes was announced, and the limit is 1000");
@@ -346,7 +351,7 @@ mod tests {
             for sent in 1..=1000 {
                 assert_eq!(decoder.next(), Ok(None));
                 assert!(!decoder.buffer().is_empty());
-                assert!(held(&decoder) <= 2 * BUFFER, "{} after {sent} bytes", held(&decoder));
+                assert!(decoder.held() <= 2 * BUFFER, "{} after {sent} bytes", decoder.held());
                 decoder.push(&[0]);
             }
             let mut sent = 1000;
@@ -354,7 +359,7 @@ mod tests {
                 decoder.push(&[0; 10_000]);
                 sent += 10_000;
                 assert_eq!(decoder.next(), Ok(None));
-                assert!(held(&decoder) <= 2 * sent + 2 * BUFFER, "{} after {sent} bytes", held(&decoder));
+                assert!(decoder.held() <= 2 * sent + 2 * BUFFER, "{} after {sent} bytes", decoder.held());
             }
         }
     }

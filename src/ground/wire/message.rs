@@ -11,9 +11,10 @@ pub(crate) const PROTOCOL: u32 = 3;
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
-    /// The worker is accepted; how many workers the pool has, the largest message in bytes, and whether its standard output
-    /// and error are files for the text of its tasks (1) or not (0).
-    Welcome { workers: u32, max_message: u64, captures: u32 },
+    /// The worker is accepted; how many workers the pool has, the largest message in bytes, the number after that of the
+    /// function to run before the first task, or 0, and whether its standard output and error are files for the text of its
+    /// tasks (1) or not (0).
+    Welcome { workers: u32, max_message: u64, prepare: u64, captures: u32 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
     Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
@@ -62,6 +63,12 @@ pub(crate) enum FromWorker<'a> {
     /// My task `id`, or none if that is 0, has printed this after `left_out` bytes that are left out. What lies in the file of
     /// the stream before `seen` is told: after my death, what lies behind is that of the task that I was running.
     Text { id: u64, stream: u32, seen: u64, left_out: u64, text: &'a [u8] },
+    /// What was to be run before the first task has been run.
+    Prepared,
+    /// It failed; I am about to end.
+    Unprepared { error: &'a [u8] },
+    /// The result of a task that I handed over is not wanted any more.
+    Unwanted { id: u64 },
     /// A task that my task forked failed, and nobody looked at it.
     Unseen { error: &'a [u8] },
 }
@@ -163,9 +170,10 @@ pub(crate) fn begin_task(
 impl<'a> ToWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            ToWorker::Welcome { workers, max_message, captures } => framed(WELCOME, out, |out| {
+            ToWorker::Welcome { workers, max_message, prepare, captures } => framed(WELCOME, out, |out| {
                 out.u32(workers);
                 out.u64(max_message);
+                out.u64(prepare);
                 out.u32(captures);
             }),
             ToWorker::Task { id, above, entry, name, terms, args } => {
@@ -200,6 +208,7 @@ impl<'a> ToWorker<'a> {
                 WELCOME => ToWorker::Welcome {
                     workers: fields.u32()?,
                     max_message: fields.u64()?,
+                    prepare: fields.u64()?,
                     captures: fields.u32()?,
                 },
                 TASK => ToWorker::Task {
@@ -241,7 +250,10 @@ const BLOCKED: u8 = 74;
 const UNBLOCKED: u8 = 75;
 const LAST_PANIC: u8 = 76;
 const UNSEEN: u8 = 77;
-const TEXT: u8 = 80;
+const PREPARED: u8 = 78;
+const UNPREPARED: u8 = 79;
+const UNWANTED: u8 = 80;
+const TEXT: u8 = 82;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -276,6 +288,9 @@ impl<'a> FromWorker<'a> {
             FromWorker::Blocked { id } => framed(BLOCKED, out, |out| out.u64(id)),
             FromWorker::Unblocked => framed(UNBLOCKED, out, |_| ()),
             FromWorker::LastPanic { record } => framed(LAST_PANIC, out, |out| out.extend_from_slice(record)),
+            FromWorker::Prepared => framed(PREPARED, out, |_| ()),
+            FromWorker::Unprepared { error } => framed(UNPREPARED, out, |out| out.extend_from_slice(error)),
+            FromWorker::Unwanted { id } => framed(UNWANTED, out, |out| out.u64(id)),
             FromWorker::Text { id, stream, seen, left_out, text } => framed(TEXT, out, |out| {
                 out.u64(id);
                 out.u32(stream);
@@ -312,6 +327,9 @@ impl<'a> FromWorker<'a> {
                 BLOCKED => FromWorker::Blocked { id: fields.u64()? },
                 UNBLOCKED => FromWorker::Unblocked,
                 LAST_PANIC => FromWorker::LastPanic { record: fields.rest() },
+                PREPARED => FromWorker::Prepared,
+                UNPREPARED => FromWorker::Unprepared { error: fields.rest() },
+                UNWANTED => FromWorker::Unwanted { id: fields.u64()? },
                 TEXT => FromWorker::Text {
                     id: fields.u64()?,
                     stream: fields.u32()?,
@@ -342,7 +360,7 @@ mod tests {
     #[test]
     fn messages_come_back_equal() {
         for message in [
-            ToWorker::Welcome { workers: 2, max_message: 9, captures: 1 },
+            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0, captures: 1 },
             ToWorker::ChildText { id: 8, stream: 2, left_out: 3, text: b"t" },
             ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
@@ -368,6 +386,9 @@ mod tests {
             FromWorker::Blocked { id: 12 },
             FromWorker::Unblocked,
             FromWorker::LastPanic { record: b"p" },
+            FromWorker::Prepared,
+            FromWorker::Unprepared { error: b"e" },
+            FromWorker::Unwanted { id: 13 },
             FromWorker::Unseen { error: b"u" },
             FromWorker::Text { id: 13, stream: 1, seen: 14, left_out: 15, text: b"" },
         ] {

@@ -8,18 +8,19 @@
 
 mod boot;
 mod captured;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod pool;
 mod relay;
+mod settings;
 mod supervisor;
 mod worker;
 
 pub(crate) use pool::Processes;
+pub(crate) use settings::Settings;
 
 use crate::core::runner::Runner;
 use std::sync::Arc;
-
-/// The largest message, in bytes, unless the plan says otherwise.
-pub(crate) const DEFAULT_MAX_MESSAGE: u64 = 2 << 30;
 
 /// The runner for cpu-bound tasks inside a worker; `None` in the program itself.
 pub(crate) fn inside_worker() -> Option<Arc<dyn Runner>> {

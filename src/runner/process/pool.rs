@@ -1,4 +1,4 @@
-//! Performs what the supervisor decides: starts workers, moves frames, ends tasks.
+//! Performs what the supervisor decides: starts workers, moves frames, ends tasks and workers.
 //!
 //! A caller of `fork` writes its task to the worker's socket itself when a worker is free. One driver thread does the
 //! rest: it reads every worker's socket, writes what did not fit, starts workers (it lives as long as the pool, and the
@@ -8,12 +8,15 @@
 use super::boot;
 use super::captured::{self, Captured};
 use super::relay::Relay;
+use super::settings::Settings;
 use super::supervisor::{Action, Event, Supervisor, Violation, Why, WorkerId};
-use crate::core::error::{Exit, Kind, TaskError, WireError};
+use crate::core::cancel::{self, Unwanted};
+use crate::core::error::{Clock, Exit, Kind, TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::core::output::{self, Output};
-use crate::core::runner::{Runnable, Runner};
+use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
+use crate::core::timer::{self, Alarm};
 use crate::ground::panics::PanicRecord;
 use crate::ground::registry::{self, EntryId};
 use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
@@ -30,10 +33,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a worker may take from its start to its `Hello`.
+/// How long a worker may take from its start to its `Hello`, unless [`BOOT_VARIABLE`] says otherwise.
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
-/// How long an idle worker may take to end after `Bye`.
-const GRACE: Duration = Duration::from_secs(1);
+/// Says it in milliseconds.
+const BOOT_VARIABLE: &str = "XFORK_BOOT_LIMIT_MS";
 
 /// The runner of cpu-bound tasks: a pool of worker processes.
 pub(crate) struct Processes {
@@ -43,9 +46,8 @@ pub(crate) struct Processes {
 /// What the callers and the driver share.
 pub(super) struct Shared {
     me: Weak<Shared>,
-    workers: usize,
-    max_message: u64,
-    output: Output,
+    settings: Settings,
+    boot_limit: Duration,
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
@@ -55,11 +57,48 @@ pub(super) struct Shared {
 
 struct State {
     supervisor: Supervisor,
-    bodies: HashMap<u64, Arc<dyn Body>>,
+    tasks: HashMap<u64, Entry>,
+    /// The tasks that workers handed over, by the worker and the number that it knows them by.
+    relayed: HashMap<(WorkerId, u64), u64>,
     links: HashMap<WorkerId, Arc<Link>>,
     spawns: Vec<WorkerId>,
+    /// Workers that have to end, and how.
+    ends: Vec<(WorkerId, End)>,
     driven: bool,
     closing: bool,
+}
+
+/// A task whose outcome is not decided.
+struct Entry {
+    body: Arc<dyn Body>,
+    /// The worker that handed it over, and the number that it knows it by.
+    origin: Option<(WorkerId, u64)>,
+    /// While it runs: what ends it when its time is over.
+    alarms: Vec<Alarm>,
+}
+
+/// How a worker is made to end.
+#[derive(Clone, Copy)]
+enum End {
+    /// It has been told to leave.
+    Leave,
+    /// It is running what nobody wants.
+    Terminate,
+}
+
+impl State {
+    fn take(&mut self, id: u64) -> Option<Arc<dyn Body>> {
+        let entry = self.tasks.remove(&id)?;
+        if let Some(origin) = entry.origin {
+            self.relayed.remove(&origin);
+        }
+        Some(entry.body)
+    }
+
+    /// The worker that is adding to the text of this task.
+    fn printer(&self, id: u64) -> Option<Arc<Link>> {
+        self.links.get(&self.supervisor.is_innermost_in(id)?).cloned()
+    }
 }
 
 /// The program's end of one worker.
@@ -69,6 +108,8 @@ pub(super) struct Link {
     socket: OwnedFd,
     out: Mutex<Out>,
     dead: AtomicBool,
+    /// What the worker prints, if that is captured.
+    captured: Option<Mutex<Captured>>,
 }
 
 /// Bytes that the socket did not take yet.
@@ -85,9 +126,13 @@ struct Driven {
     decoder: Decoder,
     born: Instant,
     ready: bool,
+    /// When it last said something.
+    heard: Instant,
+    /// When to kill it, if it is to end.
+    kill_at: Option<Instant>,
     last_panic: Option<PanicRecord>,
-    /// What it prints, if that is captured.
-    captured: Option<Captured>,
+    /// Why it could not be prepared.
+    unprepared: Option<TaskError>,
     /// Why the driver killed it, if it did.
     verdict: Option<Verdict>,
 }
@@ -99,9 +144,9 @@ enum Verdict {
 }
 
 impl Processes {
-    pub(crate) fn new(workers: usize, max_message: u64, output: Output) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
         boot::install();
-        if output == Output::Captured {
+        if settings.output == Output::Captured {
             output::begin();
         }
         let (wake, poller) = match (EventFd::new(), Poller::new()) {
@@ -112,17 +157,18 @@ impl Processes {
         };
         let shared = Arc::new_cyclic(|me| Shared {
             me: me.clone(),
-            workers,
-            max_message,
-            output,
+            boot_limit: boot_limit(),
             state: Mutex::new(State {
-                supervisor: Supervisor::new(workers),
-                bodies: HashMap::new(),
+                supervisor: Supervisor::new(settings.workers, settings.max_tasks),
+                tasks: HashMap::new(),
+                relayed: HashMap::new(),
                 links: HashMap::new(),
                 spawns: Vec::new(),
+                ends: Vec::new(),
                 driven: false,
                 closing: false,
             }),
+            settings,
             wake,
             poller,
             impossible: OnceLock::new(),
@@ -132,6 +178,11 @@ impl Processes {
         }
         Arc::new(Self { shared })
     }
+}
+
+fn boot_limit() -> Duration {
+    let told = std::env::var(BOOT_VARIABLE).ok().and_then(|text| text.trim().parse().ok());
+    told.map_or(BOOT_LIMIT, Duration::from_millis)
 }
 
 /// Why this program cannot start itself again as a worker.
@@ -167,6 +218,11 @@ impl Runner for Processes {
         self.shared.submit(body, None);
     }
 
+    fn end(&self, ending: &Ending<'_>) -> Option<bool> {
+        let ticket = ending.task.core().ticket();
+        Some(self.shared.end(ticket, ending.error.clone()))
+    }
+
     fn gives_back(&self) -> bool {
         false
     }
@@ -180,13 +236,14 @@ impl Drop for Processes {
 }
 
 impl Shared {
-    fn submit(&self, body: Arc<dyn Body>, parent: Option<u64>) {
+    fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
         if let Some(reason) = self.impossible.get() {
             let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason: reason.clone() });
             body.fail(error);
             return;
         }
-        let id = body.core().id.0;
+        let id = body.core().new_ticket();
+        let limits = body.core().terms.limits;
         let actions = {
             let mut state = self.state.lock();
             if !state.driven
@@ -199,10 +256,64 @@ impl Shared {
                 return;
             }
             state.driven = true;
-            state.bodies.insert(id, body);
-            state.supervisor.step(Event::Submit { id, parent }).expect("a submission is no worker's message")
+            let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
+            if let Some(origin) = origin {
+                state.relayed.insert(origin, id);
+            }
+            state.tasks.insert(id, Entry { body, origin, alarms: Vec::new() });
+            let event = Event::Submit {
+                id,
+                parent: relayed.map(|relayed| relayed.parent),
+                priority: limits.priority.unwrap_or(0),
+                alone: limits.need_a_process(),
+            };
+            state.supervisor.step(event).expect("a submission is no worker's message")
         };
         self.perform(actions);
+    }
+
+    /// Ends a task with this error, if its outcome is not decided; says whether it was not.
+    fn end(&self, id: u64, error: TaskError) -> bool {
+        let (body, printer, actions) = {
+            let mut state = self.state.lock();
+            let Some(body) = state.take(id) else { return false };
+            let printer = state.printer(id);
+            (body, printer, state.supervisor.step(Event::Cancel(id)).expect("not a worker's message"))
+        };
+        print_rest(&body, printer);
+        body.fail(error);
+        self.perform(actions);
+        true
+    }
+
+    /// A worker has started a task: from now on its time runs.
+    fn watch_time(&self, id: u64, body: &Arc<dyn Body>, pid: u32) {
+        let limits = body.core().terms.limits;
+        let mut alarms = Vec::new();
+        let expire = move |shared: &Weak<Shared>, body: &Weak<dyn Body>, limit, clock| {
+            if let (Some(shared), Some(body)) = (shared.upgrade(), body.upgrade()) {
+                let kind = Kind::Expired { limit, clock, goes_on: false };
+                shared.end(id, TaskError::new(body.core().name(), Some(pid), kind));
+            }
+        };
+        if let Some(limit) = limits.timeout {
+            let (shared, body) = (self.me.clone(), Arc::downgrade(body));
+            alarms.push(timer::after(limit, move || expire(&shared, &body, limit, Clock::Wall)));
+        }
+        if let Some(limit) = limits.cpu_time
+            && let Some(before) = sys::cpu_time_of(pid)
+        {
+            let (shared, body) = (self.me.clone(), Arc::downgrade(body));
+            let left = move || {
+                let now = sys::cpu_time_of(pid)?;
+                Some(limit.saturating_sub(now.saturating_sub(before)))
+            };
+            let expire = move || expire(&shared, &body, limit, Clock::Cpu);
+            alarms.push(cpu_alarm(limit, self.me.clone(), id, left, expire));
+        }
+        if let Some(entry) = self.state.lock().tasks.get_mut(&id).filter(|_| !alarms.is_empty()) {
+            entry.alarms = alarms;
+        }
     }
 
     /// Performs actions; called without the lock.
@@ -220,6 +331,12 @@ impl Shared {
                     Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
                     Action::Crashed(..) => unreachable!("deaths are handled by the driver"),
                     Action::GiveUp(id, why) => self.give_up(id, why),
+                    Action::Cancelled(id) => self.cancelled(id),
+                    Action::End(worker) => self.end_worker(worker, End::Terminate),
+                    Action::Retire(worker) => {
+                        self.tell(worker, &ToWorker::Bye);
+                        self.end_worker(worker, End::Leave);
+                    }
                 }
             }
             actions = more;
@@ -229,7 +346,7 @@ impl Shared {
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
         let (body, link) = {
             let state = self.state.lock();
-            (state.bodies.get(&id).cloned(), state.links.get(&worker).cloned())
+            (state.tasks.get(&id).map(|entry| entry.body.clone()), state.links.get(&worker).cloned())
         };
         // The worker is dead already, and the task back in the queue; or the task has ended otherwise.
         let (Some(body), Some(link)) = (body, link) else { return Vec::new() };
@@ -246,9 +363,10 @@ impl Shared {
                 let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
                 remote.encode(&mut bytes).and_then(|()| {
                     let size = (bytes.len() - start) as u64;
-                    if size > self.max_message {
+                    let limit = self.settings.max_message;
+                    if size > limit {
                         let what = Cow::Borrowed("arguments");
-                        let kind = Kind::TooLarge { what, bytes: size, limit: self.max_message };
+                        let kind = Kind::TooLarge { what, bytes: size, limit };
                         return Err(TaskError::new(body.core().name(), None, kind));
                     }
                     frame::finish(&mut bytes, start);
@@ -262,16 +380,20 @@ impl Shared {
                 Vec::new()
             }
             Err(error) => {
-                let actions = {
+                let (open, actions) = {
                     let mut state = self.state.lock();
                     if !state.supervisor.is_sent(worker, id) {
                         // The worker died meanwhile, and the task is for another: that sending decides.
                         return Vec::new();
                     }
-                    state.bodies.remove(&id);
-                    state.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
+                    let open = state.take(id);
+                    let event = Event::Unsendable(worker, id);
+                    (open, state.supervisor.step(event).expect("not a worker's message"))
                 };
-                body.fail(error);
+                // Unless its outcome was decided meanwhile.
+                if let Some(body) = open {
+                    body.fail(error);
+                }
                 actions
             }
         }
@@ -305,8 +427,27 @@ impl Shared {
         }
     }
 
+    fn end_worker(&self, worker: WorkerId, how: End) {
+        self.state.lock().ends.push((worker, how));
+        self.wake.signal();
+    }
+
+    /// The outcome of a task is not wanted any more, because that of the task which forked it isn't, or nobody's is.
+    fn cancelled(&self, id: u64) {
+        let (body, printer) = {
+            let mut state = self.state.lock();
+            let Some(body) = state.take(id) else { return };
+            (body, state.printer(id))
+        };
+        print_rest(&body, printer);
+        let why = if cancel::is_interrupted() { Unwanted::Interrupt } else { Unwanted::Parent };
+        let kind = Kind::Cancelled { why, goes_on: false };
+        let error = TaskError::new(body.core().name(), None, kind);
+        body.fail(error);
+    }
+
     fn give_up(&self, id: u64, why: Why) {
-        let Some(body) = self.state.lock().bodies.remove(&id) else { return };
+        let Some(body) = self.state.lock().take(id) else { return };
         let kind = match why {
             Why::BootLoop(reason) | Why::NeverStarted(reason) => Kind::PoolBroken { reason },
             Why::NoWorker(reason) => Kind::Spawn { reason },
@@ -314,6 +455,15 @@ impl Shared {
         };
         let error = TaskError::new(body.core().name(), None, kind);
         body.fail(error);
+    }
+}
+
+/// Gives a task that is ended before its worker has ended it what it has printed and its worker has not told of. What it
+/// prints from now on is nobody's.
+fn print_rest(body: &Arc<dyn Body>, printer: Option<Arc<Link>>) {
+    if let Some(captured) = printer.as_ref().and_then(|link| link.captured.as_ref()) {
+        let rest = captured.lock().rest();
+        rest.into_iter().for_each(|part| body.printed(part));
     }
 }
 
@@ -369,7 +519,7 @@ impl Driver {
         shared.poller.add(shared.wake.as_fd(), WAKE, Interest::Read).expect("a new poller takes an eventfd");
         let mut ready = Vec::new();
         loop {
-            let timeout = self.boot_deadline().into_iter().chain(self.trim_deadline()).min();
+            let timeout = self.next_deadline();
             shared.poller.wait(&mut ready, timeout).expect("the poller is ours");
             let events = std::mem::take(&mut ready);
             for event in &events {
@@ -377,12 +527,16 @@ impl Driver {
             }
             ready = events;
             self.kill_slow();
+            self.send_home();
             self.trim();
-            let (spawns, close) = {
+            let (spawns, ends, close) = {
                 let mut state = shared.state.lock();
                 let close = state.closing && state.supervisor.is_idle();
-                (std::mem::take(&mut state.spawns), close)
+                (std::mem::take(&mut state.spawns), std::mem::take(&mut state.ends), close)
             };
+            for (worker, how) in ends {
+                self.begin_to_end(worker, how);
+            }
             if close {
                 break;
             }
@@ -429,9 +583,11 @@ impl Driver {
     fn read(&mut self, number: u64, how_much: HowMuch) -> Flow {
         loop {
             let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
+            driven.heard = Instant::now();
             let buffer = driven.decoder.buffer();
             let room = buffer.len();
             let received = sys::receive(driven.link.socket.as_fd(), buffer, Wait::DontBlock);
+            let mut lie = None;
             let emptied = match received {
                 Ok(0) => return Flow::Ended,
                 Ok(count) => {
@@ -439,6 +595,11 @@ impl Driver {
                     count < room
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
+                Err(error) if let Some(count) = sys::came_with_descriptors(&error) => {
+                    driven.decoder.advance(count);
+                    lie = Some(error.to_string());
+                    false
+                }
                 Err(_) => return Flow::Ended,
             };
             loop {
@@ -458,6 +619,9 @@ impl Driver {
                         self.condemn(number, Verdict::TooLarge { declared, limit });
                     }
                 }
+            }
+            if let Some(reason) = lie {
+                self.condemn(number, Verdict::Protocol(reason));
             }
             if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
                 return Flow::Ended;
@@ -492,31 +656,56 @@ impl Driver {
                     return self.foreign(number, build);
                 }
                 driven.ready = true;
-                let (workers, max_message) = (self.shared.workers as u32, self.shared.max_message);
-                let captures = u32::from(driven.captured.is_some());
+                let Settings { workers, max_message, prepare, .. } = self.shared.settings;
+                let entry = |entry: Option<EntryId>| entry.map_or(u64::MAX, |EntryId(id)| u64::from(id) + 1);
+                let prepare = prepare.map_or(0, |prepare| entry(prepare()));
+                let captures = u32::from(driven.link.captured.is_some());
                 let link = driven.link.clone();
                 let mut bytes = Vec::new();
-                ToWorker::Welcome { workers, max_message, captures }.write(&mut bytes);
+                ToWorker::Welcome { workers: workers as u32, max_message, prepare, captures }
+                    .write(&mut bytes);
                 self.shared.post(&link, bytes);
+                if prepare != 0 {
+                    return Ok(());
+                }
                 Event::Ready(worker)
             }
+            FromWorker::Prepared => Event::Ready(worker),
+            FromWorker::Unprepared { error } => {
+                driven.unprepared = Some(decode_error(error)?);
+                return Ok(());
+            }
+            FromWorker::Unwanted { id } => {
+                let known = self.shared.state.lock().relayed.get(&(worker, id)).copied();
+                if let Some(known) = known {
+                    // The worker has told its own task of it already.
+                    let kind = Kind::Cancelled { why: Unwanted::Asked, goes_on: false };
+                    self.shared.end(known, TaskError::new("", None, kind));
+                }
+                return Ok(());
+            }
             FromWorker::Started { id } => {
+                let pid = driven.link.pid;
                 self.step(Event::Started(worker, id))?;
-                let body = self.shared.state.lock().bodies.get(&id).cloned();
+                let body = self.shared.state.lock().tasks.get(&id).map(|entry| entry.body.clone());
                 if let Some(body) = body {
+                    self.shared.watch_time(id, &body, pid);
                     body.remote().expect("only tasks that travel are submitted").release();
                 }
                 return Ok(());
             }
             FromWorker::Done { id, micros, result } => {
-                let body = self.finished(worker, id, micros)?;
-                body.complete(result.to_vec());
+                self.look_at_size(number)?;
+                if let Some(body) = self.finished(worker, id, micros)? {
+                    body.complete(result.to_vec());
+                }
                 return Ok(());
             }
             FromWorker::Failed { id, error } => {
                 let decoded = decode_error(error)?;
-                let body = self.finished(worker, id, 0)?;
-                body.fail(decoded);
+                if let Some(body) = self.finished(worker, id, 0)? {
+                    body.fail(decoded);
+                }
                 return Ok(());
             }
             FromWorker::Returned { id } => Event::Returned(worker, id),
@@ -536,13 +725,14 @@ impl Driver {
                 return Ok(());
             }
             FromWorker::Text { id, stream, seen, left_out, text } => {
-                let captured = driven.captured.as_mut().ok_or("a text, though nothing is captured")?;
-                let part = captured.told(stream, seen, left_out, text).ok_or("a text of no stream")?;
+                let captured = driven.link.captured.as_ref().ok_or("a text, though nothing is captured")?;
+                let part = captured.lock().told(stream, seen, left_out, text).ok_or("a text of no stream")?;
                 let state = self.shared.state.lock();
                 if id != 0 && !state.supervisor.is_running(worker, id) {
                     return Err("a text of a task that it is not running".into());
                 }
-                let body = state.bodies.get(&id).cloned();
+                // None if its outcome was decided before.
+                let body = state.tasks.get(&id).map(|entry| entry.body.clone());
                 drop(state);
                 if let Some(body) = body {
                     body.printed(part);
@@ -565,14 +755,15 @@ impl Driver {
     }
 
     /// Takes a task that has ended out of the accounts, and gives its worker the next.
-    fn finished(&self, worker: WorkerId, id: u64, micros: u64) -> Result<Arc<dyn Body>, String> {
+    /// `None` if its outcome was decided before.
+    fn finished(&self, worker: WorkerId, id: u64, micros: u64) -> Result<Option<Arc<dyn Body>>, String> {
         let (actions, body) = {
             let mut state = self.shared.state.lock();
             let actions = state
                 .supervisor
                 .step(Event::Finished(worker, id, micros))
                 .map_err(|Violation(what)| what.to_string())?;
-            (actions, state.bodies.remove(&id).expect("a running task has a body"))
+            (actions, state.take(id))
         };
         self.shared.perform(actions);
         Ok(body)
@@ -585,10 +776,14 @@ impl Driver {
             return Err(format!("a task for the function number {entry}, which does not exist"));
         }
         let link = &self.driven[&number].link;
-        if !self.shared.state.lock().supervisor.is_running(link.worker, parent) {
-            return Err("a fork of a task that it is not running".into());
-        }
-        let origin = Arc::downgrade(link);
+        let is_wanted = {
+            let supervisor = &self.shared.state.lock().supervisor;
+            if !supervisor.is_running(link.worker, parent) {
+                return Err("a fork of a task that it is not running".into());
+            }
+            !supervisor.is_cancelled(parent)
+        };
+        let (worker, origin) = (link.worker, Arc::downgrade(link));
         let runner: Arc<dyn Runner> = Arc::new(NoRunner);
         let relay = Relay {
             core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
@@ -598,7 +793,13 @@ impl Driver {
             id,
             shared: self.shared.me.clone(),
         };
-        self.shared.submit(Arc::new(relay), Some(parent));
+        if is_wanted {
+            self.shared.submit(Arc::new(relay), Some(Relayed { worker, id, parent }));
+        } else {
+            let kind = Kind::Cancelled { why: Unwanted::Parent, goes_on: false };
+            let error = TaskError::new(name, None, kind);
+            Arc::new(relay).fail(error);
+        }
         Ok(())
     }
 
@@ -622,13 +823,13 @@ impl Driver {
         let mut env: Vec<(OsString, OsString)> =
             vec![(boot::VARIABLE.into(), std::os::fd::AsRawFd::as_raw_fd(&theirs).to_string().into())];
         // One worker per core is enough: libraries inside a task don't start threads for all cores again.
-        for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
+        for variable in THREADS_OF_LIBRARIES {
             if std::env::var_os(variable).is_none() {
-                env.push((variable.into(), "1".into()));
+                env.push((variable.into(), self.shared.settings.threads.to_string().into()));
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let captured = match self.shared.output {
+        let captured = match self.shared.settings.output {
             Output::Inherited => None,
             Output::Captured => Some(Captured::new()?),
         };
@@ -641,6 +842,7 @@ impl Driver {
             socket: ours,
             out: Mutex::default(),
             dead: AtomicBool::new(false),
+            captured: captured.map(Mutex::new),
         });
         if let Err(error) = self.watch(&link, &child) {
             let _ = child.kill();
@@ -648,15 +850,17 @@ impl Driver {
             return Err(error);
         }
         self.shared.state.lock().links.insert(worker, link.clone());
-        let decoder = Decoder::new(self.shared.max_message.saturating_add(1 << 16));
+        let decoder = Decoder::new(self.shared.settings.max_message.saturating_add(1 << 16));
         let driven = Driven {
             link,
             child,
             decoder,
             born: Instant::now(),
             ready: false,
+            heard: Instant::now(),
+            kill_at: None,
             last_panic: None,
-            captured,
+            unprepared: None,
             verdict: None,
         };
         self.driven.insert(worker.0, driven);
@@ -707,56 +911,114 @@ impl Driver {
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
-            _ => Kind::Crash { exit, last_panic: driven.last_panic.take() },
+            _ => Kind::Crash { exit, last_panic: driven.last_panic.take(), memory: None },
         };
         let cause = match (&driven.verdict, exit) {
-            (Some(Verdict::Slow), _) => format!("worker {} did not say hello in {BOOT_LIMIT:?}", link.pid),
+            _ if driven.unprepared.is_some() => {
+                let error = driven.unprepared.take().expect("just seen");
+                format!("worker {} could not be prepared: {error}", link.pid)
+            }
+            (Some(Verdict::Slow), _) => {
+                format!("worker {} did not say hello in {:?}", link.pid, self.shared.boot_limit)
+            }
             (_, Exit::Code(code)) => format!("worker {} ended with exit code {code}", link.pid),
             (_, Exit::Signal { number }) => {
                 format!("worker {} was killed by signal {number} ({})", link.pid, sys::signal_name(number))
             }
             (_, Exit::Unavailable) => format!("worker {} died, its exit status is unavailable", link.pid),
         };
-        let actions = {
+        let (innermost, actions) = {
             let mut state = self.shared.state.lock();
             state.links.remove(&link.worker);
-            state.supervisor.step(Event::Gone(link.worker, cause)).expect("a death is no message")
+            let innermost = state.supervisor.innermost(link.worker);
+            let gone = Event::Gone(link.worker, cause);
+            (innermost, state.supervisor.step(gone).expect("a death is no message"))
         };
-        // What it had not told is that of the task on top, the first in this list.
-        let mut rest = driven.captured.as_mut().map(Captured::rest).unwrap_or_default();
+        // What it had not told is that of the task on top.
+        let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
         let mut others = Vec::new();
         for action in actions {
             let Action::Crashed(_, id) = action else {
                 others.push(action);
                 continue;
             };
-            let body = self.shared.state.lock().bodies.remove(&id);
+            let body = self.shared.state.lock().take(id);
             if let Some(body) = body {
-                rest.drain(..).for_each(|part| body.printed(part));
-                let error = TaskError::new(body.core().name(), Some(link.pid), kind.clone());
+                if Some(id) == innermost {
+                    rest.drain(..).for_each(|part| body.printed(part));
+                }
+                let mut kind = kind.clone();
+                if let Kind::Crash { memory, .. } = &mut kind {
+                    *memory = body.core().terms.limits.memory;
+                }
+                let error = TaskError::new(body.core().name(), Some(link.pid), kind);
                 body.fail(error);
             }
         }
-        output::add_nobodys(rest);
+        // If the outcome of that was decided before, the text ends there.
+        if innermost.is_none() {
+            output::add_nobodys(rest);
+        }
         self.shared.perform(others);
     }
 
-    fn boot_deadline(&self) -> Option<Duration> {
-        let oldest = self.driven.values().filter(|driven| !driven.ready).map(|driven| driven.born).min()?;
-        Some(BOOT_LIMIT.saturating_sub(oldest.elapsed()))
+    /// How long until a worker has to be looked at.
+    fn next_deadline(&self) -> Option<Duration> {
+        let boots = self
+            .driven
+            .values()
+            .filter(|driven| !driven.ready)
+            .map(|driven| driven.born + self.shared.boot_limit);
+        let kills = self.driven.values().filter_map(|driven| driven.kill_at);
+        let rests = self.shared.settings.idle.into_iter().flat_map(|idle| {
+            let state = self.shared.state.lock();
+            let resting =
+                self.driven.values().filter(|driven| state.supervisor.is_resting(driven.link.worker));
+            resting.map(|driven| driven.heard + idle).collect::<Vec<_>>()
+        });
+        let next = boots.chain(kills).chain(rests).min();
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        next.into_iter().chain(self.trim_deadline()).min()
+    }
+
+    /// Has workers leave that have had nothing to do for long.
+    fn send_home(&mut self) {
+        let Some(idle) = self.shared.settings.idle else { return };
+        let rested = self.driven.values().filter(|driven| driven.ready && driven.heard.elapsed() >= idle);
+        for worker in rested.map(|driven| driven.link.worker).collect::<Vec<_>>() {
+            self.step(Event::Rested(worker)).expect("not a worker's message");
+        }
+    }
+
+    /// Sees whether a worker that has finished a task has grown too large for another.
+    fn look_at_size(&self, number: u64) -> Result<(), String> {
+        let Some(limit) = self.shared.settings.max_rss else { return Ok(()) };
+        let link = &self.driven[&number].link;
+        if sys::resident_bytes_of(link.pid).is_some_and(|bytes| bytes > limit) {
+            self.step(Event::Grown(link.worker))?;
+        }
+        Ok(())
+    }
+
+    fn begin_to_end(&mut self, worker: WorkerId, how: End) {
+        let Some(driven) = self.driven.get_mut(&worker.0) else { return };
+        if let End::Terminate = how {
+            let _ = driven.child.terminate();
+        }
+        driven.kill_at.get_or_insert(Instant::now() + self.shared.settings.grace);
     }
 
     /// When to look again whether a task prints without end.
     fn trim_deadline(&self) -> Option<Duration> {
-        let is_busy = self.driven.values().any(|driven| driven.captured.is_some())
+        let is_busy = self.driven.values().any(|driven| driven.link.captured.is_some())
             && !self.shared.state.lock().supervisor.is_idle();
         is_busy.then_some(captured::TRIMMED_EVERY)
     }
 
     fn trim(&mut self) {
-        for driven in self.driven.values_mut() {
-            if let Some(captured) = &mut driven.captured {
-                captured.trim();
+        for driven in self.driven.values() {
+            if let Some(captured) = &driven.link.captured {
+                captured.lock().trim();
             }
         }
     }
@@ -765,11 +1027,17 @@ impl Driver {
         let slow: Vec<_> = self
             .driven
             .iter()
-            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= BOOT_LIMIT)
+            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= self.shared.boot_limit)
             .map(|(&number, _)| number)
             .collect();
         for number in slow {
             self.condemn(number, Verdict::Slow);
+        }
+        for driven in self.driven.values_mut() {
+            if driven.kill_at.is_some_and(|time| Instant::now() >= time) {
+                driven.kill_at = None;
+                let _ = driven.child.kill();
+            }
         }
     }
 
@@ -780,7 +1048,7 @@ impl Driver {
         for driven in self.driven.values() {
             self.shared.post(&driven.link, bye.clone());
         }
-        let end = Instant::now() + GRACE;
+        let end = Instant::now() + self.shared.settings.grace;
         let mut ready = Vec::new();
         self.reap_the_dead();
         while !self.driven.is_empty() {
@@ -826,6 +1094,49 @@ impl Driver {
     fn reap_the_dead(&mut self) {
         self.driven.retain(|_, driven| !matches!(driven.child.try_reap(), Ok(Some(_)) | Err(_)));
     }
+}
+
+/// Where a task comes from that a worker handed over: the worker, the number that it knows it by, the task that forked it.
+struct Relayed {
+    worker: WorkerId,
+    id: u64,
+    parent: u64,
+}
+
+/// The variables by which libraries are told how many threads to start, lest those in each worker start as many as
+/// there are cores.
+const THREADS_OF_LIBRARIES: [&str; 7] = [
+    "RAYON_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+];
+
+/// Looks at a worker's clock when its task may have used up its processor time, which needs at least that time divided
+/// by the number of cores.
+fn cpu_alarm(
+    left: Duration,
+    shared: Weak<Shared>,
+    id: u64,
+    time_left: impl Fn() -> Option<Duration> + Send + 'static,
+    expire: impl FnOnce() + Send + 'static,
+) -> Alarm {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let look: Box<dyn FnOnce() + Send> = Box::new(move || match time_left() {
+        Some(Duration::ZERO) => expire(),
+        Some(left) => {
+            let Some(pool) = shared.upgrade() else { return };
+            let next = cpu_alarm(left, shared, id, time_left, expire);
+            if let Some(entry) = pool.state.lock().tasks.get_mut(&id) {
+                entry.alarms.push(next);
+            }
+        }
+        None => {}
+    });
+    timer::after((left / cores).max(Duration::from_millis(1)), look)
 }
 
 /// A task that a worker hands over.

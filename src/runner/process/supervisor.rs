@@ -1,10 +1,14 @@
 //! The pool's accounting, pure: events in, actions out; no clock, no process, no lock.
 //!
-//! Owns which task is where (queued, sent, started) and decides which worker gets which. Promises: each task ends
-//! exactly once; a task that was sent and not started goes back to the queue when its worker dies; a task that has
-//! started is never sent again. See README.md beside this file for the protocol and why nothing is lost.
+//! Owns which task is where (queued, sent, started) and decides which worker gets which, and when one has to go.
+//! Promises: each task ends exactly once; a task that was sent and not started goes back to the queue when its worker
+//! dies; a task that has started is never sent again; a worker is ended only if all that it is running was cancelled.
+//! See README.md beside this file for the protocol and why nothing is lost.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod queue;
+
+use queue::{Place, Queue};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// A worker of this pool; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,11 +29,21 @@ const AHEAD_TASKS: usize = 64;
 /// What has happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A task, perhaps forked by another task of this pool.
+    /// A task, perhaps forked by another task of this pool; `alone` is one that must be possible to end.
     Submit {
         id: Id,
         parent: Option<Id>,
+        priority: i32,
+        alone: bool,
     },
+    /// The task's outcome is not wanted any more, nor that of anything that it forked.
+    Cancel(Id),
+    /// Everything that no worker has been sent is not wanted any more.
+    CancelQueued,
+    /// A worker has had nothing to do for long.
+    Rested(WorkerId),
+    /// A worker has grown too large to get more tasks.
+    Grown(WorkerId),
     /// A worker has said who it is and was accepted.
     Ready(WorkerId),
     /// A worker could not be started.
@@ -72,6 +86,12 @@ pub(crate) enum Action {
     Crashed(WorkerId, Id),
     /// No worker will run the task.
     GiveUp(Id, Why),
+    /// The task is not wanted any more; whatever a worker may still say of it is not passed on.
+    Cancelled(Id),
+    /// All that the worker is running was cancelled.
+    End(WorkerId),
+    /// The worker has nothing to do and gets nothing any more: it is to leave.
+    Retire(WorkerId),
 }
 
 /// Why a task is given up.
@@ -94,6 +114,11 @@ pub(crate) struct Violation(pub(crate) &'static str);
 #[derive(Debug, Default)]
 struct Worker {
     ready: bool,
+    /// It is being ended.
+    ending: bool,
+    /// How many tasks it has finished.
+    done: u64,
+    grown: bool,
     /// Sent, not started; in the order of sending.
     sent: VecDeque<Id>,
     /// Started, not finished; the innermost last.
@@ -110,19 +135,47 @@ struct Worker {
 #[derive(Debug)]
 struct Task {
     parent: Option<Id>,
+    priority: i32,
+    /// It is not run on top of another task, because its worker may have to be ended.
+    alone: bool,
+    at: At,
+    /// How many of its forks are known here.
+    forks: usize,
+    /// Its outcome is decided; it is here until its worker says that it is over.
+    cancelled: bool,
     dispatches: u32,
     blamed_until: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Queue(Place),
+    Worker(WorkerId),
+}
+
+impl Worker {
+    fn is_idle(&self) -> bool {
+        self.ready
+            && !self.ending
+            && self.sent.is_empty()
+            && self.running.is_empty()
+            && self.blocked.is_none()
+            && !self.stealing
+            && !self.recalling
+    }
 }
 
 /// The state of the pool.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     wanted: usize,
+    /// How many tasks a worker does before it leaves.
+    max_tasks: u64,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Workers that were told to leave, and are not dead yet.
+    leaving: BTreeSet<WorkerId>,
     tasks: HashMap<Id, Task>,
-    /// Tasks forked by tasks of this pool: they come first, so that what has begun is finished.
-    nested: VecDeque<Id>,
-    queue: VecDeque<Id>,
+    queue: Queue,
     next_worker: u64,
     boot_failures: u32,
     /// The last worker that had been started when one last died while starting.
@@ -134,13 +187,15 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(wanted: usize) -> Self {
+    /// A pool of up to `wanted` workers, each of which does up to `max_tasks` tasks.
+    pub(crate) fn new(wanted: usize, max_tasks: u64) -> Self {
         Self {
             wanted,
+            max_tasks: max_tasks.max(1),
             workers: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             tasks: HashMap::new(),
-            nested: VecDeque::new(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             next_worker: 0,
             boot_failures: 0,
             boot_tries: 0,
@@ -160,6 +215,7 @@ impl Supervisor {
         self.account(event)?;
         self.dispatch();
         self.balance();
+        self.retire();
         if recruits {
             self.recruit();
         }
@@ -176,9 +232,32 @@ impl Supervisor {
         self.workers.get(&worker).is_some_and(|worker| worker.sent.contains(&id))
     }
 
+    /// Whether the worker has nothing to do.
+    pub(crate) fn is_resting(&self, worker: WorkerId) -> bool {
+        self.workers.get(&worker).is_some_and(Worker::is_idle)
+    }
+
+    /// Whether the outcome of the task is decided, though a worker has not finished it.
+    pub(crate) fn is_cancelled(&self, id: Id) -> bool {
+        self.tasks.get(&id).is_some_and(|task| task.cancelled)
+    }
+
     /// Whether the worker has started the task and not finished it.
     pub(crate) fn is_running(&self, worker: WorkerId, id: Id) -> bool {
         self.workers.get(&worker).is_some_and(|worker| worker.running.contains(&id))
+    }
+
+    /// The innermost task that the worker has started, cancelled or not.
+    pub(crate) fn innermost(&self, worker: WorkerId) -> Option<Id> {
+        self.workers.get(&worker)?.running.last().copied()
+    }
+
+    /// The worker in which the task is the innermost.
+    pub(crate) fn is_innermost_in(&self, id: Id) -> Option<WorkerId> {
+        match self.tasks.get(&id)?.at {
+            At::Worker(worker) if self.innermost(worker) == Some(id) => Some(worker),
+            _ => None,
+        }
     }
 
     fn worker(&mut self, id: WorkerId) -> Result<&mut Worker, Violation> {
@@ -187,9 +266,41 @@ impl Supervisor {
 
     fn account(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Submit { id, parent } => {
-                self.tasks.insert(id, Task { parent, dispatches: 0, blamed_until: 0 });
-                if parent.is_some() { self.nested.push_back(id) } else { self.queue.push_back(id) }
+            Event::Submit { id, parent, priority, alone } => {
+                // One that was forked by a task which has ended belongs to nobody.
+                let parent = parent.filter(|parent| self.tasks.contains_key(parent));
+                if let Some(parent) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
+                    parent.forks += 1;
+                }
+                let at = At::Queue(self.queue.push_back(id, priority, parent.is_none()));
+                let task = Task {
+                    parent,
+                    priority,
+                    alone,
+                    at,
+                    forks: 0,
+                    cancelled: false,
+                    dispatches: 0,
+                    blamed_until: 0,
+                };
+                self.tasks.insert(id, task);
+            }
+            Event::Cancel(id) => self.cancel(id),
+            Event::CancelQueued => {
+                for id in self.queue.take() {
+                    self.forget(id);
+                    self.actions.push(Action::Cancelled(id));
+                }
+            }
+            Event::Rested(worker) => {
+                if self.workers.get(&worker).is_some_and(Worker::is_idle) {
+                    self.send_away(worker);
+                }
+            }
+            Event::Grown(worker) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.grown = true;
+                }
             }
             Event::Ready(worker) => {
                 self.worker(worker)?.ready = true;
@@ -199,25 +310,38 @@ impl Supervisor {
                 self.workers.remove(&worker);
                 if self.workers.is_empty() {
                     self.give_up_all(&Why::NoWorker(reason));
+                } else if self.are_all_blocked() {
+                    // They may wait for tasks that need a worker to themselves, and nothing would ever happen again.
+                    let lonely: Vec<_> = self.queue.nested().filter(|(_, id)| self.tasks[id].alone).collect();
+                    for (place, id) in lonely {
+                        self.queue.remove(place);
+                        self.forget(id);
+                        self.actions.push(Action::GiveUp(id, Why::NoWorker(reason.clone())));
+                    }
                 }
             }
             Event::Unsendable(worker, id) => {
                 self.worker(worker)?.sent.retain(|&sent| sent != id);
-                self.tasks.remove(&id);
+                self.forget(id);
             }
             Event::Started(worker, id) => {
+                let id_of = worker;
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker
                     .sent
                     .remove(position.ok_or(Violation("an acknowledgement of a task it was not sent"))?);
                 worker.running.push(id);
+                self.end_if_unwanted(id_of);
             }
             Event::Finished(worker, id, micros) => {
+                let id_of = worker;
                 let worker = self.worker(worker)?;
                 let position = worker.running.iter().rposition(|&running| running == id);
                 worker.running.remove(position.ok_or(Violation("a result of a task it was not running"))?);
-                self.tasks.remove(&id);
+                worker.done += 1;
+                self.forget(id);
+                self.end_if_unwanted(id_of);
                 self.micros = (self.micros * 7 + micros.min(AHEAD_MICROS * 100)) / 8;
             }
             Event::Returned(worker, id) => {
@@ -225,10 +349,8 @@ impl Supervisor {
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker.sent.remove(position.ok_or(Violation("a return of a task it was not sent"))?);
                 // Not its worker's fault, and not the task's.
-                let task = self.tasks.get_mut(&id).expect("a sent task is known");
-                task.dispatches -= 1;
-                let nested = task.parent.is_some();
-                if nested { self.nested.push_front(id) } else { self.queue.push_front(id) }
+                self.tasks.get_mut(&id).expect("a sent task is known").dispatches -= 1;
+                self.put_back(id);
             }
             Event::Surplus(worker) => self.worker(worker)?.surplus = true,
             Event::Stolen(worker) => self.worker(worker)?.stealing = false,
@@ -257,11 +379,21 @@ impl Supervisor {
     }
 
     fn bury(&mut self, id: WorkerId, cause: &str) {
+        if self.leaving.remove(&id) {
+            return;
+        }
         let Some(worker) = self.workers.remove(&id) else { return };
         let was_running = !worker.running.is_empty();
+        for &task in worker.running.iter().rev() {
+            let known = self.tasks.get_mut(&task).expect("a running task is known");
+            if !std::mem::replace(&mut known.cancelled, true) {
+                self.actions.push(Action::Crashed(id, task));
+            }
+        }
         for task in worker.running.into_iter().rev() {
-            self.tasks.remove(&task);
-            self.actions.push(Action::Crashed(id, task));
+            // What it forked has nobody left to use it.
+            self.cancel_forks(task);
+            self.forget(task);
         }
         // What it was running is to blame, else the first that it had not started; the others cost it nothing.
         let blamed = if was_running { None } else { worker.sent.front().copied() };
@@ -273,13 +405,11 @@ impl Supervisor {
             } else {
                 known.blamed_until = self.next_worker;
             }
-            if known.dispatches >= DISPATCHES {
-                self.tasks.remove(&task);
+            if known.dispatches >= DISPATCHES && !known.cancelled {
+                self.forget(task);
                 self.actions.push(Action::GiveUp(task, Why::NeverStarted(cause.to_string())));
-            } else if known.parent.is_some() {
-                self.nested.push_front(task);
             } else {
-                self.queue.push_front(task);
+                self.put_back(task);
             }
         }
         // Those that were started before the last failure was seen die with it, not of trying again.
@@ -295,37 +425,134 @@ impl Supervisor {
 
     /// Gives up everything that is queued.
     fn give_up_all(&mut self, why: &Why) {
-        for id in std::mem::take(&mut self.nested).into_iter().chain(std::mem::take(&mut self.queue)) {
-            self.tasks.remove(&id);
+        for id in self.queue.take() {
+            self.forget(id);
             self.actions.push(Action::GiveUp(id, why.clone()));
         }
     }
 
+    /// Takes a task out of the accounts.
+    fn forget(&mut self, id: Id) {
+        let Some(task) = self.tasks.remove(&id) else { return };
+        if let Some(parent) = task.parent.and_then(|parent| self.tasks.get_mut(&parent)) {
+            parent.forks -= 1;
+        }
+    }
+
+    /// Queues a task again that was sent and not started, in front.
+    fn put_back(&mut self, id: Id) {
+        let task = self.tasks.get_mut(&id).expect("a sent task is known");
+        if task.cancelled {
+            return self.forget(id);
+        }
+        task.at = At::Queue(self.queue.push_front(id, task.priority, task.parent.is_none()));
+    }
+
+    fn cancel(&mut self, id: Id) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if std::mem::replace(&mut task.cancelled, true) {
+            return;
+        }
+        let at = task.at;
+        self.actions.push(Action::Cancelled(id));
+        self.cancel_forks(id);
+        match at {
+            At::Queue(place) => {
+                self.queue.remove(place);
+                self.forget(id);
+            }
+            At::Worker(worker) => {
+                self.end_if_unwanted(worker);
+                let Some(known) = self.workers.get_mut(&worker) else { return };
+                // Perhaps it comes back before it has started.
+                if known.sent.contains(&id) && !std::mem::replace(&mut known.recalling, true) {
+                    let want = known.sent.len() as u32;
+                    self.actions.push(Action::Recall(worker, want));
+                }
+            }
+        }
+    }
+
+    fn cancel_forks(&mut self, id: Id) {
+        if self.tasks.get(&id).is_none_or(|task| task.forks == 0) {
+            return;
+        }
+        let mut forks: Vec<_> =
+            self.tasks.iter().filter(|(_, task)| task.parent == Some(id)).map(|(&fork, _)| fork).collect();
+        forks.sort_unstable();
+        for fork in forks {
+            self.cancel(fork);
+        }
+    }
+
+    /// Ends a worker that runs only what nobody wants.
+    fn end_if_unwanted(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        if worker.ending
+            || worker.running.is_empty()
+            || !worker.running.iter().all(|&running| self.is_cancelled(running))
+        {
+            return;
+        }
+        self.workers.get_mut(&id).expect("just seen").ending = true;
+        self.actions.push(Action::End(id));
+    }
+
+    /// Has workers leave that have done enough, or are too many, as soon as they have nothing to do.
+    fn retire(&mut self) {
+        let enough = |worker: &Worker| worker.grown || worker.done >= self.max_tasks;
+        let spare = self.living().saturating_sub(self.wanted);
+        if spare == 0 && !self.workers.values().any(enough) {
+            return;
+        }
+        let mut gone: Vec<_> =
+            self.workers.iter().filter(|(_, w)| w.is_idle() && enough(w)).map(|(&id, _)| id).collect();
+        if self.queue.is_empty() {
+            let idle = self.workers.iter().rev().filter(|(_, w)| w.is_idle() && !enough(w));
+            gone.extend(idle.take(spare.saturating_sub(gone.len())).map(|(&id, _)| id));
+        }
+        for id in gone {
+            self.send_away(id);
+        }
+    }
+
+    fn send_away(&mut self, id: WorkerId) {
+        self.workers.remove(&id);
+        self.leaving.insert(id);
+        self.actions.push(Action::Retire(id));
+    }
+
     fn dispatch(&mut self) {
-        while !self.nested.is_empty() || !self.queue.is_empty() {
+        while !self.queue.is_empty() {
             let Some(worker) = self.free_worker() else { break };
-            let id = self.nested.pop_front().or_else(|| self.queue.pop_front()).expect("one is not empty");
+            let id = self.queue.pop().expect("it is not empty");
             self.send(worker, id, 0);
         }
-        if self.nested.is_empty() {
+        if self.queue.nested().next().is_none() {
             return;
         }
         // A blocked worker runs what descends from the task in which it is blocked: see README.md, "Blocking".
         let blocked: Vec<_> = self
             .workers
             .iter()
-            .filter_map(|(&id, worker)| Some((id, worker.blocked.filter(|_| worker.sent.is_empty())?)))
+            .filter_map(|(&id, worker)| {
+                Some((id, worker.blocked.filter(|_| worker.sent.is_empty() && !worker.ending)?))
+            })
             .collect();
         for (worker, ancestor) in blocked {
-            if let Some(position) = self.nested.iter().position(|&id| self.descends(id, ancestor)) {
-                let id = self.nested.remove(position).expect("just found");
+            let fits = |&(_, id): &(Place, Id)| !self.tasks[&id].alone && self.descends(id, ancestor);
+            let found = self.queue.nested().find(fits);
+            if let Some((place, id)) = found {
+                self.queue.remove(place);
                 self.send(worker, id, ancestor);
             }
         }
     }
 
     fn send(&mut self, worker: WorkerId, id: Id, above: Id) {
-        self.tasks.get_mut(&id).expect("a queued task is known").dispatches += 1;
+        let task = self.tasks.get_mut(&id).expect("a queued task is known");
+        task.dispatches += 1;
+        task.at = At::Worker(worker);
         self.workers.get_mut(&worker).expect("chosen from the workers").sent.push_back(id);
         self.actions.push(Action::Send { worker, id, above });
     }
@@ -336,6 +563,10 @@ impl Supervisor {
         self.workers
             .iter()
             .filter(|(_, worker)| worker.ready && worker.blocked.is_none() && !worker.recalling)
+            .filter(|(_, worker)| {
+                let given = worker.done + (worker.sent.len() + worker.running.len()) as u64;
+                !worker.ending && !worker.grown && given < self.max_tasks
+            })
             .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), id))
             .min()
             .filter(|&(load, _)| load <= ahead)
@@ -354,12 +585,15 @@ impl Supervisor {
 
     /// Takes work from workers that have more than they can do, for those that have none.
     fn balance(&mut self) {
-        if !self.queue.is_empty() || !self.nested.is_empty() {
+        if !self.queue.is_empty() {
             return;
         }
         let mut idle = 0;
         let mut hungry = Vec::new();
         for worker in self.workers.values() {
+            if worker.ending {
+                continue;
+            }
             if worker.ready && worker.blocked.is_none() && worker.sent.is_empty() && worker.running.is_empty()
             {
                 idle += 1;
@@ -403,18 +637,41 @@ impl Supervisor {
 
     /// Starts workers while there is work for them and fewer than wanted.
     fn recruit(&mut self) {
-        let queued = self.nested.len() + self.queue.len();
+        let queued = self.queue.len();
         let wish = self.workers.values().any(|worker| worker.surplus && worker.ready) as usize;
         let mut starting = self.workers.values().filter(|worker| !worker.ready).count();
-        while self.workers.len() < self.wanted && queued + wish > starting {
-            self.next_worker += 1;
-            let id = WorkerId(self.next_worker);
-            self.workers.insert(id, Worker::default());
-            self.actions.push(Action::Spawn(id));
+        let mut living = self.living();
+        while living < self.wanted && queued + wish > starting {
+            self.spawn();
             starting += 1;
+            living += 1;
         }
+        // Nothing that can run it will ever come free: those who are blocked may wait for just this task.
+        if starting == 0 && self.queue.nested().any(|(_, id)| self.tasks[&id].alone) && self.are_all_blocked()
+        {
+            self.spawn();
+        }
+    }
+
+    fn are_all_blocked(&self) -> bool {
+        self.workers.values().all(|worker| worker.blocked.is_some() || worker.ending)
+    }
+
+    /// How many workers there are, without those that are being ended: who takes their place may start already.
+    fn living(&self) -> usize {
+        self.workers.values().filter(|worker| !worker.ending).count()
+    }
+
+    fn spawn(&mut self) {
+        self.next_worker += 1;
+        let id = WorkerId(self.next_worker);
+        self.workers.insert(id, Worker::default());
+        self.actions.push(Action::Spawn(id));
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it is for the tests only"))]
+pub(super) mod model;
 #[cfg(test)]
 mod tests;

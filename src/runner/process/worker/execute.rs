@@ -1,15 +1,16 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
-use super::listen::serving;
+use super::listen::{portable, serving};
 use super::record::Owner;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
 use crate::core::error::{Kind, panic_error};
-use crate::core::runner::{Runnable, Runner, Until};
+use crate::core::runner::{Ending, Runnable, Runner, Until};
 use crate::core::task::{Body, TaskCore};
 use crate::core::{context, expression};
 use crate::ground::panics;
 use crate::ground::registry::{self, EntryId};
+use crate::ground::sys;
 use crate::ground::wire::message::FromWorker;
 use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ use std::time::Instant;
 
 /// What the executor does next.
 enum Work {
+    /// The number after that of a function to run before the first task.
+    Prepare(u64),
     Forked(Arc<dyn Body>),
     /// A forked task that must not run on top of the blocked one.
     Beside(Arc<dyn Body>),
@@ -74,6 +77,9 @@ impl Local {
     }
 
     fn next(&self, state: &mut State) -> Option<Work> {
+        if state.prepare != 0 {
+            return Some(Work::Prepare(std::mem::take(&mut state.prepare)));
+        }
         if let Some(body) = state.forked.pop_back() {
             return Some(Work::Forked(body));
         }
@@ -85,6 +91,7 @@ impl Local {
 
     fn perform(self: &Arc<Self>, work: Work) {
         match work {
+            Work::Prepare(number) => self.prepare(number),
             Work::Forked(body) => self.run_forked(body),
             Work::Beside(body) => self.run_beside(body),
             Work::Served(incoming) => self.run(incoming),
@@ -143,7 +150,7 @@ impl Local {
             return state;
         }
         self.follow.promote();
-        if state.workers <= 1 {
+        if state.workers <= 1 && state.away.is_empty() {
             return state;
         }
         state.blocked = Some(id);
@@ -185,6 +192,7 @@ impl Local {
             record.begin(self, Owner::Served(incoming.id));
         }
         self.say(&FromWorker::Started { id: incoming.id });
+        let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
             core: TaskCore::served(Cow::Owned(incoming.name), self.clone(), incoming.terms),
             local: self.clone(),
@@ -257,9 +265,20 @@ fn descends(body: &Arc<dyn Body>, ancestor: &Arc<dyn Body>) -> bool {
 
 impl Runner for Local {
     fn run(&self, task: Runnable) {
+        let task = task.into_task();
+        // One that may have to be ended can't share this process with the task that forked it.
+        if task.core().terms.limits.need_a_process()
+            && let Some((parent, entry)) = portable(&task)
+        {
+            if task.core().claim() {
+                self.follow.promote();
+                self.give_away(task, parent, entry);
+            }
+            return;
+        }
         let mut state = self.state.lock();
         let taken = state.sweep();
-        state.forked.push_back(task.into_task());
+        state.forked.push_back(task);
         // An idle executor may be reading the socket: the program's answer wakes it.
         let tell = state.workers > 1 || state.idle;
         let advertise = tell && !std::mem::replace(&mut state.advertised, true);
@@ -276,6 +295,15 @@ impl Runner for Local {
         if let Some(record) = self.record.get() {
             record.end(self, |owner| matches!(owner, Owner::Forked(body) if body.core().id.0 == task));
         }
+    }
+
+    fn end(&self, ending: &Ending<'_>) -> Option<bool> {
+        let id = ending.task.core().ticket();
+        let body = self.state.lock().away.remove(&id)?;
+        self.say(&FromWorker::Unwanted { id });
+        body.fail(ending.error.clone());
+        self.changed.notify_all();
+        Some(true)
     }
 
     fn block(&self, until: &Until<'_>) {

@@ -127,7 +127,7 @@ impl Local {
 
     fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
         match message {
-            ToWorker::Welcome { workers, max_message, captures } => {
+            ToWorker::Welcome { workers, max_message, prepare, captures } => {
                 if captures == 1
                     && let Some(record) = Record::new()
                 {
@@ -136,6 +136,9 @@ impl Local {
                 let mut state = self.state.lock();
                 state.workers = workers;
                 state.max_message = max_message;
+                state.prepare = prepare;
+                drop(state);
+                self.changed.notify_all();
             }
             ToWorker::Task { id, above, entry, name, terms, args } => {
                 let mut state = self.state.lock();
@@ -212,6 +215,24 @@ impl Local {
         }
     }
 
+    /// Gives a claimed task to the program.
+    pub(super) fn give_away(&self, body: Arc<dyn Body>, parent: u64, entry: u32) {
+        let remote = body.remote().expect("a portable task");
+        let mut args = Vec::new();
+        if let Err(error) = remote.encode(&mut args) {
+            return body.fail(error);
+        }
+        remote.release();
+        let id = body.core().new_ticket();
+        let mut bytes = Vec::new();
+        let name = body.core().name();
+        let mut terms = Vec::new();
+        codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+        FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
+        self.state.lock().away.insert(id, body.clone());
+        self.write(&bytes);
+    }
+
     /// Gives up to `want` of the oldest forked tasks to the program.
     fn hand_over(&self, want: u32) {
         for _ in 0..want {
@@ -223,24 +244,9 @@ impl Local {
                 let Some((at, (parent, entry))) = found else { break };
                 (state.forked.remove(at).expect("just found"), parent, entry)
             };
-            if !body.core().claim() {
-                continue;
+            if body.core().claim() {
+                self.give_away(body, parent, entry);
             }
-            let remote = body.remote().expect("a portable task");
-            let mut args = Vec::new();
-            if let Err(error) = remote.encode(&mut args) {
-                body.fail(error);
-                continue;
-            }
-            remote.release();
-            let id = body.core().id.0;
-            let mut bytes = Vec::new();
-            let name = body.core().name();
-            let mut terms = Vec::new();
-            codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
-            FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
-            self.state.lock().away.insert(id, body.clone());
-            self.write(&bytes);
         }
         let mut state = self.state.lock();
         let more = state.forked.iter().any(|body| portable(body).is_some());
@@ -254,7 +260,7 @@ impl Local {
 }
 
 /// The task of the program that `body` is part of and the function that it calls, if it can be handed over.
-fn portable(body: &Arc<dyn Body>) -> Option<(u64, u32)> {
+pub(super) fn portable(body: &Arc<dyn Body>) -> Option<(u64, u32)> {
     if body.core().is_claimed() {
         return None;
     }

@@ -7,6 +7,7 @@
 
 mod execute;
 mod listen;
+mod prepare;
 mod record;
 mod served;
 
@@ -67,6 +68,8 @@ struct State {
     /// How many workers the pool has; with one, nobody ever takes over anything.
     workers: u32,
     max_message: u64,
+    /// The number after that of a function to run before the first task, or 0.
+    prepare: u64,
     /// Tasks of the program that are running or not delivered yet, the innermost last.
     serving: Vec<u64>,
     /// The task in which the program knows this worker to be blocked.

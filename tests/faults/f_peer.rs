@@ -1,0 +1,510 @@
+//! Section F: hostile or broken peers. What a lying worker does, and what becomes of its task, of the next and of the pool.
+
+use crate::fixture::{alone, double, ended, hear, leave_a_trace, pool, tell, traces};
+use crate::saboteur::{
+    BLOCKED, CHILD, DONE, FAILED, HELLO, LAST_PANIC, PROTOCOL, Peer, RECALLED, RETURNED, STARTED, STOLEN,
+    SURPLUS, Then, UNBLOCKED, UNSEEN, frame, number, panic, panic_error, sabotage, text,
+};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+use xfork::{Plan, TaskError, process, with_plan};
+
+/// What the only pool of a test makes of one task, 2 · 21, whose first worker misbehaves, and of the next task.
+fn outcome(way: &str, build: u64) -> Result<u64, TaskError> {
+    sabotage(way, build, 1, |_| pool(1, || ended(process(double, 21))))
+}
+
+/// The number of this build, as the program says it to a worker of another.
+fn build() -> u64 {
+    let error = outcome("is of another build", 0).unwrap_err();
+    assert!(error.is_spawn(), "{error}");
+    let text = error.to_string();
+    let (_, ours) = text.split_once("this program ").expect(&text);
+    assert!(ours[16..].starts_with(", worker 0000000000b01d00"), "{text}");
+    u64::from_str_radix(&ours[..16], 16).unwrap()
+}
+
+/// All ways of misbehaving.
+pub(crate) fn misbehave(way: &str, peer: &mut Peer) -> io::Result<Then> {
+    match way {
+        "is of another build" => peer.hello_of(PROTOCOL, 0xb01d00)?,
+        "speaks an older protocol" => peer.hello_of(PROTOCOL - 1, peer.build)?,
+        "speaks a newer protocol" => peer.hello_of(PROTOCOL + 1, peer.build)?,
+        // Silence, and slowness.
+        "says nothing" => {}
+        "says nothing and closes its socket" => peer.close()?,
+        "says hello late" => {
+            hear(&format!("{}go-on", peer.dir));
+            return Ok(Then::Honest);
+        }
+        "says hello a byte at a time" => {
+            loop {
+                std::thread::sleep(Duration::from_millis(20));
+                peer.write(&[HELLO])?;
+                // The length of a hello that never comes.
+                (0..8).try_for_each(|_| {
+                    std::thread::sleep(Duration::from_millis(20));
+                    peer.write(&[0xff])
+                })?;
+            }
+        }
+        "fills standard error" => {
+            let lines = b"all work and no play makes a worker a dull process\n".repeat(10_000);
+            (0..40).try_for_each(|_| io::stderr().write_all(&lines))?;
+            leave_a_trace(format!("{}filled", peer.dir));
+            return Ok(Then::Honest);
+        }
+        "says something before its hello" => peer.say(SURPLUS, &[])?,
+        "says half a hello" => peer.say(HELLO, &[&[1; 8]])?,
+        "says hello with more behind it" => peer.say(HELLO, &[&[1; 17]])?,
+        "sends descriptors before its hello" => peer.send_descriptors(b"x")?,
+        _ => {
+            peer.hello()?;
+            return misbehave_after_hello(way, peer);
+        }
+    }
+    Ok(Then::Waits)
+}
+
+fn misbehave_after_hello(way: &str, peer: &mut Peer) -> io::Result<Then> {
+    let (micros, value) = (50_u64.to_le_bytes(), number(42));
+    match way {
+        "says hello twice" => peer.hello()?,
+        // Before a start that never comes.
+        "returns a result before it starts" => {
+            let task = peer.task()?;
+            peer.say(DONE, &[&task.id.to_le_bytes(), &micros, &value])?;
+        }
+        "fails before it starts" => {
+            let task = peer.task()?;
+            peer.say(FAILED, &[&task.id.to_le_bytes(), &panic_error(b"no")])?;
+        }
+        "starts a task that it was not sent" => {
+            let task = peer.task()?;
+            peer.say(STARTED, &[&(task.id + 1).to_le_bytes()])?;
+        }
+        "returns a task that it was not sent" => {
+            let task = peer.task()?;
+            peer.say(RETURNED, &[&(task.id + 1).to_le_bytes()])?;
+        }
+        "dies without starting" => {
+            peer.task()?;
+            return Ok(Then::Ends);
+        }
+        "stops reading" => {
+            hear(&format!("{}go-on", peer.dir));
+            return Ok(Then::Ends);
+        }
+        // Honest, but for the pieces.
+        "writes byte by byte" => {
+            let task = peer.start()?;
+            let done = frame(DONE, &[&task.id.to_le_bytes(), &micros, &value]);
+            done.iter().try_for_each(|&byte| peer.write(&[byte]))?;
+        }
+        "writes two messages at once" => {
+            let id = peer.task()?.id.to_le_bytes();
+            peer.write(&[frame(STARTED, &[&id]), frame(DONE, &[&id, &micros, &value])].concat())?;
+        }
+        "chatters" => {
+            let id = peer.start()?.id.to_le_bytes();
+            for kind in [SURPLUS, STOLEN, RECALLED, UNBLOCKED] {
+                (0..100).try_for_each(|_| peer.say(kind, &[]))?;
+            }
+            let unseen = frame(UNSEEN, &[&panic_error(b"unseen")]);
+            (0..20_000).try_for_each(|_| peer.write(&unseen))?;
+            (0..20).try_for_each(|_| peer.say(LAST_PANIC, &[&panic(&[b'x'; 1 << 20])]))?;
+            peer.say(DONE, &[&id, &micros, &value])?;
+        }
+        "returns the result twice" => {
+            let id = peer.start()?.id.to_le_bytes();
+            let done = frame(DONE, &[&id, &micros, &value]);
+            peer.write(&[&done[..], &done].concat())?;
+        }
+        "starts again after the result" => {
+            let id = peer.start()?.id.to_le_bytes();
+            peer.say(DONE, &[&id, &micros, &value])?;
+            peer.say(STARTED, &[&id])?;
+        }
+        _ => {
+            let task = peer.start()?;
+            return misbehave_in_a_task(way, peer, task.id, task.entry, &task.terms);
+        }
+    }
+    Ok(Then::Waits)
+}
+
+fn misbehave_in_a_task(way: &str, peer: &mut Peer, id: u64, entry: u32, terms: &[u8]) -> io::Result<Then> {
+    let other = (id + 1000).to_le_bytes();
+    let (id, micros) = (id.to_le_bytes(), 50_u64.to_le_bytes());
+    let counted = |bytes: &[u8]| [&(bytes.len() as u32).to_le_bytes(), bytes].concat();
+    match way {
+        "starts twice" => peer.say(STARTED, &[&id])?,
+        "returns what it has started" => peer.say(RETURNED, &[&id])?,
+        "returns the result of a future task" => peer.say(DONE, &[&other, &micros, &number(42)])?,
+        "returns the result of no task" => peer.say(DONE, &[&[0; 8], &micros, &number(42)])?,
+        "fails a future task" => peer.say(FAILED, &[&other, &panic_error(b"no")])?,
+        "is blocked in a future task" => peer.say(BLOCKED, &[&other])?,
+        "forks in a future task" => {
+            peer.say(CHILD, &[&other, &id, &entry.to_le_bytes(), &counted(b"f"), &counted(terms)])?;
+        }
+        "forks a function that is not there" => {
+            peer.say(CHILD, &[&id, &id, &u32::MAX.to_le_bytes(), &counted(b"f"), &counted(terms)])?;
+        }
+        "forks with unreadable terms" => {
+            peer.say(CHILD, &[&id, &id, &entry.to_le_bytes(), &counted(b"f"), &counted(&[7])])?;
+        }
+        "forks under a name that is no text" => {
+            peer.say(CHILD, &[&id, &id, &entry.to_le_bytes(), &counted(&[0xff]), &counted(terms)])?;
+        }
+        "forks under a name longer than the message" => {
+            peer.say(CHILD, &[&id, &id, &entry.to_le_bytes(), &[0xff; 4], b"f"])?;
+        }
+        "declares the largest length" => peer.write(&[&[DONE][..], &[0xff; 8]].concat())?,
+        "declares a negative length" => peer.write(&[&[DONE][..], &i64::MIN.to_le_bytes()].concat())?,
+        "declares a gigabyte and dies" => {
+            peer.write(&[&[DONE][..], &(1_u64 << 30).to_le_bytes(), &[0; 1000]].concat())?;
+            return Ok(Then::Ends);
+        }
+        "declares no length" => peer.say(DONE, &[])?,
+        "cuts a start" => peer.say(STARTED, &[&id[..7]])?,
+        "cuts a result" => peer.say(DONE, &[&id, &micros[..7]])?,
+        "cuts a failure" => peer.say(FAILED, &[&id[..7]])?,
+        "cuts an error" => peer.say(FAILED, &[&id, &panic_error(b"no")[..9]])?,
+        "lengthens a block" => peer.say(BLOCKED, &[&id, b"x"])?,
+        "lengthens a surplus" => peer.say(SURPLUS, &[b"x"])?,
+        "says what the program says" => peer.say(2, &[&id, &id, &[0; 12]])?,
+        "says nothing known" => peer.say(0xff, &[])?,
+        "sends zeros" => peer.write(&[0; 64])?,
+        "gives an unreadable result" => peer.say(DONE, &[&id, &micros, &[0xff; 20]])?,
+        "gives an empty result" => peer.say(DONE, &[&id, &micros])?,
+        "sends descriptors" => peer.send_descriptors(b"x")?,
+        "sends descriptors with the result" => {
+            peer.send_descriptors(&frame(DONE, &[&id, &micros, &number(42)]))?;
+        }
+        "sends a hundred times three descriptors" => {
+            (0..100).try_for_each(|_| peer.send_descriptors(b"x"))?
+        }
+        "tells a long last panic" => {
+            peer.say(LAST_PANIC, &[&panic(&LONG.repeat(WORDS))])?;
+            return Ok(Then::Ends);
+        }
+        "tells a last panic that is no text" => peer.say(LAST_PANIC, &[&panic(&[0xff; 20_000_000])])?,
+        "tells a long panic" => {
+            peer.say(FAILED, &[&id, &panic_error(&LONG.repeat(WORDS / 5))])?;
+        }
+        "tells a panic that is no text" => peer.say(FAILED, &[&id, &panic_error(&[0xff; 20_000_000])])?,
+        "tells a panic longer than the message" => {
+            let error = [text(b"task"), vec![0, 0], number(1 << 60), b"text".to_vec()].concat();
+            peer.say(FAILED, &[&id, &error])?;
+        }
+        other => panic!("there is no way `{other}`"),
+    }
+    Ok(Then::Waits)
+}
+
+/// Clears the screen and turns the direction of writing; 9 bytes.
+const LONG: &[u8] = b"\x1b[2J\r\x07\xe2\x80\xae";
+/// As many of it as make 100 MB.
+const WORDS: usize = 11_000_000;
+
+/// Row 77: worker of another build or protocol version connects: BuildMismatch with both ids; no task sent.
+#[test]
+fn a_worker_of_another_build_or_protocol_gets_no_task() {
+    alone(|| {
+        let build = build();
+        for way in ["speaks an older protocol", "speaks a newer protocol"] {
+            let error = outcome(way, build).unwrap_err();
+            assert!(error.is_spawn(), "{way}: {error}");
+            assert!(error.to_string().contains(&format!("{build:016x}")), "{way}: {error}");
+        }
+    });
+}
+
+/// Rows 92 and 94, contract C3: whatever a worker does before it has said that it started a task, another runs the task.
+#[test]
+fn a_task_that_a_liar_has_not_started_is_run_by_another() {
+    alone(|| {
+        let build = build();
+        for way in [
+            "says nothing and closes its socket",
+            "says something before its hello",
+            "says half a hello",
+            "says hello with more behind it",
+            "sends descriptors before its hello",
+            "says hello twice",
+            "returns a result before it starts",
+            "fails before it starts",
+            "starts a task that it was not sent",
+            "returns a task that it was not sent",
+            "dies without starting",
+        ] {
+            let value = outcome(way, build).unwrap_or_else(|error| panic!("{way}: {error}"));
+            assert_eq!(value, 42, "{way}");
+        }
+    });
+}
+
+/// Rows 92, 94: every truncation and bit flip of each message kind; result for a foreign, finished or future task id; …:
+/// Protocol error, worker killed, correct task accounted once.
+#[test]
+fn a_lie_about_a_started_task_costs_that_task_only() {
+    alone(|| {
+        let build = build();
+        for (way, why) in [
+            ("starts twice", "it was not sent"),
+            ("returns what it has started", "it was not sent"),
+            ("returns the result of a future task", "it was not running"),
+            ("returns the result of no task", "it was not running"),
+            ("fails a future task", "it was not running"),
+            ("is blocked in a future task", "it was not running"),
+            ("forks in a future task", "it is not running"),
+            ("forks a function that is not there", "does not exist"),
+            ("forks with unreadable terms", ""),
+            ("forks under a name that is no text", "malformed message of kind 71"),
+            ("forks under a name longer than the message", "malformed message of kind 71"),
+            ("declares no length", "malformed message of kind 67"),
+            ("cuts a start", "malformed message of kind 66"),
+            ("cuts a result", "malformed message of kind 67"),
+            ("cuts a failure", "malformed message of kind 68"),
+            ("cuts an error", "an unreadable error"),
+            ("lengthens a block", "malformed message of kind 74"),
+            ("lengthens a surplus", "malformed message of kind 70"),
+            ("says what the program says", "malformed message of kind 2"),
+            ("says nothing known", "malformed message of kind 255"),
+            ("sends zeros", "malformed message of kind 0"),
+        ] {
+            let error = outcome(way, build).expect_err(way);
+            let text = error.to_string();
+            assert!(error.is_transport() && text.contains("sent what no worker sends"), "{way}: {text}");
+            assert!(text.contains(why) && text.contains("double"), "{way}: {text}");
+            assert!(error.pid().is_some_and(|pid| pid != std::process::id()), "{way}: {text}");
+        }
+    });
+}
+
+/// Row 92: a result that is no value is an error of whoever reads it, and nobody else's.
+#[test]
+fn an_unreadable_result_costs_its_task_only() {
+    alone(|| {
+        let build = build();
+        for way in ["gives an unreadable result", "gives an empty result"] {
+            // The liar is not found out, and must not be asked again.
+            let error = sabotage(way, build, 1, |_| {
+                with_plan(Plan::processes(1), || ended(process(double, 21)).expect_err(way))
+            });
+            assert!(error.is_transport() && error.to_string().contains("deserialised"), "{way}: {error}");
+            pool(1, || ());
+        }
+    });
+}
+
+/// Row 93: declared length max/0/negative, header split into 1-byte writes, two frames in one write: handled; memory grows
+/// only with bytes received.
+#[test]
+fn lengths_and_pieces_of_messages_are_handled() {
+    alone(|| {
+        let build = build();
+        for way in ["declares the largest length", "declares a negative length"] {
+            let error = outcome(way, build).unwrap_err();
+            assert!(
+                error.is_transport() && error.to_string().contains("more than the limit"),
+                "{way}: {error}"
+            );
+        }
+        let before = peak_memory();
+        let error = outcome("declares a gigabyte and dies", build).unwrap_err();
+        assert!(error.is_crash() && error.exit_code() == Some(78), "{error}");
+        let grown = peak_memory() - before;
+        assert!(grown < 100 << 20, "{grown} bytes for a message of a thousand");
+        for way in ["writes byte by byte", "writes two messages at once"] {
+            let value =
+                sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
+            assert_eq!(value.unwrap_or_else(|error| panic!("{way}: {error}")), 42);
+        }
+    });
+}
+
+/// The most memory that this process has had, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Row 94: two results; ack after result.
+#[test]
+fn what_is_said_after_the_result_changes_nothing_and_costs_the_liar_its_life() {
+    alone(|| {
+        let build = build();
+        for way in ["returns the result twice", "starts again after the result"] {
+            assert_eq!(outcome(way, build).unwrap_or_else(|error| panic!("{way}: {error}")), 42);
+        }
+    });
+}
+
+/// Row 95: never answers the handshake; answers late; sends 1 byte per second: boot time-out, replaced.
+#[test]
+fn a_worker_that_does_not_say_hello_in_time_is_replaced() {
+    alone(|| {
+        let build = build();
+        // One that is only slow is waited for.
+        let value = sabotage("says hello late", build, 1, |dir| {
+            let pipe = dir.pipe("go-on");
+            pool(1, || {
+                let task = process(double, 21);
+                tell(&pipe, "");
+                ended(task)
+            })
+        });
+        assert_eq!(value.unwrap(), 42);
+        // SAFETY: no other thread of this process touches the environment now.
+        unsafe { std::env::set_var("XFORK_BOOT_LIMIT_MS", "400") };
+        for way in ["says nothing", "says hello a byte at a time"] {
+            assert_eq!(outcome(way, build).unwrap_or_else(|error| panic!("{way}: {error}")), 42);
+        }
+        let error =
+            sabotage("says nothing", build, 5, |_| pool(1, || ended(process(double, 21)))).unwrap_err();
+        assert!(error.is_spawn() && error.to_string().contains("did not say hello in 400ms"), "{error}");
+    });
+}
+
+/// Row 96: stops reading while the parent writes: parent's other workers unaffected (non-blocking writes).
+#[test]
+fn a_worker_that_stops_reading_holds_up_nobody_else() {
+    fn measure(data: Vec<u8>) -> usize {
+        data.len()
+    }
+    alone(|| {
+        let build = build();
+        sabotage("stops reading", build, 1, |dir| {
+            let pipe = dir.pipe("go-on");
+            pool(2, || {
+                let large = process(measure, vec![7; 64 << 20]);
+                for n in 0..100 {
+                    assert_eq!(ended(process(double, n)).unwrap(), 2 * n);
+                }
+                assert!(!xfork::ResultProxy::is_ready(&large));
+                // It dies without having started anything, so another worker does that.
+                tell(&pipe, "");
+                assert_eq!(ended(large).unwrap(), 64 << 20);
+            });
+        });
+    });
+}
+
+/// Row 97: sends unsolicited fds (SCM_RIGHTS): closed, Protocol error, no fd growth.
+#[test]
+fn descriptors_from_a_worker_are_closed_and_cost_it_its_task() {
+    alone(|| {
+        let build = build();
+        for way in ["sends descriptors", "sends a hundred times three descriptors"] {
+            let error = outcome(way, build).expect_err(way);
+            assert!(error.to_string().contains("file descriptors"), "{way}: {error}");
+        }
+        // Bytes that came with descriptors can't be told from those before, which must not be lost.
+        match outcome("sends descriptors with the result", build) {
+            Ok(value) => assert_eq!(value, 42),
+            Err(error) => assert!(error.to_string().contains("file descriptors"), "{error}"),
+        }
+    });
+}
+
+/// Row 98: truncates its shared memfd: no SIGBUS in parent (sealed or read). There is none: nothing that is mapped here is
+/// mapped in a worker, but files that both have opened.
+#[test]
+fn a_program_and_its_workers_share_no_memory() {
+    fn shared() -> Vec<String> {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let shared =
+            maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.ends_with('s')));
+        shared.map(str::to_string).collect()
+    }
+    alone(|| {
+        pool(2, || {
+            assert_eq!(ended(process(shared, ())).unwrap(), [""; 0]);
+            assert_eq!(shared(), [""; 0]);
+        });
+    });
+}
+
+/// Row 99: floods log/stderr: bounded, never blocks the pool.
+#[test]
+fn a_flood_of_words_does_not_hold_up_the_pool() {
+    alone(|| {
+        xfork::report_unseen_failures(false);
+        let build = build();
+        // The program does not read what workers print, so it keeps nothing of it.
+        let value = sabotage("fills standard error", build, 1, |dir| {
+            let value = pool(1, || ended(process(double, 21)));
+            assert_eq!(traces(&dir.path("filled")), 1);
+            value
+        });
+        assert_eq!(value.unwrap(), 42);
+        // Nobody reads it either: that worker stands still, and is replaced.
+        // SAFETY: no other thread of this process touches the environment now.
+        unsafe { std::env::set_var("XFORK_BOOT_LIMIT_MS", "400") };
+        let (_reader, writer) = io::pipe().unwrap();
+        let value = with_standard_error(writer.as_raw_fd(), || outcome("fills standard error", build));
+        assert_eq!(value.unwrap(), 42);
+        let before = peak_memory();
+        let value =
+            sabotage("chatters", build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
+        assert_eq!(value.unwrap(), 42);
+        let grown = peak_memory() - before;
+        assert!(grown < 100 << 20, "{grown} bytes are kept of the chatter");
+    });
+}
+
+/// Runs `scope` with standard error being something else.
+fn with_standard_error<R>(fd: i32, scope: impl FnOnce() -> R) -> R {
+    // SAFETY: these take numbers; the copy is owned here and closed below.
+    unsafe {
+        let kept = libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 100);
+        assert!(kept >= 0 && libc::dup2(fd, 2) == 2);
+        let result = scope();
+        assert_eq!(libc::dup2(kept, 2), 2);
+        libc::close(kept);
+        result
+    }
+}
+
+/// Row 100: panic text of 100 MB, with escape codes and invalid UTF-8: truncated, sanitised for display.
+#[test]
+fn panic_texts_are_bounded_and_shown_without_escape_codes() {
+    fn scream() -> u64 {
+        std::panic::panic_any(String::from_utf8(LONG.repeat(WORDS)).unwrap())
+    }
+    let is_clean = |error: &TaskError| {
+        let (shown, debug) = (error.to_string(), format!("{error:?}"));
+        for text in [&shown, &debug] {
+            assert!(!text.contains(['\x1b', '\r', '\u{202e}']));
+            assert!(text.len() < 1 << 20 && text.contains("more bytes"), "{} bytes", text.len());
+        }
+    };
+    alone(|| {
+        let build = build();
+        let error = outcome("tells a long last panic", build).unwrap_err();
+        assert!(error.is_crash() && error.exit_code() == Some(78));
+        is_clean(&error);
+        let error = sabotage("tells a long panic", build, 1, |_| {
+            with_plan(Plan::processes(1), || ended(process(double, 21)).unwrap_err())
+        });
+        assert!(error.is_panic() && error.message().len() <= 64 << 10);
+        is_clean(&error);
+        for way in [
+            "tells a last panic that is no text",
+            "tells a panic that is no text",
+            "tells a panic longer than the message",
+        ] {
+            let error = outcome(way, build).unwrap_err();
+            assert!(error.to_string().contains("sent what no worker sends"), "{way}: {error}");
+        }
+        // And an honest one.
+        pool(1, || {
+            let error = ended(process(scream, ())).unwrap_err();
+            assert!(error.is_panic() && error.message().len() <= 64 << 10);
+            is_clean(&error);
+        });
+    });
+}

@@ -1,0 +1,213 @@
+//! A worker that lies: it takes the place of an honest one before that is one, and speaks the protocol wrongly.
+//!
+//! Written from the section "Bytes" of `src/runner/process/README.md` and nothing else, so that it is a second opinion on
+//! that section, too. Owns the constructor that takes over, and writing and reading frames by hand. Promises that as many
+//! workers lie as were ordered, and that all later ones are honest. What they do is in `f_peer.rs`.
+
+use crate::fixture::Dir;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
+
+/// What to do, the build to claim, and a directory with a permission for each worker that is to do it.
+const ORDER: &str = "XFORK_FAULTS_SABOTEUR";
+
+/// What becomes of a worker that has done its worst.
+pub(crate) enum Then {
+    /// It goes on as an honest worker: nothing must have been read from the socket or written to it.
+    Honest,
+    /// It waits to be killed.
+    Waits,
+    Ends,
+}
+
+/// Runs before the hook that makes a process a worker.
+extern "C" fn take_over() {
+    let (Ok(socket), Ok(order)) = (std::env::var("XFORK_WORKER"), std::env::var(ORDER)) else { return };
+    let [way, build, permissions] = order.splitn(3, ':').collect::<Vec<_>>()[..] else { return };
+    let is_permitted = |number: &u32| fs::remove_file(format!("{permissions}/permission-{number}")).is_ok();
+    if !(0..16).any(|number| is_permitted(&number)) {
+        return;
+    }
+    // SAFETY: the number is the worker's socket, which nobody has adopted yet; it is never closed here.
+    let stream = unsafe { UnixStream::from_raw_fd(socket.parse().unwrap()) };
+    let mut peer =
+        Peer { stream: ManuallyDrop::new(stream), build: build.parse().unwrap(), dir: permissions.into() };
+    // A write to a socket whose other end is closed must not kill it, as it would before `main`.
+    // SAFETY: runs no code.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    // An error is what being killed or left alone looks like from here.
+    match crate::f_peer::misbehave(way, &mut peer) {
+        Ok(Then::Honest) => return,
+        Ok(Then::Waits) => _ = io::copy(&mut *peer.stream, &mut io::sink()),
+        Ok(Then::Ends) | Err(_) => {}
+    }
+    // SAFETY: takes a number.
+    unsafe { libc::_exit(78) };
+}
+
+// SAFETY: a section of functions without arguments, and this is one; it needs nothing of std that is set up by `main`.
+#[used]
+#[unsafe(link_section = ".init_array.00002")]
+static AT_LOAD: extern "C" fn() = take_over;
+
+/// Has the next `count` workers misbehave in some way while `scope` runs.
+pub(crate) fn sabotage<R>(way: &str, build: u64, count: u32, scope: impl FnOnce(&Dir) -> R) -> R {
+    let dir = Dir::new();
+    for number in 0..count {
+        fs::write(dir.path(&format!("permission-{number}")), "").unwrap();
+    }
+    // SAFETY: no other thread of this process touches the environment now: workers are started by a driver thread, but
+    // the pool of `scope` is made after this and has ended, or has started all that it will, before the next call.
+    unsafe { std::env::set_var(ORDER, format!("{way}:{build}:{}", dir.path(""))) };
+    let result = scope(&dir);
+    // SAFETY: as above.
+    unsafe { std::env::remove_var(ORDER) };
+    result
+}
+
+/// The program's other end, as the liar sees it.
+pub(crate) struct Peer {
+    pub(crate) stream: ManuallyDrop<UnixStream>,
+    /// The number of this build.
+    pub(crate) build: u64,
+    /// Where the test and the liar leave each other notes.
+    pub(crate) dir: String,
+}
+
+/// What the program sent.
+pub(crate) struct Task {
+    pub(crate) id: u64,
+    pub(crate) entry: u32,
+    pub(crate) terms: Vec<u8>,
+}
+
+pub(crate) const HELLO: u8 = 65;
+pub(crate) const STARTED: u8 = 66;
+pub(crate) const DONE: u8 = 67;
+pub(crate) const FAILED: u8 = 68;
+pub(crate) const RETURNED: u8 = 69;
+pub(crate) const SURPLUS: u8 = 70;
+pub(crate) const CHILD: u8 = 71;
+pub(crate) const STOLEN: u8 = 72;
+pub(crate) const RECALLED: u8 = 73;
+pub(crate) const BLOCKED: u8 = 74;
+pub(crate) const UNBLOCKED: u8 = 75;
+pub(crate) const LAST_PANIC: u8 = 76;
+pub(crate) const UNSEEN: u8 = 77;
+
+/// A frame with the length that it has.
+pub(crate) fn frame(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
+    let payload = fields.concat();
+    [&[kind][..], &(payload.len() as u64).to_le_bytes(), &payload].concat()
+}
+
+impl Peer {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    pub(crate) fn say(&mut self, kind: u8, fields: &[&[u8]]) -> io::Result<()> {
+        self.write(&frame(kind, fields))
+    }
+
+    pub(crate) fn hello_of(&mut self, protocol: u32, build: u64) -> io::Result<()> {
+        let pid = std::process::id().to_le_bytes();
+        self.say(HELLO, &[&protocol.to_le_bytes(), &build.to_le_bytes(), &pid])
+    }
+
+    /// What an honest worker says first.
+    pub(crate) fn hello(&mut self) -> io::Result<()> {
+        self.hello_of(PROTOCOL, self.build)
+    }
+
+    fn hear(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let mut header = [0; 9];
+        self.stream.read_exact(&mut header)?;
+        let [kind, length @ ..] = header;
+        let mut payload = vec![0; u64::from_le_bytes(length) as usize];
+        self.stream.read_exact(&mut payload)?;
+        Ok((kind, payload))
+    }
+
+    /// Waits for a task; says nothing.
+    pub(crate) fn task(&mut self) -> io::Result<Task> {
+        loop {
+            let (kind, payload) = self.hear()?;
+            if kind == 2 {
+                let number = |at: usize| u32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
+                let id = u64::from_le_bytes(payload[..8].try_into().unwrap());
+                let terms = 24 + number(20) as usize;
+                let terms = payload[terms + 4..][..number(terms) as usize].to_vec();
+                return Ok(Task { id, entry: number(16), terms });
+            }
+        }
+    }
+
+    /// Waits for a task and says that it has started it.
+    pub(crate) fn start(&mut self) -> io::Result<Task> {
+        let task = self.task()?;
+        self.say(STARTED, &[&task.id.to_le_bytes()])?;
+        Ok(task)
+    }
+
+    /// Sends bytes with three descriptors.
+    pub(crate) fn send_descriptors(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let numbers = [0, 1, 2_i32];
+        let size = size_of_val(&numbers);
+        let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let mut control = [0_u64; 8];
+        // SAFETY: `message` points at `part` and `control`, which outlive the call; `control` is aligned and has room for the
+        // header and three numbers, which are open.
+        let sent = unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = &raw mut part;
+            message.msg_iovlen = 1;
+            message.msg_control = (&raw mut control).cast();
+            message.msg_controllen = libc::CMSG_SPACE(size as u32) as usize;
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(size as u32) as usize;
+            libc::CMSG_DATA(header).cast::<[i32; 3]>().write_unaligned(numbers);
+            libc::sendmsg(self.stream.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+        };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+}
+
+/// The version that section describes.
+pub(crate) const PROTOCOL: u32 = 3;
+
+/// Numbers, texts and errors as postcard writes them.
+pub(crate) fn number(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number > 127 {
+        bytes.push(number as u8 | 128);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+pub(crate) fn text(bytes: &[u8]) -> Vec<u8> {
+    [&number(bytes.len() as u64), bytes].concat()
+}
+
+/// A panic without place, frames and thread.
+pub(crate) fn panic(message: &[u8]) -> Vec<u8> {
+    [text(message), vec![0, 0, 0, 0]].concat()
+}
+
+/// The error of a task that panicked.
+pub(crate) fn panic_error(message: &[u8]) -> Vec<u8> {
+    let payload = [number(1), text(message)].concat();
+    [text(b"task"), vec![0, 0], panic(message), payload, vec![0, 0, 0, 0]].concat()
+}
