@@ -189,8 +189,7 @@ impl<T: Clone + Send + Sync + 'static> Later<T> for ResultProxy<T> {
         ResultProxy::into_result(*self)
     }
     fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError> {
-        to(self.settled()?);
-        Ok(())
+        self.show_unread(to)
     }
     fn encoded(&self) -> Option<Bytes> {
         self.encoded_value()
@@ -227,7 +226,12 @@ impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathere
         Ok((self.make)(self.keys, values))
     }
     fn show(&self, to: &mut dyn FnMut(&V)) -> Result<(), TaskError> {
-        let values = self.proxies.iter().map(|proxy| proxy.settled().cloned()).collect::<Result<_, _>>()?;
+        let copy = |proxy: &ResultProxy<T>| {
+            let mut copied = None;
+            proxy.show_unread(&mut |value: &T| copied = Some(value.clone()))?;
+            Ok::<T, TaskError>(copied.expect("what is settled without an error is shown"))
+        };
+        let values = self.proxies.iter().map(copy).collect::<Result<_, _>>()?;
         to(&(self.make)((self.copy)(&self.keys), values));
         Ok(())
     }

@@ -33,6 +33,7 @@
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
+//! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`], or `XFORK_OUTPUT` in the environment |
 //! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
 //! | keep something from task to task in each worker | [`WorkerLocal`] |
 //! | run tasks yourself | [`Runner`] |
@@ -88,6 +89,7 @@ pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_boun
 pub use crate::core::error::TaskError;
 pub use crate::core::group::Scope;
 pub use crate::core::limits::Limits;
+pub use crate::core::output::Output;
 pub use crate::core::unseen::report_unseen_failures;
 pub use crate::fork::{
     block_map, block_map_process, block_map_thread, fork, map, map_process, map_thread, process, thread,

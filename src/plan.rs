@@ -3,6 +3,7 @@
 use crate::callable::Callable;
 use crate::core::context::{self, Runners};
 use crate::core::limits::Limits;
+use crate::core::output::Output;
 use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::{exit, interrupt};
@@ -25,7 +26,8 @@ pub const MAX_WORKERS: usize = 4096;
 /// Where forked tasks run: on worker processes, on threads, or in place.
 ///
 /// A program's own choice is [`plan`]; the person who runs it overrides the default by the environment, without a
-/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8` and `XFORK_SEED=7`.
+/// change of code: `XFORK_PLAN=processes|threads|sequential`, `XFORK_WORKERS=8`, `XFORK_SEED=7` and
+/// `XFORK_OUTPUT=inherited|captured`.
 ///
 /// ```
 /// use xfork::{fork, with_plan, Plan};
@@ -313,6 +315,19 @@ impl Plan {
         self
     }
 
+    /// Sets what becomes of the text that tasks in worker processes print; see [`Output`].
+    ///
+    /// ```
+    /// use xfork::{Output, Plan, fork, with_plan};
+    /// let plan = Plan::processes(1).output(Output::Captured);
+    /// let value = with_plan(plan, || fork(|| { println!("text"); 1 }, ()));
+    /// assert_eq!(value, 1);                                // prints "text"
+    /// ```
+    pub fn output(mut self, output: Output) -> Self {
+        self.processes.output = output;
+        self
+    }
+
     /// Sets the seed of random numbers, so that a run can be repeated; see [`seed()`](crate::seed()).
     ///
     /// It decides what [`seed()`](crate::seed()) and `rng()` give in the tasks that are forked under the plan, whoever runs them.
@@ -332,7 +347,8 @@ impl Plan {
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
-    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()).
+    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()); `XFORK_OUTPUT` is `inherited` or `captured`.
+    ///
     /// Not part of a plan is `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
     /// before it kills it and starts another; 30000 unless it says another number.
     ///
@@ -348,10 +364,16 @@ impl Plan {
             std::env::var("XFORK_PLAN").ok().as_deref(),
             std::env::var("XFORK_WORKERS").ok().as_deref(),
             std::env::var(seed::VARIABLE).ok().as_deref(),
+            std::env::var("XFORK_OUTPUT").ok().as_deref(),
         )
     }
 
-    fn from_values(plan: Option<&str>, workers: Option<&str>, seed: Option<&str>) -> Result<Self, PlanError> {
+    fn from_values(
+        plan: Option<&str>,
+        workers: Option<&str>,
+        seed: Option<&str>,
+        output: Option<&str>,
+    ) -> Result<Self, PlanError> {
         let mut made = match plan.map(str::trim) {
             None | Some("") | Some("processes") => Self::of(Kind::Processes),
             Some("threads") => Self::threads(),
@@ -371,6 +393,15 @@ impl Plan {
             })?);
         }
         made.seed = seed::parse(seed).map_err(PlanError)?;
+        made.processes.output = match output.map(str::trim) {
+            None | Some("" | "inherited") => Output::Inherited,
+            Some("captured") => Output::Captured,
+            Some(other) => {
+                return Err(PlanError(format!(
+                    "XFORK_OUTPUT={other:?} is nothing that can become of output; it may be `inherited` or `captured`"
+                )));
+            }
+        };
         Ok(made)
     }
 
@@ -467,21 +498,30 @@ mod tests {
     #[test]
     fn a_bad_environment_is_an_error_that_says_what_is_possible() {
         for bad in ["0", "-1", "eight", "1000000", "1e3", "99999999999999999999"] {
-            let error = Plan::from_values(None, Some(bad), None).unwrap_err().to_string();
+            let error = Plan::from_values(None, Some(bad), None, None).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("1 to 4096"), "{error}");
         }
-        let error = Plan::from_values(Some("parallel"), None, None).unwrap_err().to_string();
+        let error = Plan::from_values(Some("parallel"), None, None, None).unwrap_err().to_string();
         assert_eq!(
             error,
             "XFORK_PLAN=\"parallel\" is not a plan; it may be `processes`, `threads` or `sequential`"
         );
-        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None).unwrap().workers, Some(3));
-        assert_eq!(Plan::from_values(None, Some(""), None).unwrap().workers, None);
-        assert_eq!(Plan::from_values(None, None, Some(" 7 ")).unwrap().seed, Some(7));
-        let error = Plan::from_values(None, None, Some("seven")).unwrap_err().to_string();
+        assert_eq!(Plan::from_values(Some(" threads "), Some(" 3 "), None, None).unwrap().workers, Some(3));
+        assert_eq!(Plan::from_values(None, Some(""), None, None).unwrap().workers, None);
+        assert_eq!(Plan::from_values(None, None, Some(" 7 "), None).unwrap().seed, Some(7));
+        let error = Plan::from_values(None, None, Some("seven"), None).unwrap_err().to_string();
         assert!(
             error.contains("XFORK_SEED=\"seven\"") && error.contains("0 to 18446744073709551615"),
             "{error}"
+        );
+        let error = Plan::from_values(None, None, None, Some("lost")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "XFORK_OUTPUT=\"lost\" is nothing that can become of output; it may be `inherited` or `captured`"
+        );
+        assert_eq!(
+            Plan::from_values(None, None, None, Some("captured ")).unwrap().processes.output,
+            Output::Captured
         );
     }
 }

@@ -5,6 +5,7 @@ use crate::callable::{Again, Callable, Cpu, InPlace, Io};
 use crate::core::context;
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
+use crate::core::output;
 use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
@@ -64,6 +65,22 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
+    /// Sees to what the task and its forks printed in workers; says whether there is anything.
+    fn end_output(&self, outcome: &Outcome<F::Output>, slot: &Arc<Slot<F::Output>>) -> bool {
+        let id = self.core.id;
+        if let Outcome::Here(Err(error)) = outcome
+            && !error.is_dependency()
+        {
+            error.set_output(output::tail(id));
+        }
+        let inputs = self.inputs.iter().filter_map(|input| input.printed());
+        let has_printed = output::end(id, self.core.parent_id(), inputs);
+        if has_printed {
+            (&**slot as &dyn AnySlot).set_printed(id);
+        }
+        has_printed
+    }
+
     /// Sees to it that the result is not waited for longer than the task may run.
     fn alarm(self: &Arc<Self>) -> Option<Alarm> {
         let limit = self.core.terms.limits.timeout?;
@@ -124,6 +141,7 @@ where
             Err(error.forked(self.core.fork_place()))
         });
         drop_quietly(tries);
+        self.core.runner.has_run(self.core.id.0);
         self.progress.lock().outcome = Some(Outcome::Here(outcome));
         task::finished(&*self);
     }
@@ -221,8 +239,16 @@ where
             let mut progress = self.progress.lock();
             (progress.outcome.take(), progress.slot.take())
         };
-        let (Some(outcome), Some(slot)) = (outcome, slot) else { return };
+        let (Some(outcome), Some(slot)) = (outcome, slot) else {
+            // Its result was decided while it ran; what its forks printed is still the task's.
+            if output::is_in_use() {
+                output::end(self.core.id, self.core.parent_id(), [].into_iter());
+            }
+            return;
+        };
+        let has_printed = output::is_in_use() && self.end_output(&outcome, &slot);
         match (outcome, &self.portable) {
+            (Outcome::Here(Ok(value)), _) if has_printed => slot.fulfil_held(value),
             (Outcome::Here(outcome), _) => {
                 if let Err(error) = &outcome
                     && !error.is_dependency()

@@ -8,8 +8,8 @@ use crate::ground::panics::{self, Blow, Frames, LastStack, PanicRecord, Payload,
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Why a task gave no value.
@@ -52,6 +52,8 @@ struct Failure {
     /// The deferred operation that panicked.
     operation: Option<Box<Operation>>,
     tries: AtomicU32,
+    /// The end of what the task printed.
+    output: OnceLock<String>,
     seen: AtomicBool,
     reported: AtomicBool,
 }
@@ -164,7 +166,7 @@ pub(crate) enum Exit {
 impl Failure {
     fn new(task: String, pid: Option<u32>, kind: Kind, operation: Option<Box<Operation>>) -> Self {
         let (seen, reported) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { task, pid, kind, operation, tries: AtomicU32::new(1), seen, reported }
+        Self { task, pid, kind, operation, tries: AtomicU32::new(1), output: OnceLock::new(), seen, reported }
     }
 }
 
@@ -579,6 +581,34 @@ impl TaskError {
         self.0.failure.tries.load(Ordering::Relaxed)
     }
 
+    /// What the failed task had printed, if that was captured ([`Output`](crate::Output)): the last 64 KiB of standard output
+    /// and standard error together. Control characters are left in it.
+    ///
+    /// ```
+    /// use xfork::{Output, Plan, fork, wait, with_plan};
+    ///
+    /// #[xfork::cpu_bound]
+    /// fn leave() {
+    ///     println!("goodbye");
+    ///     std::process::exit(3)
+    /// }
+    ///
+    /// with_plan(Plan::processes(1).output(Output::Captured), || {
+    ///     assert_eq!(wait(&fork(leave, ())).unwrap_err().output(), Some("goodbye\n"));
+    /// });
+    /// ```
+    pub fn output(&self) -> Option<&str> {
+        self.0.failure.output.get().map(String::as_str)
+    }
+
+    /// Says what the failed task printed, unless that is known: of a failure that went through several tasks, what the first
+    /// printed counts.
+    pub(crate) fn set_output(&self, text: Option<String>) {
+        if let Some(text) = text {
+            let _ = self.0.failure.output.set(text);
+        }
+    }
+
     /// Who panicked, in words.
     fn subject(&self) -> String {
         match self.operation() {
@@ -824,6 +854,7 @@ pub(crate) struct WireError {
     tries: u32,
     route: Route,
     dependent: Option<ForkPlace>,
+    output: Option<String>,
 }
 
 impl From<&TaskError> for WireError {
@@ -837,15 +868,17 @@ impl From<&TaskError> for WireError {
             tries: error.tries(),
             route: error.0.route.clone(),
             dependent: error.0.dependent.as_deref().cloned(),
+            output: error.output().map(str::to_string),
         }
     }
 }
 
 impl From<WireError> for TaskError {
     fn from(wire: WireError) -> Self {
-        let WireError { task, pid, kind, operation, tries, route, dependent } = wire;
-        let failure = Failure::new(task, pid, kind, operation);
-        failure.tries.store(tries, Ordering::Relaxed);
+        let WireError { task, pid, kind, operation, tries, route, dependent, output } = wire;
+        let mut failure = Failure::new(task, pid, kind, operation);
+        failure.tries = AtomicU32::new(tries);
+        failure.output = output.map_or_else(OnceLock::new, OnceLock::from);
         Self::on_the_way(failure, route.bounded(), dependent.map(Arc::new))
     }
 }

@@ -1,7 +1,8 @@
-//! The end of the program: waits for what was forked, then reports what failed and nobody looked at.
+//! The end of the program: waits for what was forked, prints what tasks printed whose values nobody used, then reports what
+//! failed and nobody looked at.
 
 use crate::core::scope::ROOT;
-use crate::core::{cancel, context, interrupt, unseen};
+use crate::core::{cancel, context, interrupt, output, unseen};
 use crate::ground::{panics, sys};
 use std::sync::OnceLock;
 
@@ -27,6 +28,9 @@ extern "C" fn at_exit() {
     // A task that ends the program can't be waited for: it would wait for itself.
     if !context::in_task() {
         ROOT.wait();
+    }
+    if output::is_in_use() {
+        output::relay_all();
     }
     if let Some(report) = unseen::report() {
         panics::print(&report);

@@ -61,6 +61,10 @@ pub trait Runner: Send + Sync + 'static {
         0
     }
 
+    /// Called by a task when its function has ended, before its outcome is known.
+    #[doc(hidden)]
+    fn has_run(&self, _task: u64) {}
+
     /// Ends a claimed task that this runner has given to another process, with this error; says whether that decided its
     /// outcome, or `None` if it runs in this process.
     #[doc(hidden)]

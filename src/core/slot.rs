@@ -8,13 +8,15 @@
 
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::expression::{Entered, Expression, Gather, Seen};
+use crate::core::ids::TaskId;
+use crate::core::output;
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,6 +47,8 @@ struct Rest {
     task: Option<Arc<dyn Body>>,
     /// The task that fills or filled the slot, by name and place.
     origin: Option<(Cow<'static, str>, &'static Location<'static>)>,
+    /// The task whose captured text is printed by the first who reads the value.
+    printed: Option<TaskId>,
 }
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -155,6 +159,23 @@ impl dyn AnySlot {
     pub(crate) fn origin(&self) -> Option<ForkPlace> {
         let (name, place) = self.head(|head| head.0.as_ref()?.origin.clone())?;
         Some(ForkPlace { place: place.into(), task: name.into_owned(), frames: None })
+    }
+
+    /// Says, before the slot is settled, that the task which fills it has printed something.
+    pub(crate) fn set_printed(&self, task: TaskId) {
+        self.head(|head| head.rest().printed = Some(task));
+    }
+
+    /// The task whose text nobody has printed by reading this value.
+    pub(crate) fn printed(&self) -> Option<TaskId> {
+        self.head(|head| head.0.as_ref()?.printed)
+    }
+
+    /// Prints the text of the task, for its first reader.
+    fn relay(&self) {
+        if let Some(task) = self.head(|head| head.0.as_mut()?.printed.take()) {
+            output::relay(task);
+        }
     }
 
     /// Adds a waiter, unless the slot is settled; then gives it back.
@@ -307,6 +328,12 @@ impl Drop for Held {
     }
 }
 
+/// Runs `call` as soon as this thread is in no walk, whose claims others may wait for: at once, if it is in none.
+pub(crate) fn when_nothing_is_claimed(call: impl FnOnce() + Send + 'static) {
+    call_soon(Box::new(call));
+    run_calls();
+}
+
 fn run_calls() {
     if begin_calls() {
         run_begun_calls();
@@ -356,6 +383,9 @@ pub(crate) enum Content<T> {
     Expression(Expression<T>),
     /// The encoded value, and how to decode it.
     Encoded(Bytes, fn(&[u8]) -> Result<T, TaskError>),
+    /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
+    /// so that reading a full slot has nothing to ask.
+    Held(Option<T>),
 }
 
 /// The write-once place for a result of type `T`.
@@ -407,6 +437,15 @@ impl<T: Send + 'static> Slot<T> {
         self.any().wake_all();
     }
 
+    /// Fills the slot of a task with a value that is not read without [`settled`].
+    pub(crate) fn fulfil_held(&self, value: T) {
+        let mut key = Key::new();
+        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
+        *self.content(&mut key) = Content::Held(Some(value));
+        self.encode(&key);
+        self.any().wake_all();
+    }
+
     fn conclude(&self, key: &Key, outcome: Result<T, TaskError>) -> bool {
         match outcome {
             Ok(value) => self.fill(key, value),
@@ -424,7 +463,7 @@ impl<T: Send + 'static> Slot<T> {
             }
             let bytes = match self.content(&mut key) {
                 Content::Encoded(bytes, _) => Some(bytes.clone()),
-                Content::Expression(_) => None,
+                Content::Expression(_) | Content::Held(_) => None,
             };
             self.give_back(&key);
             bytes
@@ -440,23 +479,66 @@ impl<T: Send + 'static> Slot<T> {
             }
             let outcome = match self.content(&mut key) {
                 Content::Encoded(bytes, decode) => decode(bytes),
+                Content::Held(value) => Ok(value.take().expect("it is there until it is decoded")),
                 Content::Expression(_) => unreachable!("the phase says encoded"),
             };
             // Nobody watches: the slot was settled before.
             self.conclude(&key, outcome);
         });
     }
+
+    /// Shows the value while nobody has read it, and leaves it so; false if somebody has.
+    fn show_unread(&self, to: &mut dyn FnMut(&T)) -> Result<bool, TaskError> {
+        self.beside(|_| {
+            let mut key = Key::new();
+            if !self.claim(&key, Phase::Encoded) {
+                return Ok(false);
+            }
+            let content = self.content(&mut key);
+            // What unwinds is code of the user; the claim must end all the same.
+            let shown = catch_unwind(AssertUnwindSafe(|| match content {
+                Content::Encoded(bytes, decode) => decode(bytes).map(|value| to(&value)),
+                Content::Held(Some(value)) => {
+                    to(value);
+                    Ok(())
+                }
+                Content::Held(None) | Content::Expression(_) => unreachable!("the phase says encoded"),
+            }));
+            self.give_back(&key);
+            shown.unwrap_or_else(|payload| resume_unwind(payload)).map(|()| true)
+        })
+    }
 }
 
 /// The value of a settled slot, decoded now if it is still encoded.
 pub(crate) fn settled<T: Send + 'static>(reader: &Reader<T>) -> Result<&T, TaskError> {
-    if reader.get().is_none() && reader.error().is_none() {
-        reader.decode();
+    if reader.get().is_none() {
+        if output::is_in_use() {
+            reader.any().relay();
+        }
+        if reader.error().is_none() {
+            reader.decode();
+        }
     }
     match reader.get() {
         Some(value) => Ok(value),
         None => Err(reader.error().expect("a settled slot has a value or an error").clone()),
     }
+}
+
+/// Shows the value of a settled slot to what only passes it on to another task: that is no reading, and what its own task
+/// printed is not printed by it.
+pub(crate) fn show<T: Send + 'static>(reader: &Reader<T>, to: &mut dyn FnMut(&T)) -> Result<(), TaskError> {
+    if output::is_in_use() && reader.any().printed().is_some() {
+        if let Some(error) = reader.error() {
+            return Err(error.clone());
+        }
+        if reader.show_unread(to)? {
+            return Ok(());
+        }
+    }
+    to(settled(reader)?);
+    Ok(())
 }
 
 impl<T: Send + 'static> AnySlot for Slot<T> {

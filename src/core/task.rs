@@ -6,6 +6,7 @@ use crate::core::error::{ForkPlace, TaskError};
 use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
 use crate::core::limits::Terms;
+use crate::core::output::{self, Part};
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
@@ -34,6 +35,11 @@ pub(crate) trait Body: Send + Sync {
     fn complete(self: Arc<Self>, result: Vec<u8>);
     /// Puts the outcome into the slot; called once, when the task and all its forks have finished.
     fn deliver(&self);
+    /// Keeps what the task printed in another process.
+    fn printed(&self, part: Part) {
+        let core = self.core();
+        output::add(core.id, core.parent_id(), part);
+    }
     /// The first input that is not there yet.
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>>;
     /// The error of the first input that failed.
@@ -62,6 +68,8 @@ pub(crate) trait Remote {
 
 /// What every task has, whatever its types.
 pub(crate) struct TaskCore {
+    /// Whose text it is that the task prints, however often it is tried.
+    pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
     pub(crate) place: &'static Location<'static>,
     /// The task that forked this one.
@@ -100,6 +108,7 @@ impl TaskCore {
             None => ROOT.enter(),
         }
         Self {
+            id: TaskId::next(),
             name,
             place,
             parent,
@@ -120,6 +129,7 @@ impl TaskCore {
     /// A task that another process forked; nobody here counts it.
     pub(crate) fn served(name: Cow<'static, str>, runner: Arc<dyn Runner>, terms: Terms) -> Self {
         Self {
+            id: TaskId::next(),
             name,
             place: Location::caller(),
             parent: None,
@@ -139,6 +149,10 @@ impl TaskCore {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn parent_id(&self) -> Option<TaskId> {
+        self.parent.as_ref().map(|parent| parent.core().id)
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {

@@ -105,7 +105,7 @@ impl<T: Send + 'static> ResultProxy<T> {
         }
         match self.reader.content_mut()? {
             Content::Expression(expression) => Some(expression),
-            Content::Encoded(..) => None,
+            Content::Encoded(..) | Content::Held(_) => None,
         }
     }
 
@@ -143,6 +143,11 @@ impl<T: Send + 'static> ResultProxy<T> {
     /// The outcome of a settled proxy.
     pub(crate) fn settled(&self) -> Result<&T, TaskError> {
         slot::settled(&self.reader)
+    }
+
+    /// Shows the value of a settled proxy to what passes it on; see [`slot::show`].
+    pub(crate) fn show_unread(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError> {
+        slot::show(&self.reader, to)
     }
 
     pub(crate) fn encoded_value(&self) -> Option<Bytes> {

@@ -184,7 +184,7 @@ impl Peer {
 }
 
 /// The version that section describes.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// Numbers, texts and errors as postcard writes them.
 pub(crate) fn number(mut number: u64) -> Vec<u8> {
@@ -209,5 +209,5 @@ pub(crate) fn panic(message: &[u8]) -> Vec<u8> {
 /// The error of a task that panicked.
 pub(crate) fn panic_error(message: &[u8]) -> Vec<u8> {
     let payload = [number(1), text(message)].concat();
-    [text(b"task"), vec![0, 0], panic(message), payload, vec![0, 0, 0]].concat()
+    [text(b"task"), vec![0, 0], panic(message), payload, vec![0, 0, 0, 0]].concat()
 }

@@ -276,7 +276,9 @@ impl Program {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("exec \"$0\" \"$@\" {}", self.redirections)).arg(binary);
         command.args(["--exact", &name, "--nocapture", "--test-threads=2"]);
-        for variable in ["XFORK_PLAN", "XFORK_WORKERS", "XFORK_SEED", "XFORK_UNSEEN", "RUST_BACKTRACE"] {
+        for variable in
+            ["XFORK_PLAN", "XFORK_WORKERS", "XFORK_SEED", "XFORK_OUTPUT", "XFORK_UNSEEN", "RUST_BACKTRACE"]
+        {
             command.env_remove(variable);
         }
         command.env(ROLE, &name).env(FOLDER, folder.path()).envs(self.environment);

@@ -23,6 +23,7 @@ mod laziness;
 mod limits;
 mod mapping;
 mod metadata;
+mod output;
 mod plans;
 mod randomness;
 mod reports;

@@ -35,7 +35,9 @@ pub(crate) use frames::Frames;
 pub(crate) use hook::{install, on_abort};
 pub(crate) use payload::Payload;
 pub(crate) use record::{PanicRecord, Place, escape};
-pub(crate) use report::{Operation, Panic, Ran, Report, TraceStyle, What, again, backtrace, print, report};
+pub(crate) use report::{
+    Operation, Panic, Ran, Report, TraceStyle, What, again, backtrace, print, print_to, report,
+};
 pub(crate) use rethrow::rethrow;
 pub(crate) use route::{ForkPlace, Route};
 

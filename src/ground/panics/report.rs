@@ -17,6 +17,7 @@ use super::frames::{Frame, Frames};
 use super::record::{PanicRecord, Place, escape};
 use super::route::{ForkPlace, Route, Skipped, Step};
 use super::{payload, scope};
+use crate::ground::sys::Stream;
 
 /// What a report tells.
 pub(crate) struct Report<'a> {
@@ -119,6 +120,24 @@ pub(crate) fn print(text: &str) {
         let _ = std::io::stderr().write_all(text.as_bytes());
     } else if let (Err(thrown), _) = scope::run(|| eprint!("{text}")) {
         payload::discard(thrown);
+    }
+}
+
+/// As [`print`], to either stream. Bytes that are no text go to the stream as they are.
+pub(crate) fn print_to(stream: Stream, bytes: &[u8]) {
+    match (std::str::from_utf8(bytes), stream) {
+        (Ok(text), Stream::Err) => print(text),
+        (Ok(text), Stream::Out) if cfg!(not(panic = "abort")) => {
+            if let (Err(thrown), _) = scope::run(|| print!("{text}")) {
+                payload::discard(thrown);
+            }
+        }
+        (_, Stream::Out) => {
+            let _ = std::io::stdout().write_all(bytes);
+        }
+        (Err(_), Stream::Err) => {
+            let _ = std::io::stderr().write_all(bytes);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! above. Every descriptor made here is close-on-exec and stands above standard input, output and error.
 
 mod call;
+pub(crate) mod capture;
 pub(crate) mod cpu;
 pub(crate) mod crash;
 pub(crate) mod event;
@@ -19,6 +20,7 @@ mod role;
 pub(crate) mod socket;
 pub(crate) mod usage;
 
+pub(crate) use capture::{Capture, Ends, Stream, flush_c};
 pub(crate) use cpu::{process_cpu_time, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};

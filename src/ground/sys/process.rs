@@ -52,11 +52,12 @@ pub(crate) struct Child {
 /// Starts the running program again, even if its file was replaced or deleted since.
 ///
 /// `args` are all the arguments, the zeroth included. The environment is ours with `env` put over it. Of our
-/// descriptors the child gets `inherit`, under the same numbers, and those which the program itself left
-/// inheritable. Call it from a thread that never ends, if the child is to use
+/// descriptors the child gets `inherit`, under the same numbers, `streams`, if any, as its standard output and
+/// error, and those which the program itself left inheritable. Call it from a thread that never ends, if the child is to use
 /// [`super::life::die_with_parent`].
 pub(crate) fn respawn_self(
     inherit: &[BorrowedFd<'_>],
+    streams: Option<[BorrowedFd<'_>; 2]>,
     env: &[(OsString, OsString)],
     args: &[OsString],
 ) -> io::Result<Child> {
@@ -70,7 +71,10 @@ pub(crate) fn respawn_self(
     let mut attributes = Attributes::new()?;
     let mut actions = FileActions::new()?;
     attributes.reset_signals()?;
-    inherit.iter().try_for_each(|fd| actions.keep(fd.as_raw_fd()))?;
+    inherit.iter().try_for_each(|fd| actions.copy(fd.as_raw_fd(), fd.as_raw_fd()))?;
+    for (stream, number) in streams.iter().flatten().zip([libc::STDOUT_FILENO, libc::STDERR_FILENO]) {
+        actions.copy(stream.as_raw_fd(), number)?;
+    }
     let mut pid = 0;
     // SAFETY: the path is a constant; both lists end with a null pointer and their strings live in `args` and
     // `variables` above, which outlive the call; `attributes` and `actions` are initialised and outlive it
@@ -189,11 +193,11 @@ impl FileActions {
         Ok(FileActions(unsafe { actions.assume_init() }))
     }
 
-    /// Copying a descriptor onto itself takes close-on-exec away, in the child only: POSIX says so for
+    /// Copying a descriptor, also onto itself, takes close-on-exec away, in the child only: POSIX says so for
     /// `posix_spawn`, and glibc and musl do it. So no other thread's child can get it, however the two race.
-    fn keep(&mut self, fd: RawFd) -> io::Result<()> {
+    fn copy(&mut self, fd: RawFd, to: RawFd) -> io::Result<()> {
         // SAFETY: `self.0` was initialised by `new`.
-        succeeded(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, fd, fd) })
+        succeeded(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, fd, to) })
     }
 }
 
@@ -530,7 +534,7 @@ mod tests {
     fn a_nul_byte_and_a_bad_name_are_refused_with_words() {
         let (inherit, _other) = pair().unwrap();
         let refused = |env: &[(OsString, OsString)], args: &[OsString]| {
-            let error = respawn_self(&[inherit.as_fd()], env, args).unwrap_err();
+            let error = respawn_self(&[inherit.as_fd()], None, env, args).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             error.to_string()
         };

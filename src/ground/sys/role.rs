@@ -24,7 +24,7 @@ pub(crate) fn play_with(module: &str, name: &str, env: &[(OsString, OsString)]) 
     let zeroth = std::env::args_os().next().unwrap();
     let options = ["--exact", "--ignored", "--quiet", "--nocapture", "--test-threads=1"].map(OsString::from);
     let args: Vec<OsString> = [zeroth, path.into()].into_iter().chain(options).collect();
-    (respawn_self(&[theirs.as_fd()], &env, &args).unwrap(), ours)
+    (respawn_self(&[theirs.as_fd()], None, &env, &args).unwrap(), ours)
 }
 
 /// Starts a role that needs no more than its end of the socket.

@@ -6,14 +6,15 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
-    /// The worker is accepted; how many workers the pool has, the largest message in bytes, and the number after that of
-    /// the function to run before the first task, or 0.
-    Welcome { workers: u32, max_message: u64, prepare: u64 },
+    /// The worker is accepted; how many workers the pool has, the largest message in bytes, the number after that of the
+    /// function to run before the first task, or 0, and whether its standard output and error are files for the text of its
+    /// tasks (1) or not (0).
+    Welcome { workers: u32, max_message: u64, prepare: u64, captures: u32 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
     Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
@@ -25,6 +26,9 @@ pub(crate) enum ToWorker<'a> {
     ChildDone { id: u64, result: &'a [u8] },
     /// A task that you handed over failed.
     ChildFailed { id: u64, error: &'a [u8] },
+    /// A task that you handed over, and that has not ended yet, has printed this after `left_out` bytes that are left out;
+    /// `stream` is 1 or 2.
+    ChildText { id: u64, stream: u32, left_out: u64, text: &'a [u8] },
     /// The pool ends; so do you.
     Bye,
 }
@@ -56,6 +60,9 @@ pub(crate) enum FromWorker<'a> {
     Unblocked,
     /// I am about to abort because of this panic.
     LastPanic { record: &'a [u8] },
+    /// My task `id`, or none if that is 0, has printed this after `left_out` bytes that are left out. What lies in the file of
+    /// the stream before `seen` is told: after my death, what lies behind is that of the task that I was running.
+    Text { id: u64, stream: u32, seen: u64, left_out: u64, text: &'a [u8] },
     /// What was to be run before the first task has been run.
     Prepared,
     /// It failed; I am about to end.
@@ -140,6 +147,7 @@ const RECALL: u8 = 4;
 const CHILD_DONE: u8 = 5;
 const CHILD_FAILED: u8 = 6;
 const BYE: u8 = 7;
+const CHILD_TEXT: u8 = 16;
 
 /// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
 pub(crate) fn begin_task(
@@ -162,10 +170,11 @@ pub(crate) fn begin_task(
 impl<'a> ToWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            ToWorker::Welcome { workers, max_message, prepare } => framed(WELCOME, out, |out| {
+            ToWorker::Welcome { workers, max_message, prepare, captures } => framed(WELCOME, out, |out| {
                 out.u32(workers);
                 out.u64(max_message);
                 out.u64(prepare);
+                out.u32(captures);
             }),
             ToWorker::Task { id, above, entry, name, terms, args } => {
                 let start = begin_task(id, above, entry, name, terms, out);
@@ -182,6 +191,12 @@ impl<'a> ToWorker<'a> {
                 out.u64(id);
                 out.extend_from_slice(error);
             }),
+            ToWorker::ChildText { id, stream, left_out, text } => framed(CHILD_TEXT, out, |out| {
+                out.u64(id);
+                out.u32(stream);
+                out.u64(left_out);
+                out.extend_from_slice(text);
+            }),
             ToWorker::Bye => framed(BYE, out, |_| ()),
         }
     }
@@ -194,6 +209,7 @@ impl<'a> ToWorker<'a> {
                     workers: fields.u32()?,
                     max_message: fields.u64()?,
                     prepare: fields.u64()?,
+                    captures: fields.u32()?,
                 },
                 TASK => ToWorker::Task {
                     id: fields.u64()?,
@@ -207,6 +223,12 @@ impl<'a> ToWorker<'a> {
                 RECALL => ToWorker::Recall { want: fields.u32()? },
                 CHILD_DONE => ToWorker::ChildDone { id: fields.u64()?, result: fields.rest() },
                 CHILD_FAILED => ToWorker::ChildFailed { id: fields.u64()?, error: fields.rest() },
+                CHILD_TEXT => ToWorker::ChildText {
+                    id: fields.u64()?,
+                    stream: fields.u32()?,
+                    left_out: fields.u64()?,
+                    text: fields.rest(),
+                },
                 BYE => ToWorker::Bye,
                 _ => return None,
             })
@@ -231,6 +253,7 @@ const UNSEEN: u8 = 77;
 const PREPARED: u8 = 78;
 const UNPREPARED: u8 = 79;
 const UNWANTED: u8 = 80;
+const TEXT: u8 = 82;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -268,6 +291,13 @@ impl<'a> FromWorker<'a> {
             FromWorker::Prepared => framed(PREPARED, out, |_| ()),
             FromWorker::Unprepared { error } => framed(UNPREPARED, out, |out| out.extend_from_slice(error)),
             FromWorker::Unwanted { id } => framed(UNWANTED, out, |out| out.u64(id)),
+            FromWorker::Text { id, stream, seen, left_out, text } => framed(TEXT, out, |out| {
+                out.u64(id);
+                out.u32(stream);
+                out.u64(seen);
+                out.u64(left_out);
+                out.extend_from_slice(text);
+            }),
             FromWorker::Unseen { error } => framed(UNSEEN, out, |out| out.extend_from_slice(error)),
         }
     }
@@ -300,6 +330,13 @@ impl<'a> FromWorker<'a> {
                 PREPARED => FromWorker::Prepared,
                 UNPREPARED => FromWorker::Unprepared { error: fields.rest() },
                 UNWANTED => FromWorker::Unwanted { id: fields.u64()? },
+                TEXT => FromWorker::Text {
+                    id: fields.u64()?,
+                    stream: fields.u32()?,
+                    seen: fields.u64()?,
+                    left_out: fields.u64()?,
+                    text: fields.rest(),
+                },
                 UNSEEN => FromWorker::Unseen { error: fields.rest() },
                 _ => return None,
             })
@@ -323,7 +360,8 @@ mod tests {
     #[test]
     fn messages_come_back_equal() {
         for message in [
-            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0 },
+            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0, captures: 1 },
+            ToWorker::ChildText { id: 8, stream: 2, left_out: 3, text: b"t" },
             ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
             ToWorker::Recall { want: 5 },
@@ -352,6 +390,7 @@ mod tests {
             FromWorker::Unprepared { error: b"e" },
             FromWorker::Unwanted { id: 13 },
             FromWorker::Unseen { error: b"u" },
+            FromWorker::Text { id: 13, stream: 1, seen: 14, left_out: 15, text: b"" },
         ] {
             let mut bytes = Vec::new();
             message.write(&mut bytes);

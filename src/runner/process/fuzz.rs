@@ -255,7 +255,10 @@ mod tests {
                 messages(&flipped);
             }
         }
-        assert!((1..=7).chain(65..=77).all(|kind| kinds.contains(&kind)), "{kinds:?}");
+        assert!(
+            (1..=7).chain([16]).chain(65..=80).chain([82]).all(|kind| kinds.contains(&kind)),
+            "{kinds:?}"
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! A worker is this program, started again and turned into a worker before its `main`. `supervisor` decides, purely;
 //! `pool` performs, in the caller's thread where it can and in one driver thread; `worker` is the other end;
-//! `boot` is what happens in a worker before `main`; `relay` is a task that another worker's task forked.
+//! `boot` is what happens in a worker before `main`; `captured` is what a worker prints, as the program sees it; `relay` is a task that another worker's task forked.
 //! README.md beside this file is the protocol. Promises: what was not started goes to another worker, what was
 //! started is never run twice, and a worker's death costs the task that it was running and no other.
 
 mod boot;
+mod captured;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod pool;

@@ -6,12 +6,14 @@
 //! (a `Serialize`, a `Drop`) runs.
 
 use super::boot;
+use super::captured::{self, Captured};
 use super::relay::Relay;
 use super::settings::Settings;
 use super::supervisor::{Action, Event, Supervisor, Violation, Why, WorkerId};
 use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{Clock, Exit, Kind, TaskError, WireError};
 use crate::core::limits::Terms;
+use crate::core::output::{self, Output};
 use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
 use crate::core::timer::{self, Alarm};
@@ -93,6 +95,11 @@ impl State {
         }
         Some(entry.body)
     }
+
+    /// The worker that is adding to the text of this task.
+    fn printer(&self, id: u64) -> Option<Arc<Link>> {
+        self.links.get(&self.supervisor.is_innermost_in(id)?).cloned()
+    }
 }
 
 /// The program's end of one worker.
@@ -102,6 +109,8 @@ pub(super) struct Link {
     socket: OwnedFd,
     out: Mutex<Out>,
     dead: AtomicBool,
+    /// What the worker prints, if that is captured.
+    captured: Option<Mutex<Captured>>,
 }
 
 /// Bytes that the socket did not take yet.
@@ -140,6 +149,9 @@ enum Verdict {
 impl Processes {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         boot::install();
+        if settings.output == Output::Captured {
+            output::begin();
+        }
         let (wake, poller) = match (EventFd::new(), Poller::new()) {
             (Ok(wake), Ok(poller)) => (wake, poller),
             (Err(error), _) | (_, Err(error)) => {
@@ -275,11 +287,13 @@ impl Shared {
 
     /// Ends a task with this error, if its outcome is not decided; says whether it was not.
     fn end(&self, id: u64, error: TaskError) -> bool {
-        let (body, actions) = {
+        let (body, printer, actions) = {
             let mut state = self.state.lock();
             let Some(body) = state.take(id) else { return false };
-            (body, state.supervisor.step(Event::Cancel(id)).expect("not a worker's message"))
+            let printer = state.printer(id);
+            (body, printer, state.supervisor.step(Event::Cancel(id)).expect("not a worker's message"))
         };
+        print_rest(&body, printer);
         body.fail(error);
         self.perform(actions);
         true
@@ -433,7 +447,12 @@ impl Shared {
 
     /// The outcome of a task is not wanted any more, because that of the task which forked it isn't, or nobody's is.
     fn cancelled(&self, id: u64) {
-        let Some(body) = self.state.lock().take(id) else { return };
+        let (body, printer) = {
+            let mut state = self.state.lock();
+            let Some(body) = state.take(id) else { return };
+            (body, state.printer(id))
+        };
+        print_rest(&body, printer);
         let why = if cancel::is_interrupted() { Unwanted::Interrupt } else { Unwanted::Parent };
         let kind = Kind::Cancelled { why, goes_on: false };
         let error = TaskError::new(body.core().name(), None, kind);
@@ -449,6 +468,15 @@ impl Shared {
         };
         let error = TaskError::new(body.core().name(), None, kind);
         body.fail(error);
+    }
+}
+
+/// Gives a task that is ended before its worker has ended it what it has printed and its worker has not told of. What it
+/// prints from now on is nobody's.
+fn print_rest(body: &Arc<dyn Body>, printer: Option<Arc<Link>>) {
+    if let Some(captured) = printer.as_ref().and_then(|link| link.captured.as_ref()) {
+        let rest = captured.lock().rest();
+        rest.into_iter().for_each(|part| body.printed(part));
     }
 }
 
@@ -513,6 +541,7 @@ impl Driver {
             ready = events;
             self.kill_slow();
             self.send_home();
+            self.trim();
             let (spawns, ends, close) = {
                 let mut state = shared.state.lock();
                 let close = state.closing && state.supervisor.is_idle();
@@ -643,9 +672,11 @@ impl Driver {
                 let Settings { workers, max_message, prepare, .. } = self.shared.settings;
                 let entry = |entry: Option<EntryId>| entry.map_or(u64::MAX, |EntryId(id)| u64::from(id) + 1);
                 let prepare = prepare.map_or(0, |prepare| entry(prepare()));
+                let captures = u32::from(driven.link.captured.is_some());
                 let link = driven.link.clone();
                 let mut bytes = Vec::new();
-                ToWorker::Welcome { workers: workers as u32, max_message, prepare }.write(&mut bytes);
+                ToWorker::Welcome { workers: workers as u32, max_message, prepare, captures }
+                    .write(&mut bytes);
                 self.shared.post(&link, bytes);
                 if prepare != 0 {
                     return Ok(());
@@ -704,6 +735,21 @@ impl Driver {
             FromWorker::LastPanic { record } => {
                 let record = codec::decode(&mut &record[..]).map_err(|error| error.to_string())?;
                 driven.last_panic = Some(record);
+                return Ok(());
+            }
+            FromWorker::Text { id, stream, seen, left_out, text } => {
+                let captured = driven.link.captured.as_ref().ok_or("a text, though nothing is captured")?;
+                let part = captured.lock().told(stream, seen, left_out, text).ok_or("a text of no stream")?;
+                let state = self.shared.state.lock();
+                if id != 0 && !state.supervisor.is_running(worker, id) {
+                    return Err("a text of a task that it is not running".into());
+                }
+                // None if its outcome was decided before.
+                let body = state.tasks.get(&id).map(|entry| entry.body.clone());
+                drop(state);
+                if let Some(body) = body {
+                    body.printed(part);
+                }
                 return Ok(());
             }
             FromWorker::Unseen { error } => {
@@ -797,7 +843,12 @@ impl Driver {
             }
         }
         let args: Vec<_> = std::env::args_os().collect();
-        let mut child = sys::respawn_self(&inherit, &env, &args)?;
+        let captured = match self.shared.settings.output {
+            Output::Inherited => None,
+            Output::Captured => Some(Captured::new()?),
+        };
+        let streams = captured.as_ref().map(Captured::fds);
+        let mut child = sys::respawn_self(&inherit, streams, &env, &args)?;
         drop(theirs);
         let link = Arc::new(Link {
             worker,
@@ -805,6 +856,7 @@ impl Driver {
             socket: ours,
             out: Mutex::default(),
             dead: AtomicBool::new(false),
+            captured: captured.map(Mutex::new),
         });
         if let Err(error) = self.watch(&link, &child) {
             let _ = child.kill();
@@ -890,11 +942,15 @@ impl Driver {
             }
             (_, Exit::Unavailable) => format!("worker {} died, its exit status is unavailable", link.pid),
         };
-        let actions = {
+        let (innermost, actions) = {
             let mut state = self.shared.state.lock();
             state.links.remove(&link.worker);
-            state.supervisor.step(Event::Gone(link.worker, cause)).expect("a death is no message")
+            let innermost = state.supervisor.innermost(link.worker);
+            let gone = Event::Gone(link.worker, cause);
+            (innermost, state.supervisor.step(gone).expect("a death is no message"))
         };
+        // What it had not told is that of the task on top.
+        let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
         let mut others = Vec::new();
         for action in actions {
             let Action::Crashed(_, id) = action else {
@@ -903,6 +959,9 @@ impl Driver {
             };
             let body = self.shared.state.lock().take(id);
             if let Some(body) = body {
+                if Some(id) == innermost {
+                    rest.drain(..).for_each(|part| body.printed(part));
+                }
                 let mut kind = kind.clone();
                 if let Kind::Crash { memory, .. } = &mut kind {
                     *memory = body.core().terms.limits.memory;
@@ -910,6 +969,10 @@ impl Driver {
                 let error = TaskError::new(body.core().name(), Some(link.pid), kind);
                 body.fail(error);
             }
+        }
+        // If the outcome of that was decided before, the text ends there.
+        if innermost.is_none() {
+            output::add_nobodys(rest);
         }
         self.shared.perform(others);
     }
@@ -928,8 +991,9 @@ impl Driver {
                 self.driven.values().filter(|driven| state.supervisor.is_resting(driven.link.worker));
             resting.map(|driven| driven.heard + idle).collect::<Vec<_>>()
         });
-        let next = boots.chain(kills).chain(rests).min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = boots.chain(kills).chain(rests).min();
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        next.into_iter().chain(self.trim_deadline()).min()
     }
 
     /// Has workers leave that have had nothing to do for long.
@@ -957,6 +1021,21 @@ impl Driver {
             let _ = driven.child.terminate();
         }
         driven.kill_at.get_or_insert(Instant::now() + self.shared.settings.grace);
+    }
+
+    /// When to look again whether a task prints without end.
+    fn trim_deadline(&self) -> Option<Duration> {
+        let is_busy = self.driven.values().any(|driven| driven.link.captured.is_some())
+            && !self.shared.state.lock().supervisor.is_idle();
+        is_busy.then_some(captured::TRIMMED_EVERY)
+    }
+
+    fn trim(&mut self) {
+        for driven in self.driven.values() {
+            if let Some(captured) = &driven.link.captured {
+                captured.lock().trim();
+            }
+        }
     }
 
     fn kill_slow(&mut self) {

@@ -2,6 +2,7 @@
 
 use super::pool::{Link, Shared};
 use crate::core::error::{TaskError, WireError};
+use crate::core::output::Part;
 use crate::core::slot::AnySlot;
 use crate::core::task::{Body, Remote, TaskCore};
 use crate::ground::registry::EntryId;
@@ -47,6 +48,11 @@ impl Body for Relay {
     }
     fn complete(self: Arc<Self>, result: Vec<u8>) {
         self.answer(&ToWorker::ChildDone { id: self.id, result: &result });
+    }
+    fn printed(&self, part: Part) {
+        let Part { stream, left_out, text } = part;
+        let stream = stream.number().unsigned_abs();
+        self.answer(&ToWorker::ChildText { id: self.id, stream, left_out, text: &text });
     }
     fn deliver(&self) {}
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {

@@ -1,5 +1,6 @@
 //! How a pool of worker processes is run, as the plan says.
 
+use crate::core::output::Output;
 use crate::ground::registry::EntryId;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// What each worker runs before its first task.
     pub(crate) prepare: Option<fn() -> Option<EntryId>>,
+    /// What becomes of the text that tasks print.
+    pub(crate) output: Output,
 }
 
 /// The largest message, in bytes, unless the plan says otherwise.
@@ -40,6 +43,7 @@ impl Default for Settings {
             grace: GRACE,
             threads: 1,
             prepare: None,
+            output: Output::Inherited,
         }
     }
 }

@@ -247,6 +247,19 @@ impl Supervisor {
         self.workers.get(&worker).is_some_and(|worker| worker.running.contains(&id))
     }
 
+    /// The innermost task that the worker has started, cancelled or not.
+    pub(crate) fn innermost(&self, worker: WorkerId) -> Option<Id> {
+        self.workers.get(&worker)?.running.last().copied()
+    }
+
+    /// The worker in which the task is the innermost.
+    pub(crate) fn is_innermost_in(&self, id: Id) -> Option<WorkerId> {
+        match self.tasks.get(&id)?.at {
+            At::Worker(worker) if self.innermost(worker) == Some(id) => Some(worker),
+            _ => None,
+        }
+    }
+
     fn worker(&mut self, id: WorkerId) -> Result<&mut Worker, Violation> {
         self.workers.get_mut(&id).ok_or(Violation("a message after its end"))
     }

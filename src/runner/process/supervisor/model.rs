@@ -438,7 +438,7 @@ impl Pool {
             known.clone().count() == open.len() && known.clone().all(|(id, _)| open.contains(id)),
             "{text}"
         );
-        assert!(tasks.iter().all(|(id, task)| task.cancelled == !is_open(id)), "{text}");
+        assert!(tasks.iter().all(|(id, task)| task.cancelled != is_open(id)), "{text}");
         let forks = |id| tasks.values().filter(|task| task.parent == Some(id)).count();
         assert!(tasks.iter().all(|(&id, task)| task.forks == forks(id)), "{text}");
         // One more for each task that needs a worker to itself while all others are blocked.
@@ -685,7 +685,7 @@ pub(crate) fn play(wanted: usize, micros: u64, numbers: impl IntoIterator<Item =
     pool.supervisor.micros = micros;
     pool.mixed = true;
     // Some pools have workers that soon leave.
-    pool.supervisor.max_tasks = if micros % 3 == 0 { 2 + micros % 5 } else { u64::MAX };
+    pool.supervisor.max_tasks = if micros.is_multiple_of(3) { 2 + micros % 5 } else { u64::MAX };
     for number in numbers {
         pool.happen(number);
     }

@@ -1,6 +1,7 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
 use super::listen::{portable, serving};
+use super::record::Owner;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
 use crate::core::error::{Kind, panic_error};
@@ -91,9 +92,20 @@ impl Local {
     fn perform(self: &Arc<Self>, work: Work) {
         match work {
             Work::Prepare(number) => self.prepare(number),
-            Work::Forked(body) => Runnable(Some(body)).run(),
+            Work::Forked(body) => self.run_forked(body),
             Work::Beside(body) => self.run_beside(body),
             Work::Served(incoming) => self.run(incoming),
+        }
+    }
+
+    /// Runs a task that was forked here, elsewhere than where its value is used: its text is kept for that place.
+    fn run_forked(&self, body: Arc<dyn Body>) {
+        let Some(record) = self.record.get() else { return Runnable(Some(body)).run() };
+        if body.core().claim() {
+            let id = body.core().id.0;
+            record.begin(self, Owner::Forked(body.clone()));
+            body.run();
+            self.has_run(id);
         }
     }
 
@@ -176,6 +188,9 @@ impl Local {
 
     /// Runs a task that the program sent.
     fn run(self: &Arc<Self>, incoming: Incoming) {
+        if let Some(record) = self.record.get() {
+            record.begin(self, Owner::Served(incoming.id));
+        }
         self.say(&FromWorker::Started { id: incoming.id });
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
@@ -273,6 +288,12 @@ impl Runner for Local {
         if advertise {
             self.follow.promote();
             self.say(&FromWorker::Surplus);
+        }
+    }
+
+    fn has_run(&self, task: u64) {
+        if let Some(record) = self.record.get() {
+            record.end(self, |owner| matches!(owner, Owner::Forked(body) if body.core().id.0 == task));
         }
     }
 

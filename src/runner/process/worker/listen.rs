@@ -4,8 +4,10 @@
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
 //! of short tasks passes through one thread, and a long task never keeps the worker from answering.
 
+use super::record::Record;
 use super::{Incoming, Local};
 use crate::core::error::{Kind, TaskError, WireError};
+use crate::core::output::{Part, Stream};
 use crate::core::task::Body;
 use crate::ground::registry::EntryId;
 use crate::ground::sys::{self, Wait};
@@ -125,7 +127,12 @@ impl Local {
 
     fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
         match message {
-            ToWorker::Welcome { workers, max_message, prepare } => {
+            ToWorker::Welcome { workers, max_message, prepare, captures } => {
+                if captures == 1
+                    && let Some(record) = Record::new()
+                {
+                    let _ = self.record.set(record);
+                }
                 let mut state = self.state.lock();
                 state.workers = workers;
                 state.max_message = max_message;
@@ -196,6 +203,12 @@ impl Local {
                     };
                     body.fail(error);
                     self.changed.notify_all();
+                }
+            }
+            ToWorker::ChildText { id, stream, left_out, text } => {
+                let body = self.state.lock().away.get(&id).cloned();
+                if let (Some(body), Some(stream)) = (body, Stream::of_number(stream)) {
+                    body.printed(Part { stream, left_out, text: text.to_vec() });
                 }
             }
             ToWorker::Bye => sys::exit(0),

@@ -8,6 +8,7 @@
 mod execute;
 mod listen;
 mod prepare;
+mod record;
 mod served;
 
 use crate::core::context;
@@ -22,6 +23,7 @@ use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
 use listen::Follow;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use record::Record;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
@@ -50,6 +52,8 @@ struct Local {
     follow: Follow,
     /// Asks the thread that hands tasks over.
     stealing: Mutex<Option<Sender<u32>>>,
+    /// What the tasks print, if that is captured.
+    record: OnceLock<Record>,
 }
 
 #[derive(Default)]
@@ -118,6 +122,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
         reading: Mutex::new(Decoder::new(u64::MAX)),
         follow: Follow::default(),
         stealing: Mutex::new(None),
+        record: OnceLock::new(),
     });
     assert!(LOCAL.set(local.clone()).is_ok(), "a process becomes a worker once");
     local.say(&FromWorker::Hello {

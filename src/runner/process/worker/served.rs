@@ -1,8 +1,10 @@
 //! A task of the program while it runs in a worker, and one call of its trampoline.
 
 use super::Local;
+use super::record::{self, Owner};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
+use crate::core::output;
 use crate::core::slot::AnySlot;
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::unseen;
@@ -33,7 +35,12 @@ impl Served {
     pub(super) fn end(self: &Arc<Self>, outcome: Result<Vec<u8>, TaskError>) {
         *self.outcome.lock() = Some(outcome);
         // What a task printed is seen before its result is.
-        let _ = std::io::stdout().flush();
+        match self.local.record.get() {
+            Some(record) => {
+                record.end(&self.local, |owner| matches!(owner, Owner::Served(id) if *id == self.id))
+            }
+            None => drop(std::io::stdout().flush()),
+        }
         task::finished(&**self);
     }
 }
@@ -58,6 +65,11 @@ impl Body for Served {
             let mut error = Vec::new();
             if codec::encode(&WireError::from(&failure), &mut error).is_ok() {
                 FromWorker::Unseen { error: &error }.write(&mut bytes);
+            }
+        }
+        if output::is_in_use() {
+            for part in output::take_of_forks(self.core.id) {
+                record::write(self.id, 0, &part, &mut bytes);
             }
         }
         let limit = {
