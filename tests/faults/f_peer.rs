@@ -3,7 +3,7 @@
 use crate::fixture::{alone, double, ended, hear, leave_a_trace, pool, tell, traces};
 use crate::saboteur::{
     BLOCKED, CHILD, DONE, FAILED, HELLO, LAST_PANIC, PROTOCOL, Peer, RECALLED, RETURNED, STARTED, STOLEN,
-    SURPLUS, Then, UNBLOCKED, UNSEEN, frame, number, panic, panic_error, sabotage, text,
+    SURPLUS, TEXT, Then, UNBLOCKED, UNSEEN, frame, number, panic, panic_error, sabotage, text,
 };
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -141,6 +141,7 @@ fn misbehave_in_a_task(way: &str, peer: &mut Peer, id: u64, entry: u32, terms: &
     match way {
         "starts twice" => peer.say(STARTED, &[&id])?,
         "returns what it has started" => peer.say(RETURNED, &[&id])?,
+        "prints though nothing is captured" => peer.say(TEXT, &[&id, &[1, 0, 0, 0], &[0; 16], b"text"])?,
         "returns the result of a future task" => peer.say(DONE, &[&other, &micros, &number(42)])?,
         "returns the result of no task" => peer.say(DONE, &[&[0; 8], &micros, &number(42)])?,
         "fails a future task" => peer.say(FAILED, &[&other, &panic_error(b"no")])?,
@@ -273,6 +274,7 @@ fn a_lie_about_a_started_task_costs_that_task_only() {
             ("says what the program says", "malformed message of kind 2"),
             ("says nothing known", "malformed message of kind 255"),
             ("sends zeros", "malformed message of kind 0"),
+            ("prints though nothing is captured", "nothing is captured"),
         ] {
             let error = outcome(way, build).expect_err(way);
             let text = error.to_string();

@@ -98,6 +98,7 @@ pub(crate) const BLOCKED: u8 = 74;
 pub(crate) const UNBLOCKED: u8 = 75;
 pub(crate) const LAST_PANIC: u8 = 76;
 pub(crate) const UNSEEN: u8 = 77;
+pub(crate) const TEXT: u8 = 82;
 
 /// A frame with the length that it has.
 pub(crate) fn frame(kind: u8, fields: &[&[u8]]) -> Vec<u8> {

@@ -5,10 +5,12 @@
 #![expect(unsafe_code, reason = "a task that closes or replaces the streams of its process")]
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::fixture::{Ended, Program};
-use xfork::{Output, Plan, cpu_bound, fork, map, thread, wait, with_plan};
+use crate::fixture::{Ended, Gate, Program, stop_at};
+use xfork::{Limits, Output, Plan, ResultProxy, cpu_bound, fork, map, task, thread, wait, with_plan};
 
 const BEGIN: &str = "<begin>\n";
 
@@ -219,6 +221,66 @@ fn a_worker_that_dies_leaves_its_text() {
     let (out, err) = texts(&ended);
     assert_eq!(out.matches("last words").count(), 4, "{ended:?}");
     assert_eq!((err.matches("of abort\n").count(), err.matches("of exit\n").count()), (3, 1), "{ended:?}");
+}
+
+#[cpu_bound]
+fn print_and_stop(gate: &Path) -> u64 {
+    println!("before");
+    eprint!("error");
+    stop_at(gate, 0);
+    1
+}
+
+#[cpu_bound]
+fn fork_and_stop(gate: &Path) -> u64 {
+    println!("outer");
+    *task(print_and_stop, gate).limits(Limits::new().timeout(Duration::from_secs(600))).fork()
+}
+
+#[test]
+fn a_task_that_is_ended_keeps_what_it_has_printed() {
+    let program = Program::new().env("XFORK_OUTPUT", "captured").env("XFORK_WORKERS", "2").run(|| {
+        begin();
+        let gate = Gate::new();
+        let limits = Limits::new().timeout(Duration::from_secs(1));
+        let expired = task(print_and_stop, gate.path()).limits(limits).fork();
+        let error = wait(&expired).unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert_eq!(error.output(), Some("before\nerror"));
+        let _stopped = gate.next();
+        let cancelled = fork(print_and_stop, gate.path());
+        let _stopped = gate.next();
+        assert!(ResultProxy::cancel(&cancelled));
+        assert_eq!(wait(&cancelled).unwrap_err().output(), Some("before\nerror"));
+        // One whose fork is running in another worker.
+        let cancelled = fork(fork_and_stop, gate.path());
+        let _stopped = gate.next();
+        assert!(ResultProxy::cancel(&cancelled));
+        assert_eq!(wait(&cancelled).unwrap_err().output(), Some("outer\n"));
+        end();
+    });
+    let Some(ended) = program else { return };
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let (out, err) = texts(&ended);
+    assert_eq!((out.matches("before\n").count(), out.matches("outer\n").count()), (2, 1), "{ended:?}");
+    assert!(err.starts_with("errorerror"), "{ended:?}");
+}
+
+#[test]
+fn the_text_of_all_tries_of_a_task_is_kept() {
+    let program = Program::new().env("XFORK_OUTPUT", "captured").run(|| {
+        begin();
+        let limits = Limits::new().retries(1);
+        let failed = wait(&task(fail_after_text, 1).limits(limits).fork()).unwrap_err();
+        let text = "before \x1b[31m1\nalso before 1\n";
+        assert_eq!(failed.output(), Some(text.repeat(2).as_str()));
+        let crashed = wait(&task(crash, "exit").limits(limits).fork()).unwrap_err();
+        assert_eq!(crashed.output(), Some("last words\nof exit\n".repeat(2).as_str()));
+        end();
+    });
+    let Some(ended) = program else { return };
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(texts(&ended).0.matches("last words").count(), 2, "{ended:?}");
 }
 
 #[cpu_bound]
