@@ -59,6 +59,8 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
         } else if deadline.is_none()
             && task.core().is_queued()
             && task.core().runner.gives_back()
+            // Who runs it can't be freed from it when its time is over.
+            && task.core().terms.limits.timeout.is_none()
             && task.core().claim()
         {
             run_here(task);

@@ -43,6 +43,8 @@ pub(crate) enum Afterwards {
 pub(crate) fn alone_with(limit: Duration, afterwards: Afterwards, body: impl FnOnce()) {
     let name = std::thread::current().name().expect("libtest names its threads").to_string();
     if std::env::var(ALONE).is_ok_and(|alone| alone == name) {
+        // What lasts as long as the program is there from its first fork on: the ear for Ctrl-C.
+        with_plan(Plan::sequential(), || drop(process(double, 1)));
         let before = descriptors();
         body();
         if afterwards == Afterwards::Nothing {
