@@ -251,16 +251,18 @@ fn a_thread_goes_on_and_nobody_waits_for_it() {
     alone(|| {
         let dir = Dir::new();
         let gates = [dir.pipe("one"), dir.pipe("other")];
-        let slow = |gate: &String| task(xfork::io_bound(|gate: String| hear(&gate)), gate);
-        let late = slow(&gates[0]).limits(Limits::new().timeout(SHORT)).fork();
-        let error = ended(late).unwrap_err();
-        assert!(error.is_timeout() && error.to_string().contains("its thread goes on"), "{error}");
-        let started = dir.pipe("started");
-        let given_up = thread(wait_for_gate, (started.clone(), gates[1].clone()));
-        hear(&started);
-        assert!(ResultProxy::cancel(&given_up));
-        assert!(ended(given_up).unwrap_err().is_cancelled());
-        gates.iter().for_each(|gate| tell(gate, "go on"));
+        xfork::with_plan(Plan::threads(), || {
+            let slow = |gate: &String| task(xfork::io_bound(|gate: String| hear(&gate)), gate);
+            let late = slow(&gates[0]).limits(Limits::new().timeout(SHORT)).fork();
+            let error = ended(late).unwrap_err();
+            assert!(error.is_timeout() && error.to_string().contains("its thread goes on"), "{error}");
+            let started = dir.pipe("started");
+            let given_up = thread(wait_for_gate, (started.clone(), gates[1].clone()));
+            hear(&started);
+            assert!(ResultProxy::cancel(&given_up));
+            assert!(ended(given_up).unwrap_err().is_cancelled());
+            gates.iter().for_each(|gate| tell(gate, "go on"));
+        });
     });
 }
 
