@@ -23,6 +23,10 @@ pub(crate) const VARIABLE: &str = "XFORK_SEED";
 #[derive(Clone, Copy)]
 enum Purpose {
     Fork = 1,
+    #[cfg_attr(
+        not(any(feature = "rand", test)),
+        expect(dead_code, reason = "its number is taken all the same")
+    )]
     Stream,
     Aside,
     Thread,
