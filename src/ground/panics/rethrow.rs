@@ -28,6 +28,8 @@ pub(crate) fn rethrow(payload: Payload, text: impl FnOnce() -> String, identity:
     }
     drop(identity);
     report::print(&text());
+    // The program may have set one since it was looked at last.
+    hook::ensure_current();
     if !hook::is_custom() {
         // std's hook would say it all again, with the wrong place.
         resume_unwind(thrown);
