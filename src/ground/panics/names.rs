@@ -99,6 +99,8 @@ pub(super) fn is_machinery(name: &str) -> bool {
     let raises = ["core::panicking::", "std::panicking::", "std::panic::panic_any", "backtrace::"];
     is_end_of_machinery(name)
         || name.contains("rust_begin_unwind")
+        // The same in the words of the source, as a std that was built with line tables alone has it.
+        || name == "panic_handler"
         || name.contains("::panics::hook::")
         || name.contains("::panics::frames::Frames")
         || !is_catching && raises.iter().any(|prefix| name.starts_with(prefix))
@@ -176,6 +178,8 @@ mod tests {
     fn machinery_is_what_raises_not_what_catches() {
         for (name, expected) in [
             ("__rustc::rust_begin_unwind", true),
+            ("panic_handler", true),
+            ("app::panic_handler", false),
             ("core::panicking::panic_fmt", true),
             ("std::panicking::begin_panic", true),
             ("std::panic::panic_any", true),
