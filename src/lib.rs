@@ -32,6 +32,8 @@
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
+//! | end tasks | [`ResultProxy::cancel`], [`Scope`]; Ctrl-C |
+//! | replace workers that leak, prepare each worker | [`Plan::max_tasks`], [`Plan::max_rss`], [`Plan::idle_timeout`], [`Plan::on_worker_start`] |
 //! | choose where tasks run | [`Plan`], [`plan()`], [`with_plan`], or `XFORK_PLAN`, `XFORK_WORKERS` and `XFORK_SEED` in the environment |
 //! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`], or `XFORK_OUTPUT` in the environment |
 //! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |

@@ -424,7 +424,8 @@ fn a_worker_that_truncates_its_shared_page_harms_itself_only() {
     }
     fn truncates_and_dies(program: u32) -> u64 {
         for fd in std::fs::read_dir(format!("/proc/{program}/fd")).unwrap().flatten() {
-            if std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("xfork-crash")) {
+            if std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("xfork-crash"))
+            {
                 std::fs::File::options().write(true).open(fd.path()).unwrap().set_len(0).unwrap();
             }
         }
