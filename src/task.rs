@@ -574,7 +574,11 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).timeout(Duration::from_secs(60)).fork(), 2);
+    /// use xfork::{task, wait};
+    ///
+    /// let hangs = task(|| std::thread::sleep(Duration::from_secs(3600)), ());
+    /// let hangs = hangs.timeout(Duration::from_millis(50)).fork();
+    /// assert!(wait(&hangs).unwrap_err().is_timeout());
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limits = self.limits.timeout(limit);
@@ -585,7 +589,11 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).cpu_time(Duration::from_secs(60)).fork(), 2);
+    /// use xfork::{task, wait};
+    ///
+    /// let spins = task(|| loop { std::hint::spin_loop() }, ());
+    /// let spins = spins.cpu_time(Duration::from_millis(50)).fork();
+    /// assert!(wait::<()>(&spins).unwrap_err().is_timeout());
     /// ```
     pub fn cpu_time(mut self, limit: Duration) -> Self {
         self.limits = self.limits.cpu_time(limit);
@@ -595,7 +603,10 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// Sets how many bytes of memory the task may add to what its worker process has; see [`Limits::memory`].
     ///
     /// ```
-    /// assert_eq!(xfork::task(|n: usize| vec![0_u8; n].len(), 1 << 10).memory(1 << 30).fork(), 1 << 10);
+    /// use xfork::{task, wait};
+    ///
+    /// let grows = task(|n: usize| vec![1_u8; n].len(), 1 << 30).memory(64 << 20).fork();
+    /// assert!(wait(&grows).unwrap_err().is_out_of_memory());
     /// ```
     pub fn memory(mut self, bytes: u64) -> Self {
         self.limits = self.limits.memory(bytes);
@@ -649,7 +660,24 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// Sets how urgent the task is; see [`Limits::priority`].
     ///
     /// ```
-    /// assert_eq!(xfork::task(|n: u32| n + 1, 1).priority(10).fork(), 2);
+    /// use xfork::{Plan, Runnable, Runner, task, with_plan};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// /// A runner of one's own learns of it, too.
+    /// struct Notes(Mutex<Vec<i32>>);
+    /// impl Runner for Notes {
+    ///     fn run(&self, task: Runnable) {
+    ///         self.0.lock().unwrap().push(task.priority());
+    ///         task.run();
+    ///     }
+    /// }
+    ///
+    /// let notes = Arc::new(Notes(Mutex::default()));
+    /// with_plan(Plan::runner(notes.clone()), || {
+    ///     assert_eq!(task(|n: u32| n + 1, 1).priority(10).fork(), 2);
+    ///     assert_eq!(task(|n: u32| n + 1, 2).fork(), 3);
+    /// });
+    /// assert_eq!(*notes.0.lock().unwrap(), [10, 0]);
     /// ```
     pub fn priority(mut self, priority: i32) -> Self {
         self.limits = self.limits.priority(priority);
