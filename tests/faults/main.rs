@@ -7,7 +7,9 @@
 #![expect(unsafe_code, reason = "faults are injected by libc calls")]
 #![cfg(target_os = "linux")]
 
+mod a_process;
 mod a_task;
+mod b_codec;
 mod b_data;
 mod built;
 mod c_pool;
