@@ -1,7 +1,7 @@
 //! Section B: what arguments and results are made of, and where their copies are.
 
 use crate::fixture::{
-    Dir, alone, alone_for, children, ended, hang, hear_pid, kill, pool, the_next_task_succeeds,
+    Dir, GONE, alone, alone_for, children, ended, hang, hear_pid, kill, pool, the_next_task_succeeds, within,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -101,12 +101,12 @@ fn nonsense_is_a_decode_error_in_either_direction() {
     });
 }
 
-/// Row 36: deep nesting 10^6: in a worker it is a stack overflow of that task.
+/// Row 36: deep nesting 10^6 and more: what a worker's stack does not hold is a stack overflow of that task.
 #[test]
 fn an_argument_that_nests_too_deep_is_that_tasks_failure() {
     alone(|| {
         pool(1, || {
-            let mut bytes = vec![1; 1_000_000];
+            let mut bytes = vec![1; 20_000_000];
             bytes.push(0);
             let error = ended(process(takes::<List>, Forged::new(bytes))).unwrap_err();
             assert!(error.is_crash() || error.is_transport(), "{error}");
@@ -300,7 +300,8 @@ fn arguments_and_results_are_gone_when_they_are_not_needed() {
                 assert_eq!(ResultProxy::wait(&result).unwrap().0, n);
                 assert_eq!(alive(), 1, "the result is here, the argument is not");
                 drop(result);
-                assert_eq!(alive(), 0);
+                // Who delivered it lets go of it a moment after the reader is awake.
+                assert!(within(GONE, || alive() == 0), "the pool keeps a result");
                 assert_eq!(ended(process(alive, ())).unwrap(), 0, "in the worker");
             }
             assert_eq!(children().len(), 1);

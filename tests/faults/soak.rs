@@ -211,6 +211,8 @@ fn kill_and_stop(is_over: &AtomicBool) -> [usize; 3] {
 #[derive(Debug)]
 struct Held {
     memory: usize,
+    /// What of it has been allocated and not freed.
+    used: usize,
     descriptors: usize,
     threads: usize,
 }
@@ -219,11 +221,15 @@ fn held() -> Held {
     assert!(within(LONG, || children().is_empty()), "{:?}", children());
     // Threads that have nothing to do leave after some seconds.
     within(Duration::from_secs(7), || threads().len() <= 3);
-    // SAFETY: takes a number.
-    unsafe { libc::malloc_trim(0) };
+    // SAFETY: take and give numbers.
+    let info = unsafe {
+        libc::malloc_trim(0);
+        libc::mallinfo2()
+    };
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
-    Held { memory: pages * 4096, descriptors: open_descriptors(), threads: threads().len() }
+    let used = info.uordblks + info.hblkhd;
+    Held { memory: pages * 4096, used, descriptors: open_descriptors(), threads: threads().len() }
 }
 
 /// For that long, four threads fork and wait while one kills; two share the program's pool, two have their own.
@@ -262,6 +268,12 @@ fn round(time: Duration, count: &Arc<Count>) -> [usize; 3] {
 fn whatever_dies_each_task_has_one_outcome_and_nothing_is_kept() {
     let time = soak_time(60);
     alone_for(time + Duration::from_secs(180), || {
+        // One heap, and large blocks outside it: what is freed then goes back to the system, and what is held can be seen.
+        // SAFETY: takes numbers.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, 1);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 10);
+        }
         let count = Arc::new(Count::default());
         let mut signals = [0; 3];
         let mut first = None;

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     poller: Poller,
     /// Set once if this program can't have workers at all.
     impossible: OnceLock<String>,
+    /// The process that has the workers; a copy of it, made by the system's `fork`, has none, and must not write to them.
+    owner: u32,
 }
 
 struct State {
@@ -175,6 +177,7 @@ impl Processes {
             wake,
             poller,
             impossible: OnceLock::new(),
+            owner: std::process::id(),
         });
         if let Some(reason) = why_impossible() {
             let _ = shared.impossible.set(reason);
@@ -222,6 +225,9 @@ impl Runner for Processes {
     }
 
     fn cancel_waiting(&self) -> usize {
+        if self.shared.is_copy() {
+            return 0;
+        }
         let actions = {
             let mut state = self.shared.state.lock();
             state.supervisor.step(Event::CancelWaiting).expect("not a worker's message")
@@ -232,6 +238,9 @@ impl Runner for Processes {
     }
 
     fn end(&self, ending: &Ending<'_>) -> Option<bool> {
+        if self.shared.is_copy() {
+            return None;
+        }
         let ticket = ending.task.core().ticket();
         Some(self.shared.end(ticket, ending.error.clone()))
     }
@@ -243,15 +252,29 @@ impl Runner for Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
+        if self.shared.is_copy() {
+            return;
+        }
         self.shared.state.lock().closing = true;
         self.shared.wake.signal();
     }
 }
 
 impl Shared {
+    fn is_copy(&self) -> bool {
+        std::process::id() != self.owner
+    }
+
     fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
-        if let Some(reason) = self.impossible.get() {
-            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason: reason.clone() });
+        let copy = self.is_copy().then(|| {
+            let owner = self.owner;
+            format!(
+                "this process is a copy, made by fork(), of process {owner}, which has the workers; \
+                 give it its own with xfork::plan, or fork before the first task"
+            )
+        });
+        if let Some(reason) = copy.or_else(|| self.impossible.get().cloned()) {
+            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
             body.fail(error);
             return;
         }
