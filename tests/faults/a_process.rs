@@ -1,16 +1,12 @@
 //! Section A: what a task does to the process that it runs in.
 
 use crate::fixture::{
-    Dir, GONE, alone, children, double, ended, ends_within, hang, hear, hear_pid, kill, pool, stop, tell,
-    the_next_task_succeeds, within,
+    Dir, GONE, alone, children, double, ended, ends_within, hang, hear, hear_pid, kill, own_process, pool,
+    stop, tell, the_next_task_succeeds, within,
 };
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use xfork::{ResultProxy, process, thread};
-
-fn own_process() -> u32 {
-    std::process::id()
-}
 
 /// Row 3: payload whose Drop panics: pool threads survive; error reported once.
 #[test]
@@ -191,7 +187,8 @@ fn a_task_that_breaks_its_workers_socket_fails_alone() {
 fn state() -> (String, Option<String>, u32, u64) {
     let folder = std::env::current_dir().unwrap().display().to_string();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_string();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_string();
     let umask = u32::from_str_radix(&field("Umask:"), 8).unwrap();
     let blocked = u64::from_str_radix(&field("SigBlk:"), 16).unwrap();
     (folder, std::env::var("XFORK_FAULTS_CHANGED").ok(), umask, blocked)
@@ -230,7 +227,11 @@ fn what_a_task_changes_in_its_process_stays_there() {
             let worker = hear_pid(&pipe);
             assert!(ResultProxy::cancel(&task) && ended(task).unwrap_err().is_cancelled());
             assert!(ends_within(worker, GONE * 5));
-            assert_eq!(ended(process(state, ())).unwrap(), theirs, "the next worker begins as the first one did");
+            assert_eq!(
+                ended(process(state, ())).unwrap(),
+                theirs,
+                "the next worker begins as the first one did"
+            );
         });
     });
 }

@@ -317,6 +317,11 @@ pub(crate) fn double(n: u64) -> u64 {
     n * 2
 }
 
+/// Which process a task runs in.
+pub(crate) fn own_process() -> u32 {
+    std::process::id()
+}
+
 /// A directory that is deleted in the end.
 pub(crate) struct Dir(PathBuf);
 

@@ -242,8 +242,7 @@ fn round(time: Duration, count: &Arc<Count>) -> [usize; 3] {
         let call = || {
             let mut random = Random::new();
             while Instant::now() < end {
-                let batch: Vec<_> =
-                    (0..=random.below(8)).map(|_| submit(&mut random, count)).collect();
+                let batch: Vec<_> = (0..=random.below(8)).map(|_| submit(&mut random, count)).collect();
                 batch.into_iter().for_each(|submitted| settle(submitted, &mut random, count));
             }
         };

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -200,6 +200,14 @@ fn why_impossible() -> Option<String> {
         return Some(
             "xfork was loaded as part of a shared library, and the main program knows nothing of it; \
              use Plan::threads()"
+                .into(),
+        );
+    }
+    if sys::is_secure_execution() {
+        // Its workers would have to ignore that they are such, and would run `main`.
+        return Some(
+            "this program has more rights than its user (set-uid, or capabilities), and such a program can't start \
+             itself as a worker; use Plan::threads()"
                 .into(),
         );
     }
@@ -525,7 +533,7 @@ impl Link {
 /// Starts the driver thread of a pool.
 fn drive(shared: Arc<Shared>) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("xfork-driver".into());
-    thread.spawn(move || Driver { shared, driven: HashMap::new() }.run())?;
+    thread.spawn(move || Driver { shared, driven: HashMap::new(), warned: false }.run())?;
     Ok(())
 }
 
@@ -534,6 +542,8 @@ const WAKE: u64 = 0;
 struct Driver {
     shared: Arc<Shared>,
     driven: HashMap<u64, Driven>,
+    /// It has been said that there are fewer workers than wanted.
+    warned: bool,
 }
 
 /// Turns a panic of the driver, which would leave everybody waiting, into an abort with a message.
@@ -850,6 +860,14 @@ impl Driver {
     fn spawn(&mut self, worker: WorkerId) {
         if let Err(error) = self.try_spawn(worker) {
             let reason = format!("starting this program again as a worker failed: {error}");
+            if !self.driven.is_empty() && !std::mem::replace(&mut self.warned, true) {
+                let (living, wanted) = (self.driven.len(), self.shared.settings.workers);
+                // Where standard error is closed nobody is told.
+                let _ = writeln!(
+                    io::stderr(),
+                    "xfork: the work goes on with {living} of {wanted} worker processes: {reason}"
+                );
+            }
             self.step(Event::SpawnFailed(worker, reason)).expect("not a worker's message");
         }
     }
