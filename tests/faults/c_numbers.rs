@@ -2,9 +2,9 @@
 
 use crate::c_pool::limit_descriptors;
 use crate::fixture::{
-    Dir, GONE, alone, alone_for, children, double, ended, ends_within, hang, hear, hear_pid, kill,
-    leave_a_trace, open_descriptors, own_process, pool, pool_of, program, quiet, run, soak_time, stop, tell,
-    threads, traces, within,
+    Afterwards, Dir, GONE, alone, alone_for, alone_with, children, double, ended, ends_within, hang, hear,
+    hear_pid, kill, leave_a_trace, open_descriptors, own_process, pool, pool_of, program, quiet, run,
+    soak_time, stop, tell, threads, traces, within,
 };
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -149,7 +149,7 @@ fn threads_that_panic_or_block_for_ever_hold_nobody_up() {
     fn wait_at(gate: String) -> String {
         hear(&gate)
     }
-    alone(|| {
+    alone_with(Duration::from_secs(60), Afterwards::ItsPool, || {
         let dir = Dir::new();
         let gates: Vec<String> = (0..12).map(|n| dir.pipe(&format!("gate-{n}"))).collect();
         let blocked: Vec<_> = gates.iter().map(|gate| thread(wait_at, gate)).collect();
@@ -170,7 +170,7 @@ fn threads_that_panic_or_block_for_ever_hold_nobody_up() {
 /// Row 108: its thread cannot be created: error. (Or run by who needs the value, or by who forks it: nothing is lost.)
 #[test]
 fn where_no_thread_can_be_started_tasks_for_threads_are_done_all_the_same() {
-    alone(|| {
+    alone_with(Duration::from_secs(60), Afterwards::ItsPool, || {
         // SAFETY: `limits` is readable and writable, and outlives the calls.
         unsafe {
             let mut limits: libc::rlimit = std::mem::zeroed();

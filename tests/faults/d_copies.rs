@@ -65,7 +65,9 @@ fn a_copy_of_the_program_leaves_its_workers_alone() {
                     assert_eq!(ended(task).unwrap(), 2 * n);
                 }
             }
-            assert_eq!(children(), before, "the program's workers are the same");
+            let after = children();
+            assert!(before.iter().all(|worker| after.contains(worker)), "{after:?} were {before:?}");
+            assert!(after.len() <= 2, "{after:?}");
         });
     });
 }

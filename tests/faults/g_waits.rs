@@ -1,6 +1,6 @@
 //! Section G: waiting with a limit, and waiting in places where others wait too.
 
-use crate::fixture::{Dir, alone, double, ended, hear, pool, tell};
+use crate::fixture::{Afterwards, Dir, alone, alone_with, double, ended, hear, pool, tell};
 use std::time::{Duration, Instant};
 use xfork::{ResultProxy, lazy, process, thread, wait, wait_timeout};
 
@@ -8,16 +8,16 @@ use xfork::{ResultProxy, lazy, process, thread, wait, wait_timeout};
 /// the executor's other threads go on.)
 #[test]
 fn a_result_can_be_needed_in_a_thread_of_an_async_executor() {
-    alone(|| {
+    alone_with(Duration::from_secs(60), Afterwards::ItsPool, || {
         pool(1, || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-            let plan = std::sync::Arc::new(std::sync::Barrier::new(2));
+            let both = std::sync::Arc::new(std::sync::Barrier::new(2));
             let tasks: Vec<_> = (0..2_u64)
                 .map(|n| {
-                    let plan = plan.clone();
+                    let both = both.clone();
                     runtime.spawn(async move {
                         // Both threads of the executor wait at the same time.
-                        plan.wait();
+                        both.wait();
                         let inner = thread(double, n) + thread(double, 1) + lazy(move || n);
                         let task = xfork::with_plan(xfork::Plan::processes(1), || process(double, n));
                         *inner + ended(task).unwrap()

@@ -11,5 +11,5 @@ pub extern "C" fn run() {
     let outcome = xfork::wait(&task).map(|value| *value);
     println!("outcome {:?}", outcome.map_err(|error| (error.is_spawn(), error.to_string())));
     println!("thread {}", *xfork::thread(double, 21));
-    println!("sum {}", *(xfork::ready(1) + 2));
+    println!("sum {}", *(xfork::ready(1_u64) + 2));
 }
