@@ -73,6 +73,9 @@
 #[cfg(test)]
 extern crate self as xfork;
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("xfork needs Linux: its workers live by pidfd, epoll and /proc");
+
 mod args;
 mod callable;
 mod core;

@@ -1,4 +1,5 @@
-//! A small program with a `main` of its own (`built/main.rs`), built with settings that this binary does not have.
+//! A small program with a `main` of its own (`built/main.rs`), built with settings that this binary does not have, and a
+//! library that a program without xfork loads (`built/plugin.rs`, `built/host.rs`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +7,19 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 const SOURCE: &str = include_str!("built/main.rs");
+const PLUGIN: &str = include_str!("built/plugin.rs");
+const HOST: &str = include_str!("built/host.rs");
 
 /// Built as `cargo build` does.
 pub(crate) fn real_program() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("plain", &["--profile", "dev"], &[])).clone()
+}
+
+/// A program that knows nothing of xfork, and a library for it that does.
+pub(crate) fn host_and_plugin() -> (PathBuf, PathBuf) {
+    let dir = real_program();
+    (dir.with_file_name("host"), dir.with_file_name("libplugin.so"))
 }
 
 /// Built as small as it gets: panic=abort, LTO, opt-level z, one codegen unit, stripped, no PIE.
@@ -25,20 +34,27 @@ pub(crate) fn small_program() -> PathBuf {
         ("RUSTFLAGS", "-Crelocation-model=static -Clink-arg=-Wl,--gc-sections"),
     ];
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("small", &["--release"], &settings)).clone()
+    BUILT.get_or_init(|| build("small", &["--release", "--bin", "built"], &settings)).clone()
 }
 
 fn build(name: &str, options: &[&str], settings: &[(&str, &str)]) -> PathBuf {
     let xfork = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-built-{name}"));
-    fs::create_dir_all(dir.join("src")).unwrap();
+    fs::create_dir_all(dir.join("src/bin")).unwrap();
     let manifest = format!(
         "[workspace]\n[package]\nname = \"built\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [dependencies]\nxfork = {{ path = {:?} }}\nlibc = \"0.2\"\n[profile.dev]\ndebug = 1\n",
+         [dependencies]\nxfork = {{ path = {:?} }}\nlibc = \"0.2\"\n[profile.dev]\ndebug = 1\n\
+         [lib]\nname = \"plugin\"\npath = \"src/plugin.rs\"\ncrate-type = [\"cdylib\"]\n",
         xfork.to_str().unwrap()
     );
     // Only what has changed, so that a second run builds nothing.
-    for (file, text) in [("Cargo.toml", manifest.as_str()), ("src/main.rs", SOURCE)] {
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/main.rs", SOURCE),
+        ("src/plugin.rs", PLUGIN),
+        ("src/bin/host.rs", HOST),
+    ];
+    for (file, text) in files {
         if fs::read_to_string(dir.join(file)).ok().as_deref() != Some(text) {
             fs::write(dir.join(file), text).unwrap();
         }

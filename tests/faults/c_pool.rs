@@ -2,16 +2,12 @@
 
 use crate::fixture::{
     Afterwards, Dir, GONE, alone, alone_for, alone_with, children, double, ended, ends_within, hang, hear,
-    hear_pid, kill, leave_a_trace, pool, program, quiet, run, stop, tell, the_next_task_succeeds, threads,
-    traces, within,
+    hear_pid, kill, leave_a_trace, own_process, pool, program, quiet, run, stop, tell,
+    the_next_task_succeeds, threads, traces, within,
 };
 use std::sync::Barrier;
 use std::time::Duration;
 use xfork::{Plan, ResultProxy, process, thread, with_plan};
-
-fn own_process() -> u32 {
-    std::process::id()
-}
 
 /// Row 41: SIGKILL of an idle worker: next task succeeds, no error.
 #[test]
@@ -234,7 +230,7 @@ fn tasks_sent_ahead_behind_killers_are_innocent() {
     });
 }
 
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable and outlives the call.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) }, 0);
@@ -242,7 +238,7 @@ fn processor_time() -> Duration {
 }
 
 /// Sets how many descriptors this process may have, and gives what it might have before.
-fn limit_descriptors(limit: u64) -> u64 {
+pub(crate) fn limit_descriptors(limit: u64) -> u64 {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limits` is readable and writable, and outlives the calls.
     unsafe {

@@ -63,7 +63,7 @@ fn a_program_that_is_killed_leaves_no_worker() {
 fn a_program_that_is_killed_while_workers_boot_leaves_none() {
     let mut random = Random::new();
     let (begin, mut count) = (Instant::now(), 0);
-    while count < 1000 && begin.elapsed() < soak_time() {
+    while count < 1000 && begin.elapsed() < soak_time(3) {
         let started = Started::new("boots_workers", quiet(program("boots_workers")));
         std::thread::sleep(Duration::from_micros(random.below(25_000)));
         // SAFETY: takes numbers; the child has not been waited for.

@@ -56,6 +56,7 @@ pub(crate) fn alone_with(limit: Duration, afterwards: Afterwards, body: impl FnO
     command.args([&*name, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, &name);
     let ended = Started::new(&name, command).wait(limit);
     assert!(ended.status.success(), "{name}: {}\n{}{}", ended.status, ended.stdout, ended.stderr);
+    eprint!("{}", ended.stderr);
 }
 
 /// A command that runs the function `name` of [`crate::programs`] in a new process.
@@ -251,6 +252,11 @@ fn descriptors() -> Vec<String> {
     descriptors_of("self")
 }
 
+/// How many they are.
+pub(crate) fn open_descriptors() -> usize {
+    descriptors().len()
+}
+
 /// The same of any process.
 pub(crate) fn descriptors_of(pid: &str) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
@@ -309,6 +315,11 @@ pub(crate) fn ended<T: Clone + Send + 'static>(proxy: xfork::ResultProxy<T>) -> 
 
 pub(crate) fn double(n: u64) -> u64 {
     n * 2
+}
+
+/// Which process a task runs in.
+pub(crate) fn own_process() -> u32 {
+    std::process::id()
 }
 
 /// A directory that is deleted in the end.
@@ -420,10 +431,10 @@ impl Random {
     }
 }
 
-/// For how long tests that look for rare races do so.
-pub(crate) fn soak_time() -> Duration {
-    let seconds = std::env::var("XFORK_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(3))
+/// For how long a test that looks for rare races does so: `seconds`, unless the environment says otherwise.
+pub(crate) fn soak_time(seconds: u64) -> Duration {
+    let told = std::env::var("XFORK_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(told.unwrap_or(seconds))
 }
 
 /// A file name for [`OsString`] arguments.

@@ -7,17 +7,27 @@
 #![expect(unsafe_code, reason = "faults are injected by libc calls")]
 #![cfg(target_os = "linux")]
 
+mod a_process;
 mod a_task;
+mod b_codec;
 mod b_data;
 mod built;
+mod c_numbers;
 mod c_pool;
+mod catalogue;
 mod crashes;
+mod d_copies;
+mod d_limits;
 mod d_parent;
+mod d_signals;
 mod e_binary;
+mod e_image;
+mod e_sandbox;
 mod expressions;
 mod f_peer;
 mod fixture;
 mod g_proxies;
+mod g_waits;
 mod limits;
 mod programs;
 mod saboteur;

@@ -51,6 +51,11 @@ fn program() {
         Some("fails_with_a_pool") => fails_with_a_pool(),
         Some("drops_a_failure") => drops_a_failure(),
         Some("nests_and_hangs") => nests_and_hangs(),
+        Some("lacks_descriptors") => crate::c_numbers::lacks_descriptors(),
+        Some("is_stopped_and_goes_on") => crate::d_signals::is_stopped_and_goes_on(),
+        Some("becomes_a_daemon") => crate::d_copies::becomes_a_daemon(),
+        Some("is_process_number_one") => crate::d_copies::is_process_number_one(),
+        Some("panics_without_its_file") => crate::e_image::panics_without_its_file(),
         Some(other) => panic!("there is no program {other}"),
     }
 }

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     poller: Poller,
     /// Set once if this program can't have workers at all.
     impossible: OnceLock<String>,
+    /// The process that has the workers; a copy of it, made by the system's `fork`, has none, and must not write to them.
+    owner: u32,
 }
 
 struct State {
@@ -175,6 +177,7 @@ impl Processes {
             wake,
             poller,
             impossible: OnceLock::new(),
+            owner: std::process::id(),
         });
         if let Some(reason) = why_impossible() {
             let _ = shared.impossible.set(reason);
@@ -200,6 +203,14 @@ fn why_impossible() -> Option<String> {
                 .into(),
         );
     }
+    if sys::is_secure_execution() {
+        // Its workers would have to ignore that they are such, and would run `main`.
+        return Some(
+            "this program has more rights than its user (set-uid, or capabilities), and such a program can't start \
+             itself as a worker; use Plan::threads()"
+                .into(),
+        );
+    }
     if std::env::var_os(boot::VARIABLE).is_some() {
         return Some(format!(
             "{} is set, and the hook that removes it has not run; unset it, or use Plan::threads()",
@@ -222,6 +233,9 @@ impl Runner for Processes {
     }
 
     fn cancel_waiting(&self) -> usize {
+        if self.shared.is_copy() {
+            return 0;
+        }
         let actions = {
             let mut state = self.shared.state.lock();
             state.supervisor.step(Event::CancelWaiting).expect("not a worker's message")
@@ -232,6 +246,9 @@ impl Runner for Processes {
     }
 
     fn end(&self, ending: &Ending<'_>) -> Option<bool> {
+        if self.shared.is_copy() {
+            return None;
+        }
         let ticket = ending.task.core().ticket();
         Some(self.shared.end(ticket, ending.error.clone()))
     }
@@ -243,15 +260,29 @@ impl Runner for Processes {
 
 impl Drop for Processes {
     fn drop(&mut self) {
+        if self.shared.is_copy() {
+            return;
+        }
         self.shared.state.lock().closing = true;
         self.shared.wake.signal();
     }
 }
 
 impl Shared {
+    fn is_copy(&self) -> bool {
+        std::process::id() != self.owner
+    }
+
     fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
-        if let Some(reason) = self.impossible.get() {
-            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason: reason.clone() });
+        let copy = self.is_copy().then(|| {
+            let owner = self.owner;
+            format!(
+                "this process is a copy, made by fork(), of process {owner}, which has the workers; \
+                 give it its own with xfork::plan, or fork before the first task"
+            )
+        });
+        if let Some(reason) = copy.or_else(|| self.impossible.get().cloned()) {
+            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
             body.fail(error);
             return;
         }
@@ -502,7 +533,7 @@ impl Link {
 /// Starts the driver thread of a pool.
 fn drive(shared: Arc<Shared>) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("xfork-driver".into());
-    thread.spawn(move || Driver { shared, driven: HashMap::new() }.run())?;
+    thread.spawn(move || Driver { shared, driven: HashMap::new(), warned: false }.run())?;
     Ok(())
 }
 
@@ -511,6 +542,8 @@ const WAKE: u64 = 0;
 struct Driver {
     shared: Arc<Shared>,
     driven: HashMap<u64, Driven>,
+    /// It has been said that there are fewer workers than wanted.
+    warned: bool,
 }
 
 /// Turns a panic of the driver, which would leave everybody waiting, into an abort with a message.
@@ -827,6 +860,14 @@ impl Driver {
     fn spawn(&mut self, worker: WorkerId) {
         if let Err(error) = self.try_spawn(worker) {
             let reason = format!("starting this program again as a worker failed: {error}");
+            if !self.driven.is_empty() && !std::mem::replace(&mut self.warned, true) {
+                let (living, wanted) = (self.driven.len(), self.shared.settings.workers);
+                // Where standard error is closed nobody is told.
+                let _ = writeln!(
+                    io::stderr(),
+                    "xfork: the work goes on with {living} of {wanted} worker processes: {reason}"
+                );
+            }
             self.step(Event::SpawnFailed(worker, reason)).expect("not a worker's message");
         }
     }

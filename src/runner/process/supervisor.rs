@@ -26,6 +26,10 @@ const AHEAD_MICROS: u64 = 200;
 /// The most tasks sent ahead to one worker.
 const AHEAD_TASKS: usize = 64;
 
+/// A worker that has said nothing while the pool finished so many tasks is sent none ahead: it is running a long one, or is
+/// stopped.
+const SILENCE: u64 = 16;
+
 /// What has happened.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -118,6 +122,8 @@ struct Worker {
     ending: bool,
     /// How many tasks it has finished.
     done: u64,
+    /// How many the pool had finished when it last started or finished one.
+    heard: u64,
     grown: bool,
     /// Sent, not started; in the order of sending.
     sent: VecDeque<Id>,
@@ -182,6 +188,8 @@ pub(crate) struct Supervisor {
     boot_tries: u64,
     /// How long a task takes, in microseconds: a moving average.
     micros: u64,
+    /// How many tasks have been finished.
+    finished: u64,
     /// What has been decided in this step.
     actions: Vec<Action>,
 }
@@ -200,6 +208,7 @@ impl Supervisor {
             boot_failures: 0,
             boot_tries: 0,
             micros: AHEAD_MICROS * 10,
+            finished: 0,
             actions: Vec::new(),
         }
     }
@@ -332,21 +341,24 @@ impl Supervisor {
                 self.forget(id);
             }
             Event::Started(worker, id) => {
-                let id_of = worker;
+                let (id_of, finished) = (worker, self.finished);
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker
                     .sent
                     .remove(position.ok_or(Violation("an acknowledgement of a task it was not sent"))?);
                 worker.running.push(id);
+                worker.heard = finished;
                 self.end_if_unwanted(id_of);
             }
             Event::Finished(worker, id, micros) => {
-                let id_of = worker;
+                let (id_of, finished) = (worker, self.finished + 1);
                 let worker = self.worker(worker)?;
                 let position = worker.running.iter().rposition(|&running| running == id);
                 worker.running.remove(position.ok_or(Violation("a result of a task it was not running"))?);
                 worker.done += 1;
+                worker.heard = finished;
+                self.finished = finished;
                 self.forget(id);
                 self.end_if_unwanted(id_of);
                 self.micros = (self.micros * 7 + micros.min(AHEAD_MICROS * 100)) / 8;
@@ -574,10 +586,10 @@ impl Supervisor {
                 let given = worker.done + (worker.sent.len() + worker.running.len()) as u64;
                 !worker.ending && !worker.grown && given < self.max_tasks
             })
-            .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), id))
-            .min()
-            .filter(|&(load, _)| load <= ahead)
-            .map(|(_, id)| id)
+            .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), worker.heard, id))
+            .filter(|&(load, heard, _)| load == 0 || (load <= ahead && self.finished - heard < SILENCE))
+            .min_by_key(|&(load, _, id)| (load, id))
+            .map(|(_, _, id)| id)
     }
 
     fn descends(&self, mut id: Id, ancestor: Id) -> bool {

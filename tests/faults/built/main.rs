@@ -72,12 +72,47 @@ fn task_panic() {
     println!("next {}", *fork(double, 21));
 }
 
+fn pid_then_abort(pid: bool) -> u32 {
+    if pid { std::process::id() } else { std::process::abort() }
+}
+
+/// A worker dies; the next takes its place.
+fn task_crash() {
+    let worker = *process(pid_then_abort, true);
+    let error = wait(&process(pid_then_abort, false)).unwrap_err();
+    println!("crash {} signal {:?}", error.is_crash(), error.signal());
+    assert_ne!(*process(pid_then_abort, true), worker);
+    println!("next {}", *fork(double, 21));
+}
+
+/// The whole error, on one line.
+fn error() {
+    let error = wait(&process(double, 1)).map(|value| *value);
+    println!("outcome {:?}", error.map_err(|error| (error.is_spawn(), error.to_string())));
+    println!("thread {}", *xfork::thread(double, 21));
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    println!("main runs");
     xfork::plan(Plan::processes(2));
     match args[0].as_str() {
         "functions" => functions(),
         "task-panic" => task_panic(),
+        "task-crash" => task_crash(),
+        "error" => error(),
+        "chroot" => {
+            let folder = std::ffi::CString::new(args[1].as_str()).unwrap();
+            // SAFETY: `folder` is a C string that outlives the call.
+            assert_eq!(unsafe { libc::chroot(folder.as_ptr()) }, 0);
+            std::env::set_current_dir("/").unwrap();
+            error();
+        }
+        "secure" => {
+            // SAFETY: takes a number.
+            println!("secure {}", unsafe { libc::getauxval(libc::AT_SECURE) });
+            error();
+        }
         way => {
             for gate in &args[3..] {
                 drop(fork(wait_and_leave_a_trace, (gate, &args[2])));

@@ -28,6 +28,29 @@ proptest! {
     }
 }
 
+/// Row 15 of faults.md: "SIGSTOP of a worker mid-task: others proceed".
+#[test]
+fn a_worker_that_has_fallen_silent_gets_nothing_ahead() {
+    let mut pool = Pool::new(2);
+    let long = pool.submit(None);
+    pool.deliver();
+    let has_it = |(_, worker): &(&WorkerId, &super::Worker)| worker.sent.contains(&long);
+    let (&silent, _) = pool.supervisor.workers.iter().find(has_it).unwrap();
+    pool.pretended(silent).go_on(silent, 1);
+    pool.read_all(silent);
+    let short: Vec<Id> = (0..200).map(|_| pool.submit(None)).collect();
+    while pool.ends.len() < short.len() {
+        pool.deliver();
+        let others: Vec<_> = pool.workers.keys().copied().filter(|&worker| worker != silent).collect();
+        assert!(!others.is_empty() && !pool.supervisor.is_idle());
+        for worker in others {
+            pool.pretended(worker).go_on(worker, 1);
+            pool.read_all(worker);
+        }
+    }
+    assert!(short.iter().all(|id| pool.ends[id] == End::Finished));
+}
+
 /// Row 41 of faults.md: "SIGKILL of an idle worker: next task succeeds, no error."
 #[test]
 fn the_death_of_an_idle_worker_costs_nothing() {
