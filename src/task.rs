@@ -98,7 +98,8 @@ where
         let retries = limits.retries.filter(|_| error.is_worth_another_try())?;
         let tries = self.tries.fetch_add(1, Ordering::Relaxed);
         let progress = self.progress.lock();
-        let can = tries < retries && progress.work.is_some() && progress.slot.is_some();
+        let is_wanted = progress.slot.is_some() && !self.core.is_unwanted();
+        let can = tries < retries && progress.work.is_some() && is_wanted;
         can.then(|| limits.pause_before(tries + 1))
     }
 
@@ -195,8 +196,10 @@ where
     }
 
     fn fail(self: Arc<Self>, error: TaskError) {
-        if let Some(pause) = self.may_try_again(&error) {
-            return task::try_again(self, pause);
+        if let Some(pause) = self.may_try_again(&error)
+            && task::try_again(self.clone(), pause)
+        {
+            return;
         }
         let place = self.core.fork_place();
         let error = if error.kept_from_running(&place) {

@@ -214,11 +214,7 @@ fn why_impossible() -> Option<String> {
 
 impl Runner for Processes {
     fn run(&self, task: Runnable) {
-        let body = task.into_task();
-        if !body.core().claim() {
-            return;
-        }
-        self.shared.submit(body, None);
+        self.shared.submit(task.into_task(), None);
     }
 
     fn cancel_waiting(&self) -> usize {
@@ -250,7 +246,12 @@ impl Drop for Processes {
 
 impl Shared {
     fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
+        // What a worker hands over has been claimed there.
+        let is_claimed = relayed.is_some();
         if let Some(reason) = self.impossible.get() {
+            if !is_claimed && !body.core().claim() {
+                return;
+            }
             let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason: reason.clone() });
             body.fail(error);
             return;
@@ -259,6 +260,10 @@ impl Shared {
         let limits = body.core().terms.limits;
         let actions = {
             let mut state = self.state.lock();
+            // Under the lock: who cancels the task finds it unclaimed, or here.
+            if !is_claimed && !body.core().claim() {
+                return;
+            }
             if !state.driven
                 && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
             {
@@ -325,7 +330,8 @@ impl Shared {
             alarms.push(cpu_alarm(limit, self.me.clone(), id, left, expire));
         }
         if let Some(entry) = self.state.lock().tasks.get_mut(&id).filter(|_| !alarms.is_empty()) {
-            entry.alarms = alarms;
+            // The clock may have been looked at already, and the next look be among them.
+            entry.alarms.append(&mut alarms);
         }
     }
 
@@ -358,11 +364,18 @@ impl Shared {
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
         let (body, link) = {
-            let state = self.state.lock();
-            (state.tasks.get(&id).map(|entry| entry.body.clone()), state.links.get(&worker).cloned())
+            let mut state = self.state.lock();
+            // The worker is dead already, and the task back in the queue.
+            let Some(link) = state.links.get(&worker).cloned() else { return Vec::new() };
+            let Some(body) = state.tasks.get(&id).map(|entry| entry.body.clone()) else {
+                // Its outcome was decided meanwhile: the worker will never see it, nor give it back.
+                let is_sent = state.supervisor.is_sent(worker, id);
+                let event = is_sent.then_some(Event::Unsendable(worker, id));
+                let actions = event.map(|event| state.supervisor.step(event).expect("not a worker's message"));
+                return actions.unwrap_or_default();
+            };
+            (body, link)
         };
-        // The worker is dead already, and the task back in the queue; or the task has ended otherwise.
-        let (Some(body), Some(link)) = (body, link) else { return Vec::new() };
         let remote = body.remote().expect("only tasks that travel are submitted");
         let mut bytes = Vec::new();
         let encoded = match remote.entry() {
