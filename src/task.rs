@@ -6,6 +6,7 @@ use crate::core::context;
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
 use crate::core::output;
+use crate::core::pause;
 use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
@@ -173,6 +174,7 @@ where
     /// Waits between two tries, as this task: its thread may be used for what it forked, or another started for others.
     /// False if the task has been ended meanwhile.
     fn pause(self: &Arc<Self>, time: Duration) -> bool {
+        let Some(_noted) = pause::begin().map(|beginning| beginning.note(self.clone())) else { return false };
         let Some(slot) = self.progress.lock().slot.clone() else { return false };
         let slot: Arc<dyn AnySlot> = slot;
         let _context = context::enter_task(self.clone());

@@ -4,6 +4,7 @@
 //! a program that was asked to stop has not failed. However it ends then, its exit code is 130.
 
 use crate::core::cancel::{self, Unwanted};
+use crate::core::pause;
 use crate::core::runner::Runner;
 use crate::core::scope::ROOT;
 use crate::ground::{panics, sys};
@@ -32,7 +33,8 @@ fn interrupted() {
     }
     cancel::interrupt();
     let runners: Vec<_> = RUNNERS.lock().iter().filter_map(Weak::upgrade).collect();
-    let cancelled: usize = runners.iter().map(|runner| runner.cancel_waiting()).sum();
+    let waiting: usize = runners.iter().map(|runner| runner.cancel_waiting()).sum();
+    let cancelled = waiting + pause::interrupt();
     panics::print(&text(cancelled, ROOT.unfinished()));
 }
 

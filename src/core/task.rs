@@ -7,10 +7,10 @@ use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
 use crate::core::limits::Terms;
 use crate::core::output::{self, Part};
+use crate::core::pause;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
-use crate::core::timer;
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
@@ -270,23 +270,16 @@ fn enqueue(task: Arc<dyn Body>) {
 }
 
 /// Hands a claimed task to its runner once more, after a pause in which it can be cancelled. False, with the task claimed as
-/// before, if somebody has just asked to end it.
+/// before, if somebody has just asked to end it, or if there can be no pause.
 pub(crate) fn try_again(task: Arc<dyn Body>, pause: Duration) -> bool {
+    let Some(beginning) = pause::begin() else { return false };
     task.core().state.store(WAITING, Ordering::Release);
     fence(Ordering::SeqCst);
     if task.core().is_unwanted() && task.core().move_on(WAITING, CLAIMED) {
         return false;
     }
-    let later = move || {
-        let again = task.clone();
-        // In a thread of its own: runners run code of the user, which must not hold up the clock.
-        let thread = std::thread::Builder::new().name("xfork-retry".into()).spawn(move || enqueue(again));
-        if thread.is_err() {
-            enqueue(task);
-        }
-    };
-    timer::after(pause, later).detach();
-    true
+    // If it can't be claimed again, who has just cancelled it ends it.
+    beginning.pause(task.clone(), pause, enqueue) || !task.core().move_on(WAITING, CLAIMED)
 }
 
 /// Says that `task` itself has finished. The last of the task and its forks delivers the outcome, then counts

@@ -11,6 +11,7 @@ mod a_task;
 mod b_data;
 mod built;
 mod c_pool;
+mod cancel;
 mod crashes;
 mod d_parent;
 mod e_binary;

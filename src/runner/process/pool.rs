@@ -74,8 +74,9 @@ struct Entry {
     body: Arc<dyn Body>,
     /// The worker that handed it over, and the number that it knows it by.
     origin: Option<(WorkerId, u64)>,
-    /// While it runs: what ends it when its time is over.
-    alarms: Vec<Alarm>,
+    /// While it runs: what ends it when its time is over, and what looks at its worker's clock next.
+    timeout: Option<Alarm>,
+    look: Option<Alarm>,
 }
 
 /// How a worker is made to end.
@@ -278,7 +279,7 @@ impl Shared {
             if let Some(origin) = origin {
                 state.relayed.insert(origin, id);
             }
-            state.tasks.insert(id, Entry { body, origin, alarms: Vec::new() });
+            state.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
             let event = Event::Submit {
                 id,
                 parent: relayed.map(|relayed| relayed.parent),
@@ -307,31 +308,33 @@ impl Shared {
     /// A worker has started a task: from now on its time runs.
     fn watch_time(&self, id: u64, body: &Arc<dyn Body>, pid: u32) {
         let limits = body.core().terms.limits;
-        let mut alarms = Vec::new();
         let expire = move |shared: &Weak<Shared>, body: &Weak<dyn Body>, limit, clock| {
             if let (Some(shared), Some(body)) = (shared.upgrade(), body.upgrade()) {
                 let kind = Kind::Expired { limit, clock, goes_on: false };
                 shared.end(id, TaskError::new(body.core().name(), Some(pid), kind));
             }
         };
-        if let Some(limit) = limits.timeout {
+        let timeout = limits.timeout.map(|limit| {
             let (shared, body) = (self.me.clone(), Arc::downgrade(body));
-            alarms.push(timer::after(limit, move || expire(&shared, &body, limit, Clock::Wall)));
-        }
-        if let Some(limit) = limits.cpu_time
-            && let Some(before) = sys::cpu_time_of(pid)
-        {
+            timer::after(limit, move || expire(&shared, &body, limit, Clock::Wall))
+        });
+        let before = limits.cpu_time.and_then(|limit| Some((limit, sys::cpu_time_of(pid)?)));
+        let look = before.map(|(limit, before)| {
             let (shared, body) = (self.me.clone(), Arc::downgrade(body));
             let left = move || {
                 let now = sys::cpu_time_of(pid)?;
                 Some(limit.saturating_sub(now.saturating_sub(before)))
             };
             let expire = move || expire(&shared, &body, limit, Clock::Cpu);
-            alarms.push(cpu_alarm(limit, self.me.clone(), id, left, expire));
+            cpu_alarm(limit, self.me.clone(), id, left, expire)
+        });
+        if timeout.is_none() && look.is_none() {
+            return;
         }
-        if let Some(entry) = self.state.lock().tasks.get_mut(&id).filter(|_| !alarms.is_empty()) {
-            // The clock may have been looked at already, and the next look be among them.
-            entry.alarms.append(&mut alarms);
+        if let Some(entry) = self.state.lock().tasks.get_mut(&id) {
+            entry.timeout = timeout;
+            // The clock may have been looked at already; then there is a next look.
+            entry.look = entry.look.take().or(look);
         }
     }
 
@@ -1154,17 +1157,21 @@ fn cpu_alarm(
 ) -> Alarm {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let look: Box<dyn FnOnce() + Send> = Box::new(move || match time_left() {
-        Some(Duration::ZERO) => expire(),
-        Some(left) => {
-            let Some(pool) = shared.upgrade() else { return };
-            let next = cpu_alarm(left, shared, id, time_left, expire);
-            if let Some(entry) = pool.state.lock().tasks.get_mut(&id) {
-                entry.alarms.push(next);
-            }
-        }
+        // In a thread of its own.
+        Some(Duration::ZERO) => set_look(&shared, id, |_| timer::after(Duration::ZERO, expire)),
+        Some(left) => set_look(&shared, id, |shared| cpu_alarm(left, shared, id, time_left, expire)),
         None => {}
     });
-    timer::after((left / cores).max(Duration::from_millis(1)), look)
+    timer::briefly_after((left / cores).max(Duration::from_millis(1)), look)
+}
+
+/// Sets what happens next to a task whose worker's clock is looked at, if its outcome is not decided.
+fn set_look(shared: &Weak<Shared>, id: u64, next: impl FnOnce(Weak<Shared>) -> Alarm) {
+    let Some(pool) = shared.upgrade() else { return };
+    let next = next(shared.clone());
+    if let Some(entry) = pool.state.lock().tasks.get_mut(&id) {
+        entry.look = Some(next);
+    }
 }
 
 /// What a worker told of the signal that killed it.

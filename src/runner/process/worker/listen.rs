@@ -249,6 +249,9 @@ impl Local {
         let writing = self.writing.lock();
         drop(state);
         self.write_holding(&writing, &bytes);
+        drop(writing);
+        // Who is blocked with nothing away has not told the program, which may have to start a worker for this.
+        self.changed.notify_all();
     }
 
     /// Gives up to `want` of the oldest forked tasks to the program.
