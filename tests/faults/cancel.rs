@@ -155,7 +155,9 @@ fn a_cancelled_task_takes_none_along_that_was_sent_behind_it() {
                 for (n, task) in tasks.into_iter().enumerate() {
                     match ended(task) {
                         Ok(value) => assert_eq!(value, n as u64 * 2),
-                        Err(error) => assert!(n % 7 == 0 && victims[n / 7] && error.is_cancelled(), "{n}: {error}"),
+                        Err(error) => {
+                            assert!(n % 7 == 0 && victims[n / 7] && error.is_cancelled(), "{n}: {error}")
+                        }
                     }
                 }
             }

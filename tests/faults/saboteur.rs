@@ -32,8 +32,8 @@ extern "C" fn take_over() {
     if !(0..16).any(|number| is_permitted(&number)) {
         return;
     }
-    // SAFETY: the number is the worker's socket, which nobody has adopted yet; it is never closed here.
-    let stream = unsafe { UnixStream::from_raw_fd(socket.parse().unwrap()) };
+    // SAFETY: the first number is the worker's socket, which nobody has adopted yet; it is never closed here.
+    let stream = unsafe { UnixStream::from_raw_fd(socket.split(':').next().unwrap().parse().unwrap()) };
     let mut peer =
         Peer { stream: ManuallyDrop::new(stream), build: build.parse().unwrap(), dir: permissions.into() };
     // A write to a socket whose other end is closed must not kill it, as it would before `main`.
@@ -210,5 +210,5 @@ pub(crate) fn panic(message: &[u8]) -> Vec<u8> {
 /// The error of a task that panicked.
 pub(crate) fn panic_error(message: &[u8]) -> Vec<u8> {
     let payload = [number(1), text(message)].concat();
-    [text(b"task"), vec![0, 0], panic(message), payload, vec![0, 0, 0, 0]].concat()
+    [text(b"task"), vec![0, 0], panic(message), payload, vec![0; 8]].concat()
 }

@@ -86,6 +86,9 @@ enum End {
     Leave,
     /// It is running what nobody wants.
     Terminate,
+    /// It is to be killed if it has not been ended or spared for long.
+    Warn,
+    Spare,
 }
 
 impl State {
@@ -351,10 +354,14 @@ impl Shared {
                     Action::Send { worker, id, above } => more.extend(self.send(worker, id, above)),
                     Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
                     Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
-                    Action::Crashed(..) => unreachable!("deaths are handled by the driver"),
+                    Action::Crashed(..) | Action::Doubtful(..) => {
+                        unreachable!("deaths are handled by the driver")
+                    }
                     Action::GiveUp(id, why) => self.give_up(id, why),
                     Action::Cancelled(id) => self.cancelled(id),
                     Action::End(worker) => self.end_worker(worker, End::Terminate),
+                    Action::Warn(worker) => self.end_worker(worker, End::Warn),
+                    Action::Spare(worker) => self.end_worker(worker, End::Spare),
                     Action::Retire(worker) => {
                         self.tell(worker, &ToWorker::Bye);
                         self.end_worker(worker, End::Leave);
@@ -374,7 +381,8 @@ impl Shared {
                 // Its outcome was decided meanwhile: the worker will never see it, nor give it back.
                 let is_sent = state.supervisor.is_sent(worker, id);
                 let event = is_sent.then_some(Event::Unsendable(worker, id));
-                let actions = event.map(|event| state.supervisor.step(event).expect("not a worker's message"));
+                let actions =
+                    event.map(|event| state.supervisor.step(event).expect("not a worker's message"));
                 return actions.unwrap_or_default();
             };
             (body, link)
@@ -663,9 +671,13 @@ impl Driver {
     }
 
     fn condemn(&mut self, number: u64, verdict: Verdict) {
-        if let Some(driven) = self.driven.get_mut(&number) {
-            driven.verdict.get_or_insert(verdict);
-            let _ = driven.child.kill();
+        let Some(driven) = self.driven.get_mut(&number) else { return };
+        let has_lied = !matches!(verdict, Verdict::Slow);
+        driven.verdict.get_or_insert(verdict);
+        let _ = driven.child.kill();
+        if has_lied {
+            let worker = driven.link.worker;
+            self.step(Event::Lied(worker)).expect("not a worker's message");
         }
     }
 
@@ -769,7 +781,7 @@ impl Driver {
                 return Ok(());
             }
             FromWorker::Unseen { error } => {
-                decode_error(error)?.remember();
+                decode_error(error)?.remember_sent(error.len());
                 return Ok(());
             }
         };
@@ -944,6 +956,13 @@ impl Driver {
             }
             _ => Kind::crash(exit, driven.last_panic.take(), last_stack(driven.page.as_ref(), exit)),
         };
+        // Of what it may have started, too, it says only that the worker is not to be believed.
+        let doubt = match &driven.verdict {
+            Some(Verdict::TooLarge { declared, .. }) => {
+                Kind::Protocol { reason: format!("a message of {declared} bytes") }
+            }
+            _ => kind.clone(),
+        };
         let cause = match (&driven.verdict, exit) {
             _ if driven.unprepared.is_some() => {
                 let error = driven.unprepared.take().expect("just seen");
@@ -969,9 +988,13 @@ impl Driver {
         let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
         let mut others = Vec::new();
         for action in actions {
-            let Action::Crashed(_, id) = action else {
-                others.push(action);
-                continue;
+            let (id, kind) = match (action, &kind) {
+                (Action::Crashed(_, id), kind) => (id, kind),
+                (Action::Doubtful(_, id), _) => (id, &doubt),
+                (action, _) => {
+                    others.push(action);
+                    continue;
+                }
             };
             let body = self.shared.state.lock().take(id);
             if let Some(body) = body {
@@ -1033,8 +1056,10 @@ impl Driver {
 
     fn begin_to_end(&mut self, worker: WorkerId, how: End) {
         let Some(driven) = self.driven.get_mut(&worker.0) else { return };
-        if let End::Terminate = how {
-            let _ = driven.child.terminate();
+        match how {
+            End::Terminate => _ = driven.child.terminate(),
+            End::Spare => return driven.kill_at = None,
+            End::Leave | End::Warn => {}
         }
         driven.kill_at.get_or_insert(Instant::now() + self.shared.settings.grace);
     }
