@@ -10,9 +10,14 @@ use crate::core::scope::ROOT;
 use crate::ground::{panics, sys};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Those who have tasks that wait to be run.
 static RUNNERS: Mutex<Vec<Weak<dyn Runner>>> = Mutex::new(Vec::new());
+/// Held while the program is told what becomes of its tasks.
+static TELLING: Mutex<()> = Mutex::new(());
+/// How long the end of the program waits for that, which may itself wait for code of the user.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Has Ctrl-C cancel what waits in `runner`.
 pub(crate) fn register(runner: &Arc<dyn Runner>) {
@@ -26,7 +31,13 @@ pub(crate) fn install() {
     sys::on_interrupt(interrupted);
 }
 
+/// Waits until what the interrupt meant has been said: what it cancelled may have ended the program at once.
+pub(crate) fn wait_until_told() {
+    drop(TELLING.try_lock_for(PATIENCE));
+}
+
 fn interrupted() {
+    let _telling = TELLING.lock();
     if ROOT.unfinished() == 0 {
         // As the program would have ended without us.
         sys::exit_as_interrupted();
