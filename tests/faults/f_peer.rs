@@ -502,7 +502,7 @@ fn a_flood_of_words_does_not_hold_up_the_pool() {
         let (_reader, writer) = io::pipe().unwrap();
         let value = with_standard_error(writer.as_raw_fd(), || outcome("fills standard error", build));
         assert_eq!(value.unwrap(), 42);
-        for way in ["chatters", "complains at length"] {
+        for way in ["complains at length", "chatters"] {
             let before = peak_memory();
             let value =
                 sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
