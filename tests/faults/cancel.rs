@@ -33,6 +33,12 @@ impl Serialize for Gated {
     }
 }
 
+/// Waits until a thread that cancels a task waits for the end of the encoding, which needs the arguments.
+fn wait_until_asleep(thread: i32) {
+    let stat = format!("/proc/self/task/{thread}/stat");
+    assert!(within(LONG, || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))));
+}
+
 /// Row 110: a nested task that is cancelled while it is handed over does not run elsewhere, and its worker lives on.
 #[test]
 fn a_task_that_is_cancelled_while_it_is_handed_over_is_over_everywhere() {
@@ -54,10 +60,7 @@ fn a_task_that_is_cancelled_while_it_is_handed_over_is_over_everywhere() {
                     ResultProxy::cancel(&handed)
                 }
             });
-            // It waits for the end of the encoding, which needs the arguments.
-            let asleep = format!("/proc/self/task/{}/stat", receiver.recv().unwrap());
-            let is_asleep = || std::fs::read_to_string(&asleep).is_ok_and(|stat| stat.contains(") S "));
-            assert!(within(LONG, is_asleep));
+            wait_until_asleep(receiver.recv().unwrap());
             tell(&gate, "go on");
             canceller.join().unwrap()
         }) && wait(&handed).unwrap_err().is_cancelled()
@@ -107,6 +110,46 @@ fn a_task_that_is_cancelled_before_it_is_encoded_holds_no_place_in_a_worker() {
                 let next = process(double, n);
                 assert_eq!(*wait_timeout(&next, LONG).expect("the worker is free"), n * 2);
             }
+        });
+    });
+}
+
+/// Row 110, "cancel before start": what is cancelled while its arguments are being encoded never starts.
+#[test]
+fn a_task_that_is_cancelled_while_it_is_encoded_never_starts() {
+    fn leaves_a_trace(trace: String, _: Gated) {
+        leave_a_trace(trace);
+    }
+    alone(|| {
+        let dir = Dir::new();
+        let (began, gate, trace) = (dir.pipe("began"), dir.pipe("gate"), dir.path("trace"));
+        pool(1, || {
+            // A worker is free, so that it is encoded where it is forked.
+            assert_eq!(*process(double, 1), 2);
+            let closed = Gated { is_closed: true, began: began.clone(), gate: gate.clone() };
+            let scope = Scope::new();
+            std::thread::scope(|threads| {
+                let canceller = threads.spawn(|| {
+                    hear(&began);
+                    let (sender, receiver) = channel();
+                    let cancelled = threads.spawn({
+                        let scope = &scope;
+                        move || {
+                            // SAFETY: takes nothing.
+                            sender.send(unsafe { libc::gettid() }).unwrap();
+                            scope.cancel()
+                        }
+                    });
+                    wait_until_asleep(receiver.recv().unwrap());
+                    tell(&gate, "go on");
+                    assert_eq!(cancelled.join().unwrap(), 1);
+                });
+                let task = scope.enter(|| process(leaves_a_trace, (trace.clone(), closed)));
+                canceller.join().unwrap();
+                assert!(ended(task).unwrap_err().is_cancelled());
+            });
+            the_next_task_succeeds();
+            assert_eq!(traces(&trace), 0);
         });
     });
 }

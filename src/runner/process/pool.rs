@@ -24,7 +24,7 @@ use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{self, Decoder, Frame};
 use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker, begin_task};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -100,6 +100,15 @@ impl State {
         Some(entry.body)
     }
 
+    /// The outcome of a task was decided before it was written to the worker that was to run it: the worker will never see
+    /// it, nor give it back.
+    fn is_not_sent(&mut self, worker: WorkerId, id: u64) -> Vec<Action> {
+        if !self.supervisor.is_sent(worker, id) {
+            return Vec::new();
+        }
+        self.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
+    }
+
     /// The worker that is adding to the text of this task.
     fn printer(&self, id: u64) -> Option<Arc<Link>> {
         self.links.get(&self.supervisor.is_innermost_in(id)?).cloned()
@@ -111,6 +120,7 @@ pub(super) struct Link {
     worker: WorkerId,
     pid: u32,
     socket: OwnedFd,
+    /// May be taken while the pool's state is held, never the other way round; nothing blocks while it is held.
     out: Mutex<Out>,
     dead: AtomicBool,
     /// What the worker prints, if that is captured.
@@ -378,12 +388,7 @@ impl Shared {
             // The worker is dead already, and the task back in the queue.
             let Some(link) = state.links.get(&worker).cloned() else { return Vec::new() };
             let Some(body) = state.tasks.get(&id).map(|entry| entry.body.clone()) else {
-                // Its outcome was decided meanwhile: the worker will never see it, nor give it back.
-                let is_sent = state.supervisor.is_sent(worker, id);
-                let event = is_sent.then_some(Event::Unsendable(worker, id));
-                let actions =
-                    event.map(|event| state.supervisor.step(event).expect("not a worker's message"));
-                return actions.unwrap_or_default();
+                return state.is_not_sent(worker, id);
             };
             (body, link)
         };
@@ -413,7 +418,14 @@ impl Shared {
         };
         match encoded {
             Ok(()) => {
-                self.post(&link, bytes);
+                let mut state = self.state.lock();
+                if !state.tasks.contains_key(&id) {
+                    return state.is_not_sent(worker, id);
+                }
+                // Who cancels the task from now on asks for it after this.
+                let out = link.out.lock();
+                drop(state);
+                self.post_holding(&link, out, bytes);
                 Vec::new()
             }
             Err(error) => {
@@ -447,7 +459,10 @@ impl Shared {
 
     /// Writes as much as the socket takes; the driver writes the rest when it takes more.
     pub(super) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        let mut out = link.out.lock();
+        self.post_holding(link, link.out.lock(), bytes);
+    }
+
+    fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
