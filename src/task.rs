@@ -6,6 +6,7 @@ use crate::core::context;
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
 use crate::core::limits::{Limits, Terms};
 use crate::core::output;
+use crate::core::pause;
 use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
@@ -98,7 +99,8 @@ where
         let retries = limits.retries.filter(|_| error.is_worth_another_try())?;
         let tries = self.tries.fetch_add(1, Ordering::Relaxed);
         let progress = self.progress.lock();
-        let can = tries < retries && progress.work.is_some() && progress.slot.is_some();
+        let is_wanted = progress.slot.is_some() && !self.core.is_unwanted();
+        let can = tries < retries && progress.work.is_some() && is_wanted;
         can.then(|| limits.pause_before(tries + 1))
     }
 
@@ -172,6 +174,7 @@ where
     /// Waits between two tries, as this task: its thread may be used for what it forked, or another started for others.
     /// False if the task has been ended meanwhile.
     fn pause(self: &Arc<Self>, time: Duration) -> bool {
+        let Some(_noted) = pause::begin().map(|beginning| beginning.note(self.clone())) else { return false };
         let Some(slot) = self.progress.lock().slot.clone() else { return false };
         let slot: Arc<dyn AnySlot> = slot;
         let _context = context::enter_task(self.clone());
@@ -195,8 +198,10 @@ where
     }
 
     fn fail(self: Arc<Self>, error: TaskError) {
-        if let Some(pause) = self.may_try_again(&error) {
-            return task::try_again(self, pause);
+        if let Some(pause) = self.may_try_again(&error)
+            && task::try_again(self.clone(), pause)
+        {
+            return;
         }
         let place = self.core.fork_place();
         let error = if error.kept_from_running(&place) {

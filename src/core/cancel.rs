@@ -5,6 +5,7 @@
 //! the task has one outcome: the claim of the task, the runner's accounts and the slot each belong to one taker.
 
 use crate::core::error::{Kind, TaskError};
+use crate::core::pause;
 use crate::core::runner::Ending;
 use crate::core::slot::AnySlot;
 use crate::core::task::Body;
@@ -45,6 +46,7 @@ pub(crate) fn end(task: &Arc<dyn Body>, kind: &dyn Fn(bool) -> Kind) -> bool {
     let core = task.core();
     let error = |goes_on| TaskError::new(core.name(), None, kind(goes_on));
     if core.claim_unstarted() {
+        pause::end(core.id);
         task.clone().fail(error(false));
         return true;
     }

@@ -272,7 +272,14 @@ impl TaskError {
 
     /// Remembers the failure until the end of the process, for the report of what nobody looked at.
     pub(crate) fn remember(&self) {
-        unseen::remember(self);
+        // About: a panic has its text twice, and beside the texts there are places and frames.
+        let texts = 2 * self.message().len() + self.output().map_or(0, str::len);
+        unseen::remember(self, texts + size_of::<Failure>() + (1 << 10));
+    }
+
+    /// The same for a failure that another process sent in so many bytes.
+    pub(crate) fn remember_sent(&self, bytes: usize) {
+        unseen::remember(self, bytes + size_of::<Failure>());
     }
 
     /// Whether the task panicked.

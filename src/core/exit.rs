@@ -36,6 +36,7 @@ extern "C" fn at_exit() {
         panics::print(&report);
     }
     if cancel::is_interrupted() {
+        interrupt::wait_until_told();
         sys::exit_as_interrupted();
     }
 }

@@ -4,14 +4,20 @@
 //! a program that was asked to stop has not failed. However it ends then, its exit code is 130.
 
 use crate::core::cancel::{self, Unwanted};
+use crate::core::pause;
 use crate::core::runner::Runner;
 use crate::core::scope::ROOT;
 use crate::ground::{panics, sys};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Those who have tasks that wait to be run.
 static RUNNERS: Mutex<Vec<Weak<dyn Runner>>> = Mutex::new(Vec::new());
+/// Held while the program is told what becomes of its tasks.
+static TELLING: Mutex<()> = Mutex::new(());
+/// How long the end of the program waits for that, which may itself wait for code of the user.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Has Ctrl-C cancel what waits in `runner`.
 pub(crate) fn register(runner: &Arc<dyn Runner>) {
@@ -25,14 +31,21 @@ pub(crate) fn install() {
     sys::on_interrupt(interrupted);
 }
 
+/// Waits until what the interrupt meant has been said: what it cancelled may have ended the program at once.
+pub(crate) fn wait_until_told() {
+    drop(TELLING.try_lock_for(PATIENCE));
+}
+
 fn interrupted() {
+    let _telling = TELLING.lock();
     if ROOT.unfinished() == 0 {
         // As the program would have ended without us.
         sys::exit_as_interrupted();
     }
     cancel::interrupt();
     let runners: Vec<_> = RUNNERS.lock().iter().filter_map(Weak::upgrade).collect();
-    let cancelled: usize = runners.iter().map(|runner| runner.cancel_waiting()).sum();
+    let waiting: usize = runners.iter().map(|runner| runner.cancel_waiting()).sum();
+    let cancelled = waiting + pause::interrupt();
     panics::print(&text(cancelled, ROOT.unfinished()));
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod ids;
 pub(crate) mod interrupt;
 pub(crate) mod limits;
 pub(crate) mod output;
+pub(crate) mod pause;
 pub(crate) mod report;
 pub(crate) mod runner;
 pub(crate) mod scope;

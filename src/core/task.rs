@@ -7,17 +7,17 @@ use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
 use crate::core::limits::Terms;
 use crate::core::output::{self, Part};
+use crate::core::pause;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::slot::AnySlot;
-use crate::core::timer;
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 const WAITING: u8 = 0;
@@ -92,6 +92,8 @@ pub(crate) struct TaskCore {
     thread: AtomicU32,
     /// The number under which its runner last gave it to another process, or zero.
     ticket: AtomicU64,
+    /// Somebody has asked to end it: it is not tried again.
+    unwanted: AtomicBool,
 }
 
 impl TaskCore {
@@ -123,6 +125,7 @@ impl TaskCore {
             counted: true,
             thread: AtomicU32::new(0),
             ticket: AtomicU64::new(0),
+            unwanted: AtomicBool::new(false),
         }
     }
 
@@ -144,6 +147,7 @@ impl TaskCore {
             counted: false,
             thread: AtomicU32::new(0),
             ticket: AtomicU64::new(0),
+            unwanted: AtomicBool::new(false),
         }
     }
 
@@ -166,8 +170,12 @@ impl TaskCore {
         self.move_on(QUEUED, CLAIMED)
     }
 
-    /// Takes that right before the task is ready to run or has been run; true for exactly one caller.
+    /// Takes that right before the task is ready to run or has been run; true for exactly one caller. In any case the task
+    /// is not tried again.
     pub(crate) fn claim_unstarted(&self) -> bool {
+        self.unwanted.store(true, Ordering::Relaxed);
+        // Here and in `try_again`: either this finds the task waiting for its next try, or that one sees the mark.
+        fence(Ordering::SeqCst);
         self.move_on(WAITING, CLAIMED) || self.claim()
     }
 
@@ -186,6 +194,11 @@ impl TaskCore {
     /// The number under which another process knows the task; 0 if none does.
     pub(crate) fn ticket(&self) -> u64 {
         self.ticket.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody has asked to end the task.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_claimed(&self) -> bool {
@@ -256,18 +269,17 @@ fn enqueue(task: Arc<dyn Body>) {
     }
 }
 
-/// Hands a claimed task to its runner once more, after a pause in which it can be cancelled.
-pub(crate) fn try_again(task: Arc<dyn Body>, pause: Duration) {
+/// Hands a claimed task to its runner once more, after a pause in which it can be cancelled. False, with the task claimed as
+/// before, if somebody has just asked to end it, or if there can be no pause.
+pub(crate) fn try_again(task: Arc<dyn Body>, pause: Duration) -> bool {
+    let Some(beginning) = pause::begin() else { return false };
     task.core().state.store(WAITING, Ordering::Release);
-    let later = move || {
-        let again = task.clone();
-        // In a thread of its own: runners run code of the user, which must not hold up the clock.
-        let thread = std::thread::Builder::new().name("xfork-retry".into()).spawn(move || enqueue(again));
-        if thread.is_err() {
-            enqueue(task);
-        }
-    };
-    timer::after(pause, later).detach();
+    fence(Ordering::SeqCst);
+    if task.core().is_unwanted() && task.core().move_on(WAITING, CLAIMED) {
+        return false;
+    }
+    // If it can't be claimed again, who has just cancelled it ends it.
+    beginning.pause(task.clone(), pause, enqueue) || !task.core().move_on(WAITING, CLAIMED)
 }
 
 /// Says that `task` itself has finished. The last of the task and its forks delivers the outcome, then counts

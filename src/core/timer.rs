@@ -1,10 +1,12 @@
 //! Calls at a time: limits that run out, and further tries after a pause.
 //!
-//! One thread sleeps until the next call is due; it ends when there has been none for a while. Calls run in that thread, one
-//! after the other, so they must be short and must not run code of the user. The clock is the monotonic one.
+//! One thread sleeps until the next call is due; it ends when there has been none for a while. A call that may run code of the
+//! user is made in a thread of its own, so that it holds up no other; the rest are made in that one, one after the
+//! other, and must be short. The clock is the monotonic one.
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -36,14 +38,34 @@ impl Drop for Alarm {
 }
 
 impl Alarm {
-    /// Lets the call be made whatever becomes of this.
-    pub(crate) fn detach(mut self) {
-        self.0 = None;
+    /// Whether the call will be made.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
     }
 }
 
-/// Makes the call after `delay`, in the timer's thread; never, if that is too far to be told, or if no thread can be had.
+/// Makes the call after `delay`, in a thread of its own; never, if that is too far to be told, or if no thread can be had.
 pub(crate) fn after(delay: Duration, call: impl FnOnce() + Send + 'static) -> Alarm {
+    briefly_after(delay, move || {
+        let call = Arc::new(Mutex::new(Some(call)));
+        let elsewhere = call.clone();
+        let thread = std::thread::Builder::new().name("xfork-late".into());
+        if thread.spawn(move || make(&elsewhere)).is_err() {
+            // Here is better than nowhere.
+            make(&call);
+        }
+    })
+}
+
+fn make(call: &Mutex<Option<impl FnOnce()>>) {
+    let call = call.lock().take();
+    if let Some(call) = call {
+        call();
+    }
+}
+
+/// Makes a short call after `delay`, in the timer's thread; never, if that is too far to be told, or if no thread can be had.
+pub(crate) fn briefly_after(delay: Duration, call: impl FnOnce() + Send + 'static) -> Alarm {
     let Some(time) = Instant::now().checked_add(delay) else { return Alarm(None) };
     let mut timer = TIMER.lock();
     if !timer.runs {
@@ -95,13 +117,15 @@ mod tests {
     fn calls_are_made_in_the_order_of_their_times_and_never_early() {
         let (sender, receiver) = channel();
         let begin = Instant::now();
+        let mut alarms = Vec::new();
         for (delay, name) in [(30, "later"), (10, "sooner"), (20, "between")] {
             let sender = sender.clone();
-            after(Duration::from_millis(delay), move || sender.send(name).unwrap()).detach();
+            let alarm = briefly_after(Duration::from_millis(delay), move || sender.send(name).unwrap());
+            alarms.push(alarm);
         }
-        let dropped = after(Duration::from_millis(15), move || sender.send("dropped").unwrap());
+        let dropped = briefly_after(Duration::from_millis(15), move || sender.send("dropped").unwrap());
         drop(dropped);
-        drop(after(Duration::MAX, || unreachable!("too far away")));
+        assert!(!after(Duration::MAX, || unreachable!("too far away")).is_set());
         let order: Vec<_> = receiver.iter().take(3).collect();
         assert_eq!(order, ["sooner", "between", "later"]);
         assert!(begin.elapsed() >= Duration::from_millis(30));

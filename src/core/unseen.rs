@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many failures are kept one by one; of the rest, those that nobody saw can't be told from the seen.
 const KEPT: usize = 10_000;
+/// How many bytes they may take altogether: one can be long, and worker processes send them.
+const KEPT_BYTES: usize = 32 << 20;
 /// How many are listed in the report.
 const LISTED: usize = 20;
 
-static FAILURES: Mutex<Vec<TaskError>> = Mutex::new(Vec::new());
+static FAILURES: Mutex<Failures> = Mutex::new(Failures { list: Vec::new(), bytes: 0 });
 static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Turns the report of failures that nobody looked at, printed when the program ends, on or off.
@@ -26,21 +28,45 @@ pub fn report_unseen_failures(on: bool) {
     SILENT.store(!on, Ordering::Relaxed);
 }
 
-pub(crate) fn remember(error: &TaskError) {
-    let mut failures = FAILURES.lock();
-    if failures.len() >= KEPT {
-        failures.retain(|failure| !failure.is_seen());
+struct Failures {
+    /// Each with its length.
+    list: Vec<(TaskError, usize)>,
+    bytes: usize,
+}
+
+impl Failures {
+    fn has_room_for(&self, length: usize) -> bool {
+        self.list.len() < KEPT && self.bytes + length <= KEPT_BYTES
     }
-    if failures.len() < KEPT && !failures.iter().rev().take(8).any(|kept| kept.same_failure(error)) {
-        failures.push(error.clone());
+
+    fn forget_seen(&mut self) {
+        self.list.retain(|(failure, _)| !failure.is_seen());
+        self.bytes = self.list.iter().map(|(_, length)| length).sum();
+    }
+}
+
+/// Keeps a failure that takes about so many bytes.
+pub(crate) fn remember(error: &TaskError, length: usize) {
+    let mut failures = FAILURES.lock();
+    if !failures.has_room_for(length) {
+        failures.forget_seen();
+    }
+    let is_known = failures.list.iter().rev().take(8).any(|(kept, _)| kept.same_failure(error));
+    if failures.has_room_for(length) && !is_known {
+        failures.list.push((error.clone(), length));
+        failures.bytes += length;
     }
 }
 
 /// Takes the failures that nobody has seen.
 pub(crate) fn take() -> Vec<TaskError> {
-    let mut failures = std::mem::take(&mut *FAILURES.lock());
-    failures.retain(|failure| !failure.is_seen());
-    failures
+    let mut failures = {
+        let mut kept = FAILURES.lock();
+        kept.bytes = 0;
+        std::mem::take(&mut kept.list)
+    };
+    failures.retain(|(failure, _)| !failure.is_seen());
+    failures.into_iter().map(|(failure, _)| failure).collect()
 }
 
 /// The text for the end of the program; `None` when there is nothing to report or nobody wants to know.

@@ -421,22 +421,84 @@ fn a_worker_is_prepared_before_its_first_task_and_a_failure_of_that_is_told() {
 /// Row 63: "Ctrl-C to the foreground group: parent decides; no spurious WorkerDied flood or backtraces; exit code 130."
 #[test]
 fn ctrl_c_cancels_what_has_not_started_and_lets_what_runs_finish() {
-    let dir = Dir::new();
-    let (started, gate) = (dir.pipe("started"), dir.pipe("gate"));
-    let mut command = quiet(program("is_interrupted"));
-    command.env("STARTED", &started).env("GATE", &gate);
-    let program = Started::new("is_interrupted", command);
-    hear(&started);
-    program.signal_group(libc::SIGINT);
-    assert!(within(LONG, || program.stderr().contains("may finish")), "{}", program.stderr());
-    tell(&gate, "go on");
-    let ended = program.wait(LONG);
-    assert_eq!(ended.code(), Some(130), "{ended:?}");
-    assert!(ended.stdout.contains("first 1\n"), "{ended:?}");
-    assert!(!ended.stdout.contains("second"), "{ended:?}");
-    let text = "\nxfork: interrupted: 40 tasks that had not started are cancelled, 1 task may finish; \
-                Ctrl-C again ends the program at once\n";
-    assert_eq!(ended.stderr, text);
+    for plan in ["processes", "threads"] {
+        let dir = Dir::new();
+        let (started, gate) = (dir.pipe("started"), dir.pipe("gate"));
+        let mut command = quiet(program("is_interrupted"));
+        command.env("STARTED", &started).env("INNER", dir.pipe("inner")).env("GATE", &gate);
+        command.env("PLAN", plan).env("RAYON_NUM_THREADS", "1");
+        let program = Started::new("is_interrupted", command);
+        hear(&started);
+        program.signal_group(libc::SIGINT);
+        assert!(within(LONG, || program.stderr().contains("may finish")), "{}", program.stderr());
+        tell(&gate, "go on");
+        let ended = program.wait(LONG);
+        assert_eq!(ended.code(), Some(130), "{ended:?}");
+        assert!(ended.stdout.contains("first 1\n"), "{ended:?}");
+        assert!(!ended.stdout.contains("second"), "{ended:?}");
+        let text = "\nxfork: interrupted: 40 tasks that had not started are cancelled, 1 task may finish; \
+                    Ctrl-C again ends the program at once\n";
+        assert_eq!(ended.stderr, text);
+    }
+}
+
+/// Row 63: Ctrl-C does not wait for the next try of a task.
+#[test]
+fn ctrl_c_ends_the_pause_before_another_try() {
+    for plan in ["processes", "threads"] {
+        let dir = Dir::new();
+        let started = dir.pipe("started");
+        let mut command = quiet(program("is_interrupted_in_a_pause"));
+        command.env("STARTED", &started).env("PLAN", plan);
+        let program = Started::new("is_interrupted_in_a_pause", command);
+        hear(&started);
+        program.signal_group(libc::SIGINT);
+        let ended = program.wait(LONG);
+        assert_eq!(ended.code(), Some(130), "{ended:?}");
+        assert!(ended.stdout.contains("failed: "), "{ended:?}");
+        assert!(ended.stderr.contains("xfork: interrupted: "), "{ended:?}");
+    }
+}
+
+/// Row 63, while a worker starts: it does not die before the program has decided. Where Ctrl-C is ignored, nothing happens.
+#[test]
+fn ctrl_c_kills_no_worker_that_is_starting() {
+    for is_ignored in [false, true] {
+        let dir = Dir::new();
+        let (started, gate) = (dir.pipe("started"), dir.pipe("gate"));
+        let mut command = quiet(program("boots_a_worker"));
+        command.env(crate::programs::WAIT_AT_BOOT, format!("{started}:{gate}"));
+        if is_ignored {
+            use std::os::unix::process::CommandExt;
+            // SAFETY: `signal` is async-signal-safe, and SIG_IGN runs no code.
+            unsafe {
+                command.pre_exec(|| {
+                    libc::signal(libc::SIGINT, libc::SIG_IGN);
+                    Ok(())
+                })
+            };
+        }
+        let program = Started::new("boots_a_worker", command);
+        let worker = hear_pid(&started);
+        program.signal_group(libc::SIGINT);
+        if is_ignored {
+            assert!(!ends_within(worker, SHORT), "it dies of Ctrl-C");
+            tell(&gate, "go on");
+            let ended = program.wait(LONG);
+            assert_eq!((ended.code(), &*ended.stderr), (Some(0), ""), "{ended:?}");
+            assert!(ended.stdout.contains("Ok(42)\n"), "{ended:?}");
+        } else {
+            assert!(within(LONG, || program.stderr().contains("none is running")), "{}", program.stderr());
+            // It has not got as far as to see that its parent is dead.
+            tell(&gate, "go on");
+            let ended = program.wait(LONG);
+            assert_eq!(ended.code(), Some(130), "{ended:?}");
+            assert!(ended.stdout.contains("Err(true)\n"), "{ended:?}");
+            let text = "\nxfork: interrupted: 1 task that had not started is cancelled, none is running; \
+                        Ctrl-C again ends the program at once\n";
+            assert_eq!(ended.stderr, text);
+        }
+    }
 }
 
 /// Row 63: the second Ctrl-C ends the program whatever it does.

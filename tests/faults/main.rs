@@ -14,6 +14,7 @@ mod b_data;
 mod built;
 mod c_numbers;
 mod c_pool;
+mod cancel;
 mod catalogue;
 mod crashes;
 mod d_copies;

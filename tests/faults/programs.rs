@@ -2,7 +2,7 @@
 
 use crate::fixture::{
     chosen_program, descriptors_of, double, ended, ends_within, hang, hear, kill, tell,
-    the_next_task_succeeds,
+    the_next_task_succeeds, within,
 };
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,21 +13,31 @@ use xfork::{Plan, process, thread};
 /// Set to a file, has every worker leave a trace there and end before it is one.
 pub(crate) const DIE_AT_BOOT: &str = "XFORK_FAULTS_DIE_AT_BOOT";
 
+/// Set to two pipes, has every worker tell the first its number, and wait for the second, before it is one.
+pub(crate) const WAIT_AT_BOOT: &str = "XFORK_FAULTS_WAIT_AT_BOOT";
+
 /// Runs before the hook that makes a process a worker.
-extern "C" fn die_at_boot() {
-    if std::env::var_os("XFORK_WORKER").is_some()
-        && let Ok(trace) = std::env::var(DIE_AT_BOOT)
-    {
+extern "C" fn at_boot() {
+    if std::env::var_os("XFORK_WORKER").is_none() {
+        return;
+    }
+    if let Ok(trace) = std::env::var(DIE_AT_BOOT) {
         crate::fixture::leave_a_trace(trace);
         // SAFETY: takes a number.
         unsafe { libc::_exit(77) };
+    }
+    if let Ok(pipes) = std::env::var(WAIT_AT_BOOT)
+        && let Some((started, gate)) = pipes.split_once(':')
+    {
+        tell(started, &std::process::id().to_string());
+        hear(gate);
     }
 }
 
 // SAFETY: a section of functions without arguments, and this is one; it needs nothing of std that is set up by `main`.
 #[used]
 #[unsafe(link_section = ".init_array.00001")]
-static AT_LOAD: extern "C" fn() = die_at_boot;
+static AT_LOAD: extern "C" fn() = at_boot;
 
 #[test]
 #[ignore = "run by other tests, in a process of its own"]
@@ -45,6 +55,8 @@ fn program() {
         Some("boots_workers") => boots_workers(),
         Some("handles_interrupts") => handles_interrupts(),
         Some("is_interrupted") => is_interrupted(),
+        Some("is_interrupted_in_a_pause") => is_interrupted_in_a_pause(),
+        Some("boots_a_worker") => boots_a_worker(),
         Some("runs_without_stdio") => runs_without_stdio(),
         Some("loses_its_binary") => loses_its_binary(),
         Some("says_hello") => println!("hello {}", *process(double, 21)),
@@ -172,12 +184,37 @@ fn is_interrupted() {
         hear(&gate);
         1
     }
-    xfork::plan(Plan::processes(1));
-    let first = process(first, (variable("STARTED"), variable("GATE")));
+    xfork::plan(if variable("PLAN") == "threads" { Plan::threads() } else { Plan::processes(1) });
+    let first = process(first, (variable("INNER"), variable("GATE")));
     let rest = xfork::map_process(double, 0..40_u64);
+    hear(&variable("INNER"));
+    // The pool knows by now that the first has started when it has read everything and sleeps again.
+    let state_of = |name: &str| {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        stats.find(|stat| stat.contains(name)).unwrap_or(") S ".into())
+    };
+    assert!(within(Duration::from_secs(20), || state_of("(xfork-driver)").contains(") S ")));
+    tell(&variable("STARTED"), "started");
     println!("first {}", *first);
     println!("second {}", *rest[0]);
     println!("last {}", *rest[39]);
+}
+
+fn is_interrupted_in_a_pause() {
+    fn fails(started: String) -> u64 {
+        tell(&started, "started");
+        panic!("again")
+    }
+    xfork::plan(if variable("PLAN") == "threads" { Plan::threads() } else { Plan::processes(1) });
+    let patient = xfork::Limits::new().retries(1).backoff(Duration::from_secs(3600));
+    let failed = ended(xfork::task(fails, variable("STARTED")).limits(patient).fork()).unwrap_err();
+    println!("failed: {failed}");
+}
+
+fn boots_a_worker() {
+    xfork::plan(Plan::processes(1));
+    println!("{:?}", ended(process(double, 21)).map_err(|error| error.is_cancelled()));
 }
 
 fn handles_interrupts() {

@@ -97,15 +97,19 @@ extern "C" fn do_nothing(_: libc::c_int) {}
 /// Survives Ctrl-C, which the terminal sends to the whole group: what it means is decided by the parent
 /// (faults.md, row 63). An empty handler and not SIG_IGN, because exec keeps "ignored" but not a handler, and
 /// a program which a task starts must be interruptible. SA_RESTART, so that no system call of a task fails
-/// for it.
+/// for it. Until this the worker has blocked the signal, as its parent wanted.
 pub(crate) fn swallow_interrupts() {
     // SAFETY: all-zero is a valid `sigaction` with an empty mask; the handler does nothing, hence is
-    // async-signal-safe, and is a function, hence alive for ever.
+    // async-signal-safe, and is a function, hence alive for ever. The set is initialised before it is used.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = do_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART;
         libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
+        let mut interrupts = std::mem::MaybeUninit::uninit();
+        libc::sigemptyset(interrupts.as_mut_ptr());
+        libc::sigaddset(interrupts.as_mut_ptr(), libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, interrupts.as_ptr(), std::ptr::null_mut());
     }
 }
 

@@ -159,16 +159,18 @@ impl Attributes {
     }
 
     /// A child must not inherit that the program, or the thread that spawns, blocks or ignores a signal:
-    /// std's `Command` lets both through, and a worker that ignores SIGTERM outlives its welcome.
+    /// std's `Command` lets both through, and a worker that ignores SIGTERM outlives its welcome. But Ctrl-C is held back
+    /// until the child can swallow it (`swallow_interrupts`).
     fn reset_signals(&mut self) -> io::Result<()> {
-        let (mut none, mut all) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let (mut interrupts, mut all) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-        // SAFETY: the two `sig*set` calls initialise the sets before they are read; `self.0` was initialised
+        // SAFETY: `sigemptyset` and `sigfillset` initialise the sets before they are used; `self.0` was initialised
         // by `new`.
         unsafe {
-            check(libc::sigemptyset(none.as_mut_ptr()))?;
+            check(libc::sigemptyset(interrupts.as_mut_ptr()))?;
+            check(libc::sigaddset(interrupts.as_mut_ptr(), libc::SIGINT))?;
             check(libc::sigfillset(all.as_mut_ptr()))?;
-            succeeded(libc::posix_spawnattr_setsigmask(&raw mut self.0, none.as_ptr()))?;
+            succeeded(libc::posix_spawnattr_setsigmask(&raw mut self.0, interrupts.as_ptr()))?;
             succeeded(libc::posix_spawnattr_setsigdefault(&raw mut self.0, all.as_ptr()))?;
             succeeded(libc::posix_spawnattr_setflags(&raw mut self.0, flags as libc::c_short))
         }

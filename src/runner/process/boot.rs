@@ -1,7 +1,7 @@
 //! What a worker does before its `main`: find out that it is one, and cut its ties with the program's past.
 
 use super::worker;
-use crate::ground::sys;
+use crate::ground::sys::{self, Wait};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Names the descriptors of the worker's socket and of its crash page. Internal; removed before any code of the user runs.
@@ -25,9 +25,14 @@ impl sys::AtLoad for Boot {
         let parent = sys::parent_pid();
         let mut numbers = value.to_str().unwrap_or_default().split(':').map(|text| text.parse().ok());
         let socket = numbers.next().flatten().and_then(sys::open_fd_is_socket);
-        let Some(socket) =
-            socket.filter(|socket| sys::peer_pid(socket.as_fd()).is_ok_and(|pid| pid == parent))
-        else {
+        let peer = socket.as_ref().and_then(|socket| sys::peer_pid(socket.as_fd()).ok());
+        if let Some(socket) = socket.as_ref().filter(|_| peer.is_some_and(|pid| pid != parent))
+            && let Ok(0) = sys::receive(socket.as_fd(), &mut [0], Wait::DontBlock)
+        {
+            // Its parent has died before it got here, and somebody else has become that.
+            sys::exit_now(0);
+        }
+        let Some(socket) = socket.filter(|_| peer == Some(parent)) else {
             eprintln!(
                 "xfork: {VARIABLE} is set, but this process was not started as a worker by its parent; \
                  unset it: xfork starts its workers itself"

@@ -24,7 +24,7 @@ use crate::ground::sys::{self, EventFd, Interest, Poller, Ready, Wait};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{self, Decoder, Frame};
 use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker, begin_task};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -76,8 +76,9 @@ struct Entry {
     body: Arc<dyn Body>,
     /// The worker that handed it over, and the number that it knows it by.
     origin: Option<(WorkerId, u64)>,
-    /// While it runs: what ends it when its time is over.
-    alarms: Vec<Alarm>,
+    /// While it runs: what ends it when its time is over, and what looks at its worker's clock next.
+    timeout: Option<Alarm>,
+    look: Option<Alarm>,
 }
 
 /// How a worker is made to end.
@@ -87,6 +88,9 @@ enum End {
     Leave,
     /// It is running what nobody wants.
     Terminate,
+    /// It is to be killed if it has not been ended or spared for long.
+    Warn,
+    Spare,
 }
 
 impl State {
@@ -96,6 +100,15 @@ impl State {
             self.relayed.remove(&origin);
         }
         Some(entry.body)
+    }
+
+    /// The outcome of a task was decided before it was written to the worker that was to run it: the worker will never see
+    /// it, nor give it back.
+    fn is_not_sent(&mut self, worker: WorkerId, id: u64) -> Vec<Action> {
+        if !self.supervisor.is_sent(worker, id) {
+            return Vec::new();
+        }
+        self.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
     }
 
     /// The worker that is adding to the text of this task.
@@ -109,6 +122,7 @@ pub(super) struct Link {
     worker: WorkerId,
     pid: u32,
     socket: OwnedFd,
+    /// May be taken while the pool's state is held, never the other way round; nothing blocks while it is held.
     out: Mutex<Out>,
     dead: AtomicBool,
     /// What the worker prints, if that is captured.
@@ -225,11 +239,7 @@ fn why_impossible() -> Option<String> {
 
 impl Runner for Processes {
     fn run(&self, task: Runnable) {
-        let body = task.into_task();
-        if !body.core().claim() {
-            return;
-        }
-        self.shared.submit(body, None);
+        self.shared.submit(task.into_task(), None);
     }
 
     fn cancel_waiting(&self) -> usize {
@@ -274,6 +284,8 @@ impl Shared {
     }
 
     fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
+        // What a worker hands over has been claimed there.
+        let is_claimed = relayed.is_some();
         let copy = self.is_copy().then(|| {
             let owner = self.owner;
             format!(
@@ -282,6 +294,9 @@ impl Shared {
             )
         });
         if let Some(reason) = copy.or_else(|| self.impossible.get().cloned()) {
+            if !is_claimed && !body.core().claim() {
+                return;
+            }
             let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
             body.fail(error);
             return;
@@ -290,6 +305,10 @@ impl Shared {
         let limits = body.core().terms.limits;
         let actions = {
             let mut state = self.state.lock();
+            // Under the lock: who cancels the task finds it unclaimed, or here.
+            if !is_claimed && !body.core().claim() {
+                return;
+            }
             if !state.driven
                 && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
             {
@@ -304,7 +323,7 @@ impl Shared {
             if let Some(origin) = origin {
                 state.relayed.insert(origin, id);
             }
-            state.tasks.insert(id, Entry { body, origin, alarms: Vec::new() });
+            state.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
             let event = Event::Submit {
                 id,
                 parent: relayed.map(|relayed| relayed.parent),
@@ -333,30 +352,33 @@ impl Shared {
     /// A worker has started a task: from now on its time runs.
     fn watch_time(&self, id: u64, body: &Arc<dyn Body>, pid: u32) {
         let limits = body.core().terms.limits;
-        let mut alarms = Vec::new();
         let expire = move |shared: &Weak<Shared>, body: &Weak<dyn Body>, limit, clock| {
             if let (Some(shared), Some(body)) = (shared.upgrade(), body.upgrade()) {
                 let kind = Kind::Expired { limit, clock, goes_on: false };
                 shared.end(id, TaskError::new(body.core().name(), Some(pid), kind));
             }
         };
-        if let Some(limit) = limits.timeout {
+        let timeout = limits.timeout.map(|limit| {
             let (shared, body) = (self.me.clone(), Arc::downgrade(body));
-            alarms.push(timer::after(limit, move || expire(&shared, &body, limit, Clock::Wall)));
-        }
-        if let Some(limit) = limits.cpu_time
-            && let Some(before) = sys::cpu_time_of(pid)
-        {
+            timer::after(limit, move || expire(&shared, &body, limit, Clock::Wall))
+        });
+        let before = limits.cpu_time.and_then(|limit| Some((limit, sys::cpu_time_of(pid)?)));
+        let look = before.map(|(limit, before)| {
             let (shared, body) = (self.me.clone(), Arc::downgrade(body));
             let left = move || {
                 let now = sys::cpu_time_of(pid)?;
                 Some(limit.saturating_sub(now.saturating_sub(before)))
             };
             let expire = move || expire(&shared, &body, limit, Clock::Cpu);
-            alarms.push(cpu_alarm(limit, self.me.clone(), id, left, expire));
+            cpu_alarm(limit, self.me.clone(), id, left, expire)
+        });
+        if timeout.is_none() && look.is_none() {
+            return;
         }
-        if let Some(entry) = self.state.lock().tasks.get_mut(&id).filter(|_| !alarms.is_empty()) {
-            entry.alarms = alarms;
+        if let Some(entry) = self.state.lock().tasks.get_mut(&id) {
+            entry.timeout = timeout;
+            // The clock may have been looked at already; then there is a next look.
+            entry.look = entry.look.take().or(look);
         }
     }
 
@@ -373,10 +395,14 @@ impl Shared {
                     Action::Send { worker, id, above } => more.extend(self.send(worker, id, above)),
                     Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
                     Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
-                    Action::Crashed(..) => unreachable!("deaths are handled by the driver"),
+                    Action::Crashed(..) | Action::Doubtful(..) => {
+                        unreachable!("deaths are handled by the driver")
+                    }
                     Action::GiveUp(id, why) => self.give_up(id, why),
                     Action::Cancelled(id) => self.cancelled(id),
                     Action::End(worker) => self.end_worker(worker, End::Terminate),
+                    Action::Warn(worker) => self.end_worker(worker, End::Warn),
+                    Action::Spare(worker) => self.end_worker(worker, End::Spare),
                     Action::Retire(worker) => {
                         self.tell(worker, &ToWorker::Bye);
                         self.end_worker(worker, End::Leave);
@@ -389,11 +415,14 @@ impl Shared {
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
         let (body, link) = {
-            let state = self.state.lock();
-            (state.tasks.get(&id).map(|entry| entry.body.clone()), state.links.get(&worker).cloned())
+            let mut state = self.state.lock();
+            // The worker is dead already, and the task back in the queue.
+            let Some(link) = state.links.get(&worker).cloned() else { return Vec::new() };
+            let Some(body) = state.tasks.get(&id).map(|entry| entry.body.clone()) else {
+                return state.is_not_sent(worker, id);
+            };
+            (body, link)
         };
-        // The worker is dead already, and the task back in the queue; or the task has ended otherwise.
-        let (Some(body), Some(link)) = (body, link) else { return Vec::new() };
         let remote = body.remote().expect("only tasks that travel are submitted");
         let mut bytes = Vec::new();
         let encoded = match remote.entry() {
@@ -420,7 +449,14 @@ impl Shared {
         };
         match encoded {
             Ok(()) => {
-                self.post(&link, bytes);
+                let mut state = self.state.lock();
+                if !state.tasks.contains_key(&id) {
+                    return state.is_not_sent(worker, id);
+                }
+                // Who cancels the task from now on asks for it after this.
+                let out = link.out.lock();
+                drop(state);
+                self.post_holding(&link, out, bytes);
                 Vec::new()
             }
             Err(error) => {
@@ -454,7 +490,10 @@ impl Shared {
 
     /// Writes as much as the socket takes; the driver writes the rest when it takes more.
     pub(super) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        let mut out = link.out.lock();
+        self.post_holding(link, link.out.lock(), bytes);
+    }
+
+    fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
@@ -680,9 +719,13 @@ impl Driver {
     }
 
     fn condemn(&mut self, number: u64, verdict: Verdict) {
-        if let Some(driven) = self.driven.get_mut(&number) {
-            driven.verdict.get_or_insert(verdict);
-            let _ = driven.child.kill();
+        let Some(driven) = self.driven.get_mut(&number) else { return };
+        let has_lied = !matches!(verdict, Verdict::Slow);
+        driven.verdict.get_or_insert(verdict);
+        let _ = driven.child.kill();
+        if has_lied {
+            let worker = driven.link.worker;
+            self.step(Event::Lied(worker)).expect("not a worker's message");
         }
     }
 
@@ -786,7 +829,7 @@ impl Driver {
                 return Ok(());
             }
             FromWorker::Unseen { error } => {
-                decode_error(error)?.remember();
+                decode_error(error)?.remember_sent(error.len());
                 return Ok(());
             }
         };
@@ -969,6 +1012,13 @@ impl Driver {
             }
             _ => Kind::crash(exit, driven.last_panic.take(), last_stack(driven.page.as_ref(), exit)),
         };
+        // Of what it may have started, too, it says only that the worker is not to be believed.
+        let doubt = match &driven.verdict {
+            Some(Verdict::TooLarge { declared, .. }) => {
+                Kind::Protocol { reason: format!("a message of {declared} bytes") }
+            }
+            _ => kind.clone(),
+        };
         let cause = match (&driven.verdict, exit) {
             _ if driven.unprepared.is_some() => {
                 let error = driven.unprepared.take().expect("just seen");
@@ -994,9 +1044,13 @@ impl Driver {
         let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
         let mut others = Vec::new();
         for action in actions {
-            let Action::Crashed(_, id) = action else {
-                others.push(action);
-                continue;
+            let (id, kind) = match (action, &kind) {
+                (Action::Crashed(_, id), kind) => (id, kind),
+                (Action::Doubtful(_, id), _) => (id, &doubt),
+                (action, _) => {
+                    others.push(action);
+                    continue;
+                }
             };
             let body = self.shared.state.lock().take(id);
             if let Some(body) = body {
@@ -1058,8 +1112,10 @@ impl Driver {
 
     fn begin_to_end(&mut self, worker: WorkerId, how: End) {
         let Some(driven) = self.driven.get_mut(&worker.0) else { return };
-        if let End::Terminate = how {
-            let _ = driven.child.terminate();
+        match how {
+            End::Terminate => _ = driven.child.terminate(),
+            End::Spare => return driven.kill_at = None,
+            End::Leave | End::Warn => {}
         }
         driven.kill_at.get_or_insert(Instant::now() + self.shared.settings.grace);
     }
@@ -1182,17 +1238,21 @@ fn cpu_alarm(
 ) -> Alarm {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let look: Box<dyn FnOnce() + Send> = Box::new(move || match time_left() {
-        Some(Duration::ZERO) => expire(),
-        Some(left) => {
-            let Some(pool) = shared.upgrade() else { return };
-            let next = cpu_alarm(left, shared, id, time_left, expire);
-            if let Some(entry) = pool.state.lock().tasks.get_mut(&id) {
-                entry.alarms.push(next);
-            }
-        }
+        // In a thread of its own.
+        Some(Duration::ZERO) => set_look(&shared, id, |_| timer::after(Duration::ZERO, expire)),
+        Some(left) => set_look(&shared, id, |shared| cpu_alarm(left, shared, id, time_left, expire)),
         None => {}
     });
-    timer::after((left / cores).max(Duration::from_millis(1)), look)
+    timer::briefly_after((left / cores).max(Duration::from_millis(1)), look)
+}
+
+/// Sets what happens next to a task whose worker's clock is looked at, if its outcome is not decided.
+fn set_look(shared: &Weak<Shared>, id: u64, next: impl FnOnce(Weak<Shared>) -> Alarm) {
+    let Some(pool) = shared.upgrade() else { return };
+    let next = next(shared.clone());
+    if let Some(entry) = pool.state.lock().tasks.get_mut(&id) {
+        entry.look = Some(next);
+    }
 }
 
 /// What a worker told of the signal that killed it.

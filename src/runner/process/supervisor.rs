@@ -2,7 +2,8 @@
 //!
 //! Owns which task is where (queued, sent, started) and decides which worker gets which, and when one has to go.
 //! Promises: each task ends exactly once; a task that was sent and not started goes back to the queue when its worker
-//! dies; a task that has started is never sent again; a worker is ended only if all that it is running was cancelled.
+//! dies, unless that had lied; a task that has started is never sent again; a worker is ended only if all that it is
+//! running was cancelled.
 //! See README.md beside this file for the protocol and why nothing is lost.
 
 mod queue;
@@ -65,6 +66,8 @@ pub(crate) enum Event {
     Recalled(WorkerId),
     Blocked(WorkerId, Id),
     Unblocked(WorkerId),
+    /// A worker has broken the protocol, and is being killed: nothing that it says is believed any more.
+    Lied(WorkerId),
     /// A worker is dead; everything it sent has been handled.
     Gone(WorkerId, String),
     /// A worker is another build: none will do better.
@@ -88,12 +91,19 @@ pub(crate) enum Action {
     Recall(WorkerId, u32),
     /// The task was running when its worker died.
     Crashed(WorkerId, Id),
+    /// The task was sent to a worker that has lied: nobody knows whether it was started.
+    Doubtful(WorkerId, Id),
     /// No worker will run the task.
     GiveUp(Id, Why),
     /// The task is not wanted any more; whatever a worker may still say of it is not passed on.
     Cancelled(Id),
-    /// All that the worker is running was cancelled.
+    /// All that the worker is running was cancelled, and nothing else can have begun there.
     End(WorkerId),
+    /// All that it is running was cancelled, but something has been sent to it that is asked back first: to be ended in
+    /// any case if that takes long.
+    Warn(WorkerId),
+    /// It has something else to do by now.
+    Spare(WorkerId),
     /// The worker has nothing to do and gets nothing any more: it is to leave.
     Retire(WorkerId),
 }
@@ -120,6 +130,11 @@ struct Worker {
     ready: bool,
     /// It is being ended.
     ending: bool,
+    /// It is to be ended as soon as nothing is on its way to it.
+    warned: bool,
+    /// Since then everything that was on its way to it has been asked back.
+    asked_back: bool,
+    lied: bool,
     /// How many tasks it has finished.
     done: u64,
     /// How many the pool had finished when it last started or finished one.
@@ -293,6 +308,9 @@ impl Supervisor {
                     blamed_until: 0,
                 };
                 self.tasks.insert(id, task);
+                if parent.is_some_and(|parent| self.is_cancelled(parent)) {
+                    self.cancel(id);
+                }
             }
             Event::Cancel(id) => self.cancel(id),
             Event::CancelWaiting => {
@@ -339,6 +357,7 @@ impl Supervisor {
             Event::Unsendable(worker, id) => {
                 self.worker(worker)?.sent.retain(|&sent| sent != id);
                 self.forget(id);
+                self.end_if_unwanted(worker);
             }
             Event::Started(worker, id) => {
                 let (id_of, finished) = (worker, self.finished);
@@ -364,16 +383,21 @@ impl Supervisor {
                 self.micros = (self.micros * 7 + micros.min(AHEAD_MICROS * 100)) / 8;
             }
             Event::Returned(worker, id) => {
+                let id_of = worker;
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker.sent.remove(position.ok_or(Violation("a return of a task it was not sent"))?);
                 // Not its worker's fault, and not the task's.
                 self.tasks.get_mut(&id).expect("a sent task is known").dispatches -= 1;
                 self.put_back(id);
+                self.end_if_unwanted(id_of);
             }
             Event::Surplus(worker) => self.worker(worker)?.surplus = true,
             Event::Stolen(worker) => self.worker(worker)?.stealing = false,
-            Event::Recalled(worker) => self.worker(worker)?.recalling = false,
+            Event::Recalled(worker) => {
+                self.worker(worker)?.recalling = false;
+                self.end_if_unwanted(worker);
+            }
             Event::Blocked(worker, id) => {
                 let id_of = worker;
                 let worker = self.worker(worker)?;
@@ -388,6 +412,11 @@ impl Supervisor {
                 }
             }
             Event::Unblocked(worker) => self.worker(worker)?.blocked = None,
+            Event::Lied(worker) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    (worker.ending, worker.lied) = (true, true);
+                }
+            }
             Event::Gone(worker, cause) => self.bury(worker, &cause),
             Event::Foreign { worker, build } => {
                 self.bury(worker, "another build");
@@ -418,6 +447,13 @@ impl Supervisor {
         let blamed = if was_running { None } else { worker.sent.front().copied() };
         for task in worker.sent.into_iter().rev() {
             let known = self.tasks.get_mut(&task).expect("a sent task is known");
+            if worker.lied {
+                if !std::mem::replace(&mut known.cancelled, true) {
+                    self.actions.push(Action::Doubtful(id, task));
+                }
+                self.forget(task);
+                continue;
+            }
             // A worker started before the last such death may have died with that one, not of the task.
             if Some(task) != blamed || id.0 <= known.blamed_until {
                 known.dispatches -= 1;
@@ -504,17 +540,33 @@ impl Supervisor {
         }
     }
 
-    /// Ends a worker that runs only what nobody wants.
+    /// Ends a worker that runs only what nobody wants. What was sent behind that is asked back first: the worker may have
+    /// begun it by now, and it must not end with the worker.
     fn end_if_unwanted(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        if worker.ending
-            || worker.running.is_empty()
-            || !worker.running.iter().all(|&running| self.is_cancelled(running))
-        {
+        if worker.ending {
             return;
         }
-        self.workers.get_mut(&id).expect("just seen").ending = true;
-        self.actions.push(Action::End(id));
+        let is_unwanted =
+            !worker.running.is_empty() && worker.running.iter().all(|&running| self.is_cancelled(running));
+        let worker = self.workers.get_mut(&id).expect("just seen");
+        if !is_unwanted {
+            worker.asked_back = false;
+            if std::mem::take(&mut worker.warned) {
+                self.actions.push(Action::Spare(id));
+            }
+        } else if worker.sent.is_empty() {
+            worker.ending = true;
+            self.actions.push(Action::End(id));
+        } else {
+            if !std::mem::replace(&mut worker.warned, true) {
+                self.actions.push(Action::Warn(id));
+            }
+            if !worker.recalling && !std::mem::replace(&mut worker.asked_back, true) {
+                worker.recalling = true;
+                self.actions.push(Action::Recall(id, worker.sent.len() as u32));
+            }
+        }
     }
 
     /// Has workers leave that have done enough, or are too many, as soon as they have nothing to do.
@@ -584,7 +636,7 @@ impl Supervisor {
             .filter(|(_, worker)| worker.ready && worker.blocked.is_none() && !worker.recalling)
             .filter(|(_, worker)| {
                 let given = worker.done + (worker.sent.len() + worker.running.len()) as u64;
-                !worker.ending && !worker.grown && given < self.max_tasks
+                !worker.ending && !worker.warned && !worker.grown && given < self.max_tasks
             })
             .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), worker.heard, id))
             .filter(|&(load, heard, _)| load == 0 || (load <= ahead && self.finished - heard < SILENCE))

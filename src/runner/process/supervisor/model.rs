@@ -323,6 +323,8 @@ pub(crate) struct Pool {
     pub(crate) ends: BTreeMap<Id, End>,
     /// Workers that are being ended, and such as have left and are not reaped.
     pub(crate) ending: Vec<WorkerId>,
+    /// One of them is dying of it.
+    is_ending: bool,
     left: Vec<WorkerId>,
     /// Tasks that must be possible to end.
     alone: BTreeSet<Id>,
@@ -344,6 +346,7 @@ impl Pool {
             started: BTreeSet::new(),
             ends: BTreeMap::new(),
             ending: Vec::new(),
+            is_ending: false,
             left: Vec::new(),
             alone: BTreeSet::new(),
             mixed: false,
@@ -401,11 +404,14 @@ impl Pool {
                 Action::Steal(worker, want) => self.tell(worker, ToWorker::Steal(want)),
                 Action::Recall(worker, want) => self.tell(worker, ToWorker::Recall(want)),
                 Action::Crashed(worker, id) => {
+                    assert!(!self.is_ending, "{text}: {id} ends with {worker:?}, which was ended for others");
                     assert!(!self.workers.contains_key(&worker));
                     self.end(id, End::Crashed);
                 }
                 Action::GiveUp(id, _) => self.end(id, End::GivenUp),
                 Action::Cancelled(id) => self.end(id, End::Cancelled),
+                Action::Doubtful(worker, _) => unreachable!("{worker:?} is honest"),
+                Action::Warn(_) | Action::Spare(_) => {}
                 Action::End(worker) => {
                     let running = &self.supervisor.workers[&worker].running;
                     assert!(running.iter().all(|id| self.ends[id] == End::Cancelled), "{text}: {running:?}");
@@ -533,7 +539,9 @@ impl Pool {
         for worker in
             ending.into_iter().filter(|worker| self.workers.contains_key(worker)).collect::<Vec<_>>()
         {
+            self.is_ending = true;
             self.die(worker, 0);
+            self.is_ending = false;
         }
         any
     }

@@ -274,3 +274,73 @@ fn a_blocked_worker_gets_what_its_task_forked_and_nothing_else() {
     }
     assert_eq!(pool.supervisor.queue.iter().collect::<Vec<_>>(), [theirs, other]);
 }
+
+/// Contract C2: a worker is ended for a cancelled task only when nothing else can have begun there.
+#[test]
+fn a_worker_that_runs_what_nobody_wants_is_ended_once_the_rest_is_back() {
+    let one = WorkerId(1);
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    supervisor.micros = 1;
+    let submit = |id| Event::Submit { id, parent: None, priority: 0, alone: false };
+    let mut step = |event| supervisor.step(event).unwrap();
+    step(submit(1));
+    step(Event::Ready(one));
+    for id in 2..=3 {
+        assert_eq!(step(submit(id)), [Action::Send { worker: one, id, above: 0 }]);
+    }
+    step(Event::Started(one, 1));
+    let asked_back = [Action::Cancelled(1), Action::Warn(one), Action::Recall(one, 2)];
+    assert_eq!(step(Event::Cancel(1)), asked_back);
+    assert_eq!(step(submit(4)), [], "it gets nothing more");
+    // Task 2 had begun when it was asked for.
+    assert_eq!(step(Event::Returned(one, 3)), []);
+    assert_eq!(step(Event::Finished(one, 1, 1)), [Action::Spare(one)]);
+    assert_eq!(step(Event::Started(one, 2)), []);
+    let [third, fourth] = [3, 4].map(|id| Action::Send { worker: one, id, above: 0 });
+    assert_eq!(step(Event::Recalled(one)), [third, fourth]);
+    // And without such luck: all is back, and the worker is ended.
+    assert_eq!(step(Event::Cancel(2)), [Action::Cancelled(2), Action::Warn(one), Action::Recall(one, 2)]);
+    assert_eq!(step(Event::Returned(one, 4)), []);
+    assert_eq!(step(Event::Returned(one, 3)), [Action::End(one), Action::Spawn(WorkerId(2))]);
+    assert_eq!(step(Event::Recalled(one)), []);
+    step(Event::Gone(one, "it was ended".into()));
+    assert_eq!(step(Event::Ready(WorkerId(2))).len(), 2);
+}
+
+/// A fork that is handed over while its parent is being cancelled is cancelled with it.
+#[test]
+fn a_fork_of_a_cancelled_task_is_cancelled() {
+    let one = WorkerId(1);
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    let mut step = |event| supervisor.step(event).unwrap();
+    step(Event::Submit { id: 1, parent: None, priority: 0, alone: false });
+    step(Event::Ready(one));
+    step(Event::Started(one, 1));
+    step(Event::Cancel(1));
+    let actions = step(Event::Submit { id: 2, parent: Some(1), priority: 0, alone: true });
+    assert!(actions.contains(&Action::Cancelled(2)), "{actions:?}");
+    step(Event::Gone(one, "it was ended".into()));
+    assert!(supervisor.is_idle());
+}
+
+/// Contract C3: what was sent to a liar may have started there, whatever it says, and is not sent again.
+#[test]
+fn what_was_sent_to_a_liar_counts_as_started() {
+    let one = WorkerId(1);
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    supervisor.micros = 1;
+    let mut step = |event| supervisor.step(event).unwrap();
+    for id in 1..=3 {
+        step(Event::Submit { id, parent: None, priority: 0, alone: false });
+    }
+    step(Event::Ready(one));
+    step(Event::Started(one, 1));
+    assert_eq!(step(Event::Lied(one)), []);
+    assert_eq!(
+        step(Event::Submit { id: 4, parent: None, priority: 0, alone: false }),
+        [Action::Spawn(WorkerId(2))]
+    );
+    let actions = step(Event::Gone(one, "it was killed".into()));
+    assert_eq!(actions, [Action::Crashed(one, 1), Action::Doubtful(one, 3), Action::Doubtful(one, 2)]);
+    assert_eq!(step(Event::Ready(WorkerId(2))), [Action::Send { worker: WorkerId(2), id: 4, above: 0 }]);
+}

@@ -270,10 +270,8 @@ impl Runner for Local {
         if task.core().terms.limits.need_a_process()
             && let Some((parent, entry)) = portable(&task)
         {
-            if task.core().claim() {
-                self.follow.promote();
-                self.give_away(task, parent, entry);
-            }
+            self.follow.promote();
+            self.give_away(task, parent, entry);
             return;
         }
         let mut state = self.state.lock();

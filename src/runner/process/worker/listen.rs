@@ -215,22 +215,43 @@ impl Local {
         }
     }
 
-    /// Gives a claimed task to the program.
+    /// Gives a task to the program, unless somebody has claimed it.
     pub(super) fn give_away(&self, body: Arc<dyn Body>, parent: u64, entry: u32) {
+        let id = body.core().new_ticket();
+        {
+            let mut state = self.state.lock();
+            // Under the lock: who cancels the task finds it unclaimed, or away.
+            if !body.core().claim() {
+                return;
+            }
+            state.away.insert(id, body.clone());
+        }
         let remote = body.remote().expect("a portable task");
         let mut args = Vec::new();
         if let Err(error) = remote.encode(&mut args) {
-            return body.fail(error);
+            // Unless it has been cancelled meanwhile.
+            if self.state.lock().away.remove(&id).is_some() {
+                body.fail(error);
+            }
+            return;
         }
         remote.release();
-        let id = body.core().new_ticket();
         let mut bytes = Vec::new();
         let name = body.core().name();
         let mut terms = Vec::new();
         codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
         FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
-        self.state.lock().away.insert(id, body.clone());
-        self.write(&bytes);
+        let state = self.state.lock();
+        if !state.away.contains_key(&id) {
+            return;
+        }
+        // Who cancels the task from now on says so after this.
+        let writing = self.writing.lock();
+        drop(state);
+        self.write_holding(&writing, &bytes);
+        drop(writing);
+        // Who is blocked with nothing away has not told the program, which may have to start a worker for this.
+        self.changed.notify_all();
     }
 
     /// Gives up to `want` of the oldest forked tasks to the program.
@@ -244,9 +265,7 @@ impl Local {
                 let Some((at, (parent, entry))) = found else { break };
                 (state.forked.remove(at).expect("just found"), parent, entry)
             };
-            if body.core().claim() {
-                self.give_away(body, parent, entry);
-            }
+            self.give_away(body, parent, entry);
         }
         let mut state = self.state.lock();
         let more = state.forked.iter().any(|body| portable(body).is_some());
