@@ -78,7 +78,7 @@ fn refuses<T: DeserializeOwned + Send + Sync + 'static>(bytes: &[u8]) {
     let made = process(gives::<T>, bytes.to_vec());
     let error = ResultProxy::wait(&made).map(|_| ()).unwrap_err();
     assert!(error.is_transport(), "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 /// Row 36: length 2^60, u8 bool=2, bad UTF-8, bad enum tag: Decode error, bounded time, memory and stack.

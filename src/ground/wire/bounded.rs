@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 
 /// How many elements that take no bytes a value may have, all its lists together.
-const EMPTY: u64 = 1 << 24;
+const EMPTY: u64 = 1 << 22;
 /// Stack that is left free for what is called between two looks.
 const RESERVE: usize = 128 * 1024;
 
