@@ -77,7 +77,7 @@ fn a_stopped_worker_holds_up_nobody_and_is_killed_when_it_has_to_end() {
             assert!(ends_within(worker, GONE * 5), "asked first, and killed after the grace");
         });
         // One that is idle is stopped when its pool ends: `alone` sees that it goes.
-        pool(1, || the_next_task_succeeds());
+        pool(1, the_next_task_succeeds);
         xfork::with_plan(xfork::Plan::processes(1), || stop(ended(process(own_process, ())).unwrap()));
     });
 }
@@ -186,7 +186,7 @@ fn a_task_that_breaks_its_workers_socket_fails_alone() {
 /// What belongs to a process as a whole.
 fn state() -> (String, Option<String>, u32, u64) {
     let folder = std::env::current_dir().unwrap().display().to_string();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let field =
         |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_string();
     let umask = u32::from_str_radix(&field("Umask:"), 8).unwrap();

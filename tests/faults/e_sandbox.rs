@@ -11,8 +11,11 @@ use std::process::Command;
 
 const NOT_PERMITTED: i32 = 77;
 
+/// Called between fork and exec; gives 0 if all went well.
+type SetUp = fn() -> libc::c_int;
+
 /// Set up between fork and exec: the program's own view of the file systems. Gives up where that is not permitted.
-fn own_mounts(command: &mut Command, set_up: fn() -> libc::c_int) {
+fn own_mounts(command: &mut Command, set_up: SetUp) {
     // SAFETY: only system calls are made between fork and exec.
     unsafe {
         command.pre_exec(move || {
@@ -36,7 +39,7 @@ fn hide(folder: &CStr, flags: libc::c_ulong) -> libc::c_int {
 }
 
 /// What a program says that is run so; `None` where the set-up is not permitted.
-fn said(what: &str, argument: &str, set_up: fn() -> libc::c_int) -> Option<Ended> {
+fn said(what: &str, argument: &str, set_up: SetUp) -> Option<Ended> {
     // By descriptor, because the set-up may hide the file.
     let file = File::open(real_program()).unwrap();
     let fd = file.as_raw_fd();
@@ -72,7 +75,7 @@ fn workers_need_no_writable_folder_and_no_devices() {
             | hide(c"/dev/shm", libc::MS_NOEXEC | libc::MS_RDONLY)
     };
     let no_devices = || hide(c"/dev", 0);
-    let cases: [(&str, fn() -> libc::c_int); 3] =
+    let cases: [(&str, SetUp); 3] =
         [("read-only", read_only), ("no exec in /tmp", no_exec), ("no devices", no_devices)];
     for (what, set_up) in cases {
         if let Some(ended) = said(what, "functions", set_up) {

@@ -4,6 +4,7 @@
 //! already encoded value can be put between freshly encoded ones without being decoded. Promises that hostile
 //! bytes give an error, never undefined behaviour or an allocation much larger than the input.
 
+use super::bounded::{Bounded, Bounds};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -73,7 +74,13 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result
     if let Some(made) = decode_plain(input) {
         return made;
     }
-    let (value, rest) = postcard::take_from_bytes(input).map_err(|error| CodecError(error.to_string()))?;
+    let bounds = Bounds::new(input.len());
+    let mut inner = postcard::Deserializer::from_bytes(input);
+    let read = T::deserialize(Bounded { inner: &mut inner, bounds: &bounds });
+    let read = read.and_then(|value| Ok((value, inner.finalize()?)));
+    let (value, rest) = read.map_err(|error| {
+        CodecError(bounds.exceeded().map_or_else(|| error.to_string(), |what| what.to_string()))
+    })?;
     *input = rest;
     Ok(value)
 }
@@ -131,6 +138,32 @@ mod tests {
             }
         }
         assert!(encode(&Refuses, &mut Vec::new()).is_err());
+    }
+
+    /// faults.md, row 36: "Vec<()> with length 2^63, deep nesting 10^6: Decode error, bounded time, memory and stack".
+    #[test]
+    fn what_claims_to_be_endless_or_nests_too_deep_is_an_error() {
+        #[derive(Debug, Serialize, serde::Deserialize, PartialEq)]
+        enum List {
+            End,
+            More(Box<List>),
+        }
+        there_and_back(vec![(); 1_000_000]);
+        there_and_back(List::More(Box::new(List::More(Box::new(List::End)))));
+        let endless = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
+        let error = decode::<Vec<()>>(&mut &endless[..]).unwrap_err();
+        assert!(error.to_string().contains("more elements"), "{error}");
+        assert!(decode::<Vec<Vec<()>>>(&mut &[&[2][..], &endless].concat()[..]).is_err());
+        let deep = vec![1; 10_000_000];
+        for size in [1 << 20, 64 << 20] {
+            std::thread::scope(|scope| {
+                let decode = || decode::<List>(&mut &deep[..]).unwrap_err();
+                let thread =
+                    std::thread::Builder::new().stack_size(size).spawn_scoped(scope, decode).unwrap();
+                let error = thread.join().unwrap();
+                assert!(error.to_string().contains("deeper than the stack"), "{error}");
+            });
+        }
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! Owns the frame around a message, the messages, and the form in which values travel. Nothing here reads or
 //! writes a descriptor, waits, or knows a process: every byte that comes in is taken for hostile data.
 
+mod bounded;
 pub(crate) mod codec;
 pub(crate) mod frame;
 pub(crate) mod message;
