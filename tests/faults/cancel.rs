@@ -368,7 +368,7 @@ fn nothing_is_lost_when_everything_that_ends_tasks_happens_at_once() {
         let limits = Limits::new().timeout(MOMENT * 20).retries((way % 3) as u32).backoff(MOMENT);
         let leaves: Vec<_> = (0..3).map(|n| task(leaf, way + n).limits(limits).fork()).collect();
         let free = process(|n: u64| n, 1);
-        if way % 5 == 0 {
+        if way.is_multiple_of(5) {
             ResultProxy::cancel(&leaves[1]);
         }
         leaves.iter().filter_map(|leaf| wait(leaf).ok().copied()).sum::<u64>() + *free
@@ -383,7 +383,9 @@ fn nothing_is_lost_when_everything_that_ends_tasks_happens_at_once() {
                 let tasks: Vec<_> = (0..6)
                     .map(|_| {
                         let way = random.below(1000);
-                        scope.enter(|| if way % 2 == 0 { process(outer, way) } else { process(double, way) })
+                        scope.enter(|| {
+                            if way.is_multiple_of(2) { process(outer, way) } else { process(double, way) }
+                        })
                     })
                     .collect();
                 let end = std::time::Instant::now() + Duration::from_micros(random.below(20_000));
