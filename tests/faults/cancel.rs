@@ -349,3 +349,59 @@ fn whoever_waits_for_a_task_is_told_once_whatever_ends_it() {
         });
     });
 }
+
+/// Row 112 for what ends tasks and workers: nested tasks with limits that crash, are tried again and cancelled, in a pool
+/// whose workers leave all the time. Each has one outcome, and in the end all workers are free.
+#[test]
+fn nothing_is_lost_when_everything_that_ends_tasks_happens_at_once() {
+    fn leaf(way: u64) -> u64 {
+        match way % 7 {
+            0 => std::process::abort(),
+            1 => fail(),
+            2 => loop {
+                std::thread::park();
+            },
+            _ => 1,
+        }
+    }
+    fn outer(way: u64) -> u64 {
+        let limits = Limits::new().timeout(MOMENT * 20).retries((way % 3) as u32).backoff(MOMENT);
+        let leaves: Vec<_> = (0..3).map(|n| task(leaf, way + n).limits(limits).fork()).collect();
+        let free = process(|n: u64| n, 1);
+        if way.is_multiple_of(5) {
+            ResultProxy::cancel(&leaves[1]);
+        }
+        leaves.iter().filter_map(|leaf| wait(leaf).ok().copied()).sum::<u64>() + *free
+    }
+    alone(|| {
+        let plan = Plan::processes(3).max_tasks(4).idle_timeout(MOMENT).grace(SHORT);
+        pool_of(plan, || {
+            let mut random = Random::new();
+            let begin = std::time::Instant::now();
+            while begin.elapsed() < soak_time() {
+                let scope = Scope::new();
+                let tasks: Vec<_> = (0..6)
+                    .map(|_| {
+                        let way = random.below(1000);
+                        scope.enter(|| {
+                            if way.is_multiple_of(2) { process(outer, way) } else { process(double, way) }
+                        })
+                    })
+                    .collect();
+                let end = std::time::Instant::now() + Duration::from_micros(random.below(20_000));
+                while std::time::Instant::now() < end {
+                    std::thread::yield_now();
+                }
+                if random.below(2) == 0 {
+                    scope.cancel();
+                }
+                for task in tasks {
+                    match wait_timeout(&task, LONG) {
+                        Ok(_) => {}
+                        Err(error) => assert!(error.is_cancelled(), "{error}"),
+                    }
+                }
+            }
+        });
+    });
+}
