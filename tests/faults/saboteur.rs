@@ -33,7 +33,7 @@ extern "C" fn take_over() {
         return;
     }
     // SAFETY: the number is the worker's socket, which nobody has adopted yet; it is never closed here.
-    let stream = unsafe { UnixStream::from_raw_fd(socket.parse().unwrap()) };
+    let stream = unsafe { UnixStream::from_raw_fd(socket.split(':').next().unwrap().parse().unwrap()) };
     let mut peer =
         Peer { stream: ManuallyDrop::new(stream), build: build.parse().unwrap(), dir: permissions.into() };
     // A write to a socket whose other end is closed must not kill it, as it would before `main`.
