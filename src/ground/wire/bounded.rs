@@ -51,8 +51,8 @@ impl Bounds {
         }
     }
 
-    fn count<E: Error>(&self) -> Result<(), E> {
-        match self.elements.get().checked_sub(1) {
+    fn count<E: Error>(&self, elements: usize) -> Result<(), E> {
+        match self.elements.get().checked_sub(elements as u64) {
             Some(left) => {
                 self.elements.set(left);
                 Ok(())
@@ -139,6 +139,16 @@ struct Visit<V> {
     counted: bool,
 }
 
+impl<V> Bounded<'_, Visit<V>> {
+    /// Counts all elements at once if their number is known; else each has to be counted.
+    fn counts_each<E: Error>(&self, known: Option<usize>) -> Result<bool, E> {
+        match known.filter(|_| self.inner.counted) {
+            Some(elements) => self.bounds.count(elements).map(|()| false),
+            None => Ok(self.inner.counted),
+        }
+    }
+}
+
 impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, Visit<V>> {
     type Value = V::Value;
 
@@ -161,12 +171,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, Visit<V>> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let parts = self.around(Parts { access, counted: self.inner.counted });
+        let counted = self.counts_each(access.size_hint())?;
+        let parts = self.around(Parts { access, counted });
         self.inner.visitor.visit_seq(parts)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let parts = self.around(Parts { access, counted: self.inner.counted });
+        let counted = self.counts_each(access.size_hint())?;
+        let parts = self.around(Parts { access, counted });
         self.inner.visitor.visit_map(parts)
     }
 
@@ -188,7 +200,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, Parts<A>> {
         let seed = self.around(seed);
         let element = self.inner.access.next_element_seed(seed)?;
         if element.is_some() && self.inner.counted {
-            self.bounds.count()?;
+            self.bounds.count(1)?;
         }
         Ok(element)
     }
@@ -205,7 +217,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, Parts<A>> {
         let seed = self.around(seed);
         let key = self.inner.access.next_key_seed(seed)?;
         if key.is_some() && self.inner.counted {
-            self.bounds.count()?;
+            self.bounds.count(1)?;
         }
         Ok(key)
     }
