@@ -68,6 +68,8 @@ pub(crate) enum Event {
     Unblocked(WorkerId),
     /// A worker has broken the protocol, and is being killed: nothing that it says is believed any more.
     Lied(WorkerId),
+    /// A worker that lied is dead, and these are known not to have been started there all the same.
+    NotStarted(WorkerId, Vec<Id>),
     /// A worker is dead; everything it sent has been handled.
     Gone(WorkerId, String),
     /// A worker is another build: none will do better.
@@ -256,6 +258,11 @@ impl Supervisor {
         self.workers.get(&worker).is_some_and(|worker| worker.sent.contains(&id))
     }
 
+    /// What the worker was sent and has not said that it has started.
+    pub(crate) fn sent(&self, worker: WorkerId) -> Vec<Id> {
+        self.workers.get(&worker).map_or(Vec::new(), |worker| worker.sent.iter().copied().collect())
+    }
+
     /// Whether the worker has nothing to do.
     pub(crate) fn is_resting(&self, worker: WorkerId) -> bool {
         self.workers.get(&worker).is_some_and(Worker::is_idle)
@@ -415,6 +422,15 @@ impl Supervisor {
             Event::Lied(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     (worker.ending, worker.lied) = (true, true);
+                }
+            }
+            Event::NotStarted(worker, ids) => {
+                for id in ids.into_iter().rev() {
+                    let Some(worker) = self.workers.get_mut(&worker) else { return Ok(()) };
+                    let Some(position) = worker.sent.iter().position(|&sent| sent == id) else { continue };
+                    worker.sent.remove(position);
+                    self.tasks.get_mut(&id).expect("a sent task is known").dispatches -= 1;
+                    self.put_back(id);
                 }
             }
             Event::Gone(worker, cause) => self.bury(worker, &cause),

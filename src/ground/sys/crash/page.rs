@@ -1,5 +1,7 @@
 //! The page on which a dying worker writes, and how the program reads it.
 //!
+//! It also says which tasks the worker has started last, for when nothing else that it said can be believed.
+//!
 //! A memory file per worker: made by the program, mapped by the worker and closed there, read by the program with `pread`
 //! after the death. Not the socket, since another thread may be in the middle of a message there; and not a pipe, since a
 //! handler that stores into memory needs no system call, and what it has stored is there even if it gets no further.
@@ -20,6 +22,9 @@ const BYTES: usize = 4096;
 /// The most frames that are kept: the innermost ones.
 pub(super) const FRAMES: usize = 128;
 
+/// How many started tasks are kept: more than are ever sent to a worker before it says that it has started them.
+const STARTS: usize = 128;
+
 /// Where what stands, in words of 8 bytes.
 mod at {
     pub(super) const STATE: usize = 0;
@@ -29,8 +34,14 @@ mod at {
     pub(super) const SENDER: usize = 4;
     pub(super) const FLAGS: usize = 5;
     pub(super) const COUNT: usize = 6;
+    /// How many tasks have been started.
+    pub(super) const STARTED: usize = 7;
     pub(super) const FRAMES: usize = 8;
+    /// The last of them; each in the place of its number.
+    pub(super) const STARTS: usize = FRAMES + 2 * super::FRAMES;
 }
+
+const _: () = assert!(at::STARTS + STARTS <= BYTES / 8);
 
 const ARMED: u64 = 1;
 const DYING: u64 = 2;
@@ -86,10 +97,23 @@ impl CrashPage {
 
     /// Reads what is on it; to be called when the worker is dead.
     pub(crate) fn read(&self) -> LastWords {
+        self.words().map_or(LastWords::Unknown, |words| decode(&words))
+    }
+
+    /// The last tasks that the worker has started, in no order; `None` if it has not used the page. To be called when the
+    /// worker is dead.
+    pub(crate) fn started(&self) -> Option<Vec<u64>> {
+        let words = self.words()?;
+        let is_used = matches!(words[at::STATE], ARMED | DYING);
+        let count = usize::try_from(words[at::STARTED]).unwrap_or(STARTS).min(STARTS);
+        is_used.then(|| words[at::STARTS..at::STARTS + count].to_vec())
+    }
+
+    fn words(&self) -> Option<[u64; BYTES / 8]> {
         let mut words = [0_u64; BYTES / 8];
         // SAFETY: `words` is writable for `BYTES` bytes, of which any are valid numbers.
         let got = retry(|| unsafe { libc::pread(self.0.as_raw_fd(), words.as_mut_ptr().cast(), BYTES, 0) });
-        if got.is_ok_and(|count| count == BYTES as isize) { decode(&words) } else { LastWords::Unknown }
+        got.is_ok_and(|count| count == BYTES as isize).then_some(words)
     }
 }
 
@@ -223,6 +247,15 @@ pub(crate) fn take_page(raw: i32) -> Option<TakenPage> {
 #[derive(Debug)]
 pub(crate) struct TakenPage(pub(super) Written);
 
+impl TakenPage {
+    /// Notes that a task is about to be started.
+    pub(crate) fn note_start(&self, id: u64) {
+        // Relaxed, as in `put`; and it is not started if the process ends between the two.
+        let count = self.0.0[at::STARTED].fetch_add(1, Ordering::Relaxed);
+        self.0.put(at::STARTS + (count % STARTS as u64) as usize, id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +271,28 @@ mod tests {
 
     fn facts(code: i32) -> Facts {
         Facts { signal: libc::SIGSEGV, code, address: 16, sender: 7, is_overflow: code > 0 }
+    }
+
+    #[test]
+    fn the_last_tasks_that_were_started_are_known() {
+        let (page, written) = taken();
+        assert_eq!(page.started(), None, "nobody has used it");
+        written.arm();
+        assert_eq!(page.started(), Some(vec![]));
+        let taken = TakenPage(written);
+        (1..=3).for_each(|id| taken.note_start(id));
+        assert_eq!(page.started(), Some(vec![1, 2, 3]));
+        (4..=STARTS as u64 + 1).for_each(|id| taken.note_start(id));
+        let mut started = page.started().unwrap();
+        started.sort_unstable();
+        assert_eq!(started, (2..=STARTS as u64 + 1).collect::<Vec<_>>());
+        written.begin(facts(1));
+        (0..=FRAMES).for_each(|index| written.frame(index, Some(CodeAddress { module: 1, offset: 1 })));
+        assert_eq!(
+            page.started().map(|started| started.len()),
+            Some(STARTS),
+            "frames have places of their own"
+        );
     }
 
     #[test]

@@ -191,6 +191,9 @@ impl Local {
         if let Some(record) = self.record.get() {
             record.begin(self, Owner::Served(incoming.id));
         }
+        if let Some(page) = &self.page {
+            page.note_start(incoming.id);
+        }
         self.say(&FromWorker::Started { id: incoming.id });
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {

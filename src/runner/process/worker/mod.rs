@@ -33,6 +33,9 @@ use std::sync::{Arc, OnceLock};
 /// tried.
 const STACKS: [usize; 3] = [256 << 20, 64 << 20, 8 << 20];
 
+/// The exit code of a worker that can't speak to the program any more: EX_IOERR of sysexits.h.
+const BROKEN: i32 = 74;
+
 static LOCAL: OnceLock<Arc<Local>> = OnceLock::new();
 
 /// The runner for forks inside this worker; `None` if this process is no worker.
@@ -54,6 +57,8 @@ struct Local {
     stealing: Mutex<Option<Sender<u32>>>,
     /// What the tasks print, if that is captured.
     record: OnceLock<Record>,
+    /// Where the tasks that have started are noted, lest a task that damages the socket leaves a doubt about the others.
+    page: Option<TakenPage>,
 }
 
 #[derive(Default)]
@@ -108,8 +113,8 @@ struct Incoming {
 /// Turns this process into a worker; does not return.
 pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
     context::become_worker();
-    if let Some(page) = page {
-        crash::install(&page);
+    if let Some(page) = &page {
+        crash::install(page);
         crash::prepare_thread();
     }
     panics::install();
@@ -123,6 +128,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
         follow: Follow::default(),
         stealing: Mutex::new(None),
         record: OnceLock::new(),
+        page,
     });
     assert!(LOCAL.set(local.clone()).is_ok(), "a process becomes a worker once");
     local.say(&FromWorker::Hello {
@@ -164,7 +170,9 @@ impl Local {
     }
 
     fn write_holding(&self, _one_at_a_time: &MutexGuard<'_, ()>, bytes: &[u8]) {
-        // An error means that the program is gone; the listening thread sees that and ends the process.
-        let _ = sys::send_all(self.socket.as_fd(), bytes);
+        if sys::send_all(self.socket.as_fd(), bytes).is_err() {
+            // The program is gone, or a task has closed what isn't its own. Whatever was started from now on would be unknown.
+            sys::exit_now(BROKEN);
+        }
     }
 }

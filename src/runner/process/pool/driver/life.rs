@@ -163,8 +163,18 @@ impl Driver {
             let mut state = self.shared.state.lock();
             state.links.remove(&link.worker);
             let innermost = state.supervisor.innermost(link.worker);
+            // If it has lied, that it has not said of a task that it had started it says nothing.
+            let started = driven.verdict.as_ref().and(driven.page.as_ref()).and_then(CrashPage::started);
+            let mut actions = Vec::new();
+            if let Some(started) = started {
+                let mut spared = state.supervisor.sent(link.worker);
+                spared.retain(|id| !started.contains(id));
+                let spared = Event::NotStarted(link.worker, spared);
+                actions = state.supervisor.step(spared).expect("a death is no message");
+            }
             let gone = Event::Gone(link.worker, cause);
-            (innermost, state.supervisor.step(gone).expect("a death is no message"))
+            actions.append(&mut state.supervisor.step(gone).expect("a death is no message"));
+            (innermost, actions)
         };
         // What it had not told is that of the task on top.
         let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
