@@ -6,6 +6,7 @@
 
 mod call;
 pub(crate) mod capture;
+pub(crate) mod copy;
 pub(crate) mod cpu;
 pub(crate) mod crash;
 pub(crate) mod event;
@@ -21,6 +22,7 @@ pub(crate) mod socket;
 pub(crate) mod usage;
 
 pub(crate) use capture::{Capture, Ends, Stream, flush_c};
+pub(crate) use copy::generation;
 pub(crate) use cpu::{process_cpu_time, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};

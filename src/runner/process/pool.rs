@@ -55,6 +55,8 @@ pub(super) struct Shared {
     impossible: OnceLock<String>,
     /// The process that has the workers; a copy of it, made by the system's `fork`, has none, and must not write to them.
     owner: u32,
+    /// Its [`sys::generation`], which is quicker to ask for.
+    generation: u32,
 }
 
 struct State {
@@ -146,6 +148,7 @@ impl Processes {
             poller,
             impossible: OnceLock::new(),
             owner: std::process::id(),
+            generation: sys::generation(),
         });
         if let Some(reason) = why_impossible() {
             let _ = shared.impossible.set(reason);
@@ -234,7 +237,7 @@ impl Drop for Processes {
 
 impl Shared {
     fn is_copy(&self) -> bool {
-        std::process::id() != self.owner
+        sys::generation() != self.generation
     }
 
     fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {

@@ -199,6 +199,8 @@ pub(crate) struct Supervisor {
     leaving: BTreeSet<WorkerId>,
     tasks: HashMap<Id, Task>,
     queue: Queue,
+    /// How many of the tasks are cancelled.
+    decided: usize,
     next_worker: u64,
     boot_failures: u32,
     /// The last worker that had been started when one last died while starting.
@@ -221,6 +223,7 @@ impl Supervisor {
             leaving: BTreeSet::new(),
             tasks: HashMap::new(),
             queue: Queue::default(),
+            decided: 0,
             next_worker: 0,
             boot_failures: 0,
             boot_tries: 0,
@@ -449,8 +452,7 @@ impl Supervisor {
         let Some(worker) = self.workers.remove(&id) else { return };
         let was_running = !worker.running.is_empty();
         for &task in worker.running.iter().rev() {
-            let known = self.tasks.get_mut(&task).expect("a running task is known");
-            if !std::mem::replace(&mut known.cancelled, true) {
+            if self.decide(task) {
                 self.actions.push(Action::Crashed(id, task));
             }
         }
@@ -462,14 +464,14 @@ impl Supervisor {
         // What it was running is to blame, else the first that it had not started; the others cost it nothing.
         let blamed = if was_running { None } else { worker.sent.front().copied() };
         for task in worker.sent.into_iter().rev() {
-            let known = self.tasks.get_mut(&task).expect("a sent task is known");
             if worker.lied {
-                if !std::mem::replace(&mut known.cancelled, true) {
+                if self.decide(task) {
                     self.actions.push(Action::Doubtful(id, task));
                 }
                 self.forget(task);
                 continue;
             }
+            let known = self.tasks.get_mut(&task).expect("a sent task is known");
             // A worker started before the last such death may have died with that one, not of the task.
             if Some(task) != blamed || id.0 <= known.blamed_until {
                 known.dispatches -= 1;
@@ -502,9 +504,18 @@ impl Supervisor {
         }
     }
 
+    /// Notes that the outcome of a known task is decided; false if it was.
+    fn decide(&mut self, id: Id) -> bool {
+        let task = self.tasks.get_mut(&id).expect("a task of a worker or of the queue is known");
+        let is_new = !std::mem::replace(&mut task.cancelled, true);
+        self.decided += usize::from(is_new);
+        is_new
+    }
+
     /// Takes a task out of the accounts.
     fn forget(&mut self, id: Id) {
         let Some(task) = self.tasks.remove(&id) else { return };
+        self.decided -= usize::from(task.cancelled);
         if let Some(parent) = task.parent.and_then(|parent| self.tasks.get_mut(&parent)) {
             parent.forks -= 1;
         }
@@ -520,11 +531,10 @@ impl Supervisor {
     }
 
     fn cancel(&mut self, id: Id) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        if std::mem::replace(&mut task.cancelled, true) {
+        let Some(at) = self.tasks.get(&id).map(|task| task.at) else { return };
+        if !self.decide(id) {
             return;
         }
-        let at = task.at;
         self.actions.push(Action::Cancelled(id));
         self.cancel_forks(id);
         match at {
@@ -560,7 +570,8 @@ impl Supervisor {
     /// begun it by now, and it must not end with the worker.
     fn end_if_unwanted(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        if worker.ending {
+        // Nothing can have changed in the usual case, that everything is wanted.
+        if worker.ending || self.decided == 0 && !worker.warned && !worker.asked_back {
             return;
         }
         let is_unwanted =

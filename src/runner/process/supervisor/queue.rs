@@ -56,7 +56,7 @@ impl Queue {
     /// The tasks that a task forked, in order.
     pub(super) fn nested(&self) -> impl Iterator<Item = (Place, Id)> {
         let all = (self.nested > 0).then_some(&self.tasks).into_iter().flatten();
-        all.filter(|(place, _)| !place.is_root).map(|(&place, &id)| (place, id))
+        all.filter(|(place, _)| !place.is_root).take(self.nested).map(|(&place, &id)| (place, id))
     }
 
     pub(super) fn len(&self) -> usize {
