@@ -242,7 +242,8 @@ fn a_task_that_is_ended_keeps_what_it_has_printed() {
     let program = Program::new().env("XFORK_OUTPUT", "captured").env("XFORK_WORKERS", "2").run(|| {
         begin();
         let gate = Gate::new();
-        let limits = Limits::new().timeout(Duration::from_secs(1));
+        // Long enough for the text, also under a sanitizer on a busy machine.
+        let limits = Limits::new().timeout(Duration::from_secs(4));
         let expired = task(print_and_stop, gate.path()).limits(limits).fork();
         let error = wait(&expired).unwrap_err();
         assert!(error.is_timeout(), "{error}");
