@@ -69,6 +69,16 @@ pub(crate) fn program_of(exe: &Path, name: &str) -> Command {
     let mut command = Command::new(exe);
     command.args(["programs::program", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env(PROGRAM, name);
+    // Tests in the background of a script, or under `nohup`, have these ignored, and so would the program.
+    let listen = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: async-signal-safe, and SIG_DFL runs no code.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: the function calls only what is async-signal-safe.
+    unsafe { command.pre_exec(listen) };
     command
 }
 
