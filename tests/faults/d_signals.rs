@@ -119,7 +119,10 @@ fn deaths_are_seen_where_somebody_else_reaps_all_children() {
                 }
             });
             pool(2, || {
-                for _ in 0..20 {
+                // Often the program is faster.
+                let mut rounds = 0;
+                while rounds < 20 || REAPED.load(Ordering::SeqCst) == 0 {
+                    rounds += 1;
                     let task = process(hang, &pipe);
                     kill(hear_pid(&pipe), libc::SIGKILL);
                     let error = ended(task).unwrap_err();
@@ -130,7 +133,6 @@ fn deaths_are_seen_where_somebody_else_reaps_all_children() {
             });
             over.store(true, Ordering::SeqCst);
         });
-        assert!(REAPED.load(Ordering::SeqCst) > 0);
     });
 }
 

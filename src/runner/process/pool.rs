@@ -21,6 +21,7 @@ use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::task::Body;
 use crate::core::timer::Alarm;
 use crate::ground::registry::{self, EntryId};
+use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::{self, EventFd, Poller};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame;
@@ -205,7 +206,10 @@ impl Runner for Processes {
         }
         let actions = {
             let mut state = self.shared.state.lock();
-            state.supervisor.step(Event::CancelWaiting).expect("not a worker's message")
+            // That a worker has started a task may not have been read yet.
+            let pages = state.links.values().filter_map(|link| link.page.as_ref());
+            let begun = pages.filter_map(CrashPage::started).flatten().collect();
+            state.supervisor.step(Event::CancelWaiting { begun }).expect("not a worker's message")
         };
         let count = actions.iter().filter(|action| matches!(action, Action::Cancelled(_))).count();
         self.shared.perform(actions);

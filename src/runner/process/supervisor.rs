@@ -45,8 +45,11 @@ pub(crate) enum Event {
     },
     /// The task's outcome is not wanted any more, nor that of anything that it forked.
     Cancel(Id),
-    /// What no worker has started is not wanted any more, unless a task that runs has forked it.
-    CancelWaiting,
+    /// What no worker has started is not wanted any more, unless a task that runs has forked it. These are known to have
+    /// been started, though their workers' word of it is still on its way.
+    CancelWaiting {
+        begun: Vec<Id>,
+    },
     /// A worker has had nothing to do for long.
     Rested(WorkerId),
     /// A worker has grown too large to get more tasks.
@@ -325,10 +328,10 @@ impl Supervisor {
                 }
             }
             Event::Cancel(id) => self.cancel(id),
-            Event::CancelWaiting => {
+            Event::CancelWaiting { begun } => {
                 let runs = |at, id| match at {
                     At::Queue(_) => false,
-                    At::Worker(worker) => self.is_running(worker, id),
+                    At::Worker(worker) => self.is_running(worker, id) || begun.contains(&id),
                 };
                 let waiting =
                     self.tasks.iter().filter(|(id, task)| task.parent.is_none() && !runs(task.at, **id));

@@ -100,8 +100,8 @@ impl CrashPage {
         self.words().map_or(LastWords::Unknown, |words| decode(&words))
     }
 
-    /// The last tasks that the worker has started, in no order; `None` if it has not used the page. To be called when the
-    /// worker is dead.
+    /// The last tasks that the worker has started, in no order; `None` if it has not used the page. While the
+    /// worker lives, it may have started another before this returns.
     pub(crate) fn started(&self) -> Option<Vec<u64>> {
         let words = self.words()?;
         let is_used = matches!(words[at::STATE], ARMED | DYING);

@@ -10,7 +10,6 @@ mod life;
 use super::{End, Link, Shared};
 use crate::core::error::TaskError;
 use crate::ground::panics::PanicRecord;
-use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::{self, Interest, Ready, Wait};
 use crate::ground::wire::frame::{self, Decoder};
 use crate::runner::process::captured::{self};
@@ -44,8 +43,6 @@ struct Driven {
     last_panic: Option<PanicRecord>,
     /// Why it could not be prepared.
     unprepared: Option<TaskError>,
-    /// Where it tells of a signal that kills it; without a memory file it can't.
-    page: Option<CrashPage>,
     /// Why the driver killed it, if it did.
     verdict: Option<Verdict>,
 }

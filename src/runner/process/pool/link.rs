@@ -5,6 +5,7 @@
 
 use super::Shared;
 use crate::core::task::Body;
+use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::{self, Interest, Wait};
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
@@ -25,6 +26,8 @@ pub(in crate::runner::process) struct Link {
     pub(super) dead: AtomicBool,
     /// What the worker prints, if that is captured.
     pub(super) captured: Option<Mutex<Captured>>,
+    /// Where it notes what it starts, and tells of a signal that kills it; without a memory file it can't.
+    pub(super) page: Option<CrashPage>,
 }
 
 /// Bytes that the socket did not take yet.

@@ -469,6 +469,20 @@ impl Pool {
         self.workers.get_mut(&worker).expect("only the living are told").inward.push_back(message);
     }
 
+    /// Ctrl-C, with all that is known of what the workers have begun.
+    fn cancel_waiting(&mut self) {
+        let said = self.workers.values().flat_map(|worker| &worker.outward);
+        let begun: Vec<_> = said
+            .filter_map(|said| match said {
+                FromWorker::Event(Event::Started(_, id)) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        let open: Vec<_> = begun.iter().copied().filter(|id| !self.ends.contains_key(id)).collect();
+        self.event(Event::CancelWaiting { begun });
+        assert!(open.iter().all(|id| !self.ends.contains_key(id)), "what has begun is not waiting");
+    }
+
     /// Writes a task to its worker, who may be dead by now.
     fn write(&mut self, position: usize) {
         let (worker, id, above) = self.sends.swap_remove(position);
@@ -592,7 +606,7 @@ impl Pool {
                 self.event(Event::Cancel(id));
                 assert!(!was_open || self.ends[&id] == End::Cancelled);
             }
-            (What::AllIsCancelled, _) if extent == 0 => self.event(Event::CancelWaiting),
+            (What::AllIsCancelled, _) if extent == 0 => self.cancel_waiting(),
             (What::Rests, Some(worker)) => self.event(Event::Rested(worker)),
             (What::Grows, Some(worker)) => self.event(Event::Grown(worker)),
             (What::Ends, _) => drop(self.bury()),

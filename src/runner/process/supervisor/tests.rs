@@ -323,6 +323,24 @@ fn a_fork_of_a_cancelled_task_is_cancelled() {
     assert!(supervisor.is_idle());
 }
 
+/// Row 63 of faults.md: Ctrl-C cancels what has not started, and nothing else, even if that has not been said yet.
+#[test]
+fn what_is_known_to_have_begun_is_not_cancelled_with_what_waits() {
+    let one = WorkerId(1);
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    supervisor.micros = 1;
+    let mut step = |event| supervisor.step(event).unwrap();
+    for id in 1..=4 {
+        step(Event::Submit { id, parent: None, priority: 0, alone: false });
+    }
+    step(Event::Ready(one));
+    step(Event::Started(one, 1));
+    let actions = step(Event::CancelWaiting { begun: vec![2] });
+    assert_eq!(actions, [Action::Cancelled(3), Action::Recall(one, 3), Action::Cancelled(4)]);
+    step(Event::Finished(one, 1, 1));
+    assert_eq!(step(Event::Started(one, 2)), []);
+}
+
 /// Contract C3: what was sent to a liar may have started there, whatever it says, and is not sent again.
 #[test]
 fn what_was_sent_to_a_liar_counts_as_started() {

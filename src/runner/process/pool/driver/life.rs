@@ -67,6 +67,7 @@ impl Driver {
             out: Mutex::default(),
             dead: AtomicBool::new(false),
             captured: captured.map(Mutex::new),
+            page,
         });
         if let Err(error) = self.watch(&link, &child) {
             let _ = child.kill();
@@ -85,7 +86,6 @@ impl Driver {
             kill_at: None,
             last_panic: None,
             unprepared: None,
-            page,
             verdict: None,
         };
         self.driven.insert(worker.0, driven);
@@ -136,7 +136,7 @@ impl Driver {
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
-            _ => Kind::crash(exit, driven.last_panic.take(), last_stack(driven.page.as_ref(), exit)),
+            _ => Kind::crash(exit, driven.last_panic.take(), last_stack(link.page.as_ref(), exit)),
         };
         // Of what it may have started, too, it says only that the worker is not to be believed.
         let doubt = match &driven.verdict {
@@ -164,7 +164,7 @@ impl Driver {
             state.links.remove(&link.worker);
             let innermost = state.supervisor.innermost(link.worker);
             // If it has lied, that it has not said of a task that it had started it says nothing.
-            let started = driven.verdict.as_ref().and(driven.page.as_ref()).and_then(CrashPage::started);
+            let started = driven.verdict.as_ref().and(link.page.as_ref()).and_then(CrashPage::started);
             let mut actions = Vec::new();
             if let Some(started) = started {
                 let mut spared = state.supervisor.sent(link.worker);
