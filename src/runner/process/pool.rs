@@ -258,9 +258,7 @@ impl Shared {
             if !is_claimed && !body.core().claim() {
                 return;
             }
-            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
-            body.fail(error);
-            return;
+            return fail(body, Kind::Spawn { reason });
         }
         let id = body.core().new_ticket();
         let limits = body.core().terms.limits;
@@ -275,9 +273,7 @@ impl Shared {
             {
                 drop(state);
                 let reason = format!("the process pool needs a thread: {error}");
-                let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
-                body.fail(error);
-                return;
+                return fail(body, Kind::Spawn { reason });
             }
             state.driven = true;
             let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
@@ -421,9 +417,7 @@ impl Shared {
         };
         print_rest(&body, printer);
         let why = if cancel::is_interrupted() { Unwanted::Interrupt } else { Unwanted::Parent };
-        let kind = Kind::Cancelled { why, goes_on: false };
-        let error = TaskError::new(body.core().name(), None, kind);
-        body.fail(error);
+        fail(body, Kind::Cancelled { why, goes_on: false });
     }
 
     fn give_up(&self, id: u64, why: Why) {
@@ -433,9 +427,14 @@ impl Shared {
             Why::NoWorker(reason) => Kind::Spawn { reason },
             Why::Foreign { build } => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: build },
         };
-        let error = TaskError::new(body.core().name(), None, kind);
-        body.fail(error);
+        fail(body, kind);
     }
+}
+
+/// Ends a task that no worker is to blame for.
+fn fail(body: Arc<dyn Body>, kind: Kind) {
+    let error = TaskError::new(body.core().name(), None, kind);
+    body.fail(error);
 }
 
 /// Where a task comes from that a worker handed over: the worker, the number that it knows it by, the task that forked it.

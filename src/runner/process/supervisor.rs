@@ -63,6 +63,7 @@ pub(crate) enum Event {
     Started(WorkerId, Id),
     /// The task has ended, with a value or not, after so many microseconds.
     Finished(WorkerId, Id, u64),
+    /// The task has come back without having been started, or is known not to have been where a worker lied and died.
     Returned(WorkerId, Id),
     Surplus(WorkerId),
     /// A worker has answered `Steal`.
@@ -73,8 +74,6 @@ pub(crate) enum Event {
     Unblocked(WorkerId),
     /// A worker has broken the protocol, and is being killed: nothing that it says is believed any more.
     Lied(WorkerId),
-    /// A worker that lied is dead, and these are known not to have been started there all the same.
-    NotStarted(WorkerId, Vec<Id>),
     /// A worker is dead; everything it sent has been handled.
     Gone(WorkerId, String),
     /// A worker is another build: none will do better.
@@ -430,15 +429,6 @@ impl Supervisor {
             Event::Lied(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     (worker.ending, worker.lied) = (true, true);
-                }
-            }
-            Event::NotStarted(worker, ids) => {
-                for id in ids.into_iter().rev() {
-                    let Some(worker) = self.workers.get_mut(&worker) else { return Ok(()) };
-                    let Some(position) = worker.sent.iter().position(|&sent| sent == id) else { continue };
-                    worker.sent.remove(position);
-                    self.tasks.get_mut(&id).expect("a sent task is known").dispatches -= 1;
-                    self.put_back(id);
                 }
             }
             Event::Gone(worker, cause) => self.bury(worker, &cause),

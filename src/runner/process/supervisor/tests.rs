@@ -28,6 +28,11 @@ proptest! {
     }
 }
 
+/// A task of the program itself, with nothing particular about it.
+fn submit(id: Id) -> Event {
+    Event::Submit { id, parent: None, priority: 0, alone: false }
+}
+
 /// Row 15 of faults.md: "SIGSTOP of a worker mid-task: others proceed".
 #[test]
 fn a_worker_that_has_fallen_silent_gets_nothing_ahead() {
@@ -119,7 +124,7 @@ fn each_task_ends_once_when_all_workers_die_again_and_again() {
 #[test]
 fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
     let mut supervisor = Supervisor::new(1, u64::MAX);
-    supervisor.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
+    supervisor.step(submit(1)).unwrap();
     let actions = supervisor.step(Event::Foreign { worker: WorkerId(1), build: 0xb0d }).unwrap();
     assert_eq!(actions, [Action::GiveUp(1, Why::Foreign { build: 0xb0d })]);
     assert!(supervisor.is_idle());
@@ -130,15 +135,14 @@ fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
 #[test]
 fn five_deaths_at_the_start_give_up_what_is_queued_and_the_next_task_tries_again() {
     let mut supervisor = Supervisor::new(1, u64::MAX);
-    let mut actions =
-        supervisor.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
+    let mut actions = supervisor.step(submit(1)).unwrap();
     for death in 1..=5 {
         assert_eq!(actions, [Action::Spawn(WorkerId(death))]);
         actions = supervisor.step(Event::Gone(WorkerId(death), format!("death {death}"))).unwrap();
     }
     assert_eq!(actions, [Action::GiveUp(1, Why::BootLoop("death 5".into()))]);
     assert!(supervisor.is_idle());
-    let actions = supervisor.step(Event::Submit { id: 2, parent: None, priority: 0, alone: false }).unwrap();
+    let actions = supervisor.step(submit(2)).unwrap();
     assert_eq!(actions, [Action::Spawn(WorkerId(6))]);
     let actions = supervisor.step(Event::Ready(WorkerId(6))).unwrap();
     assert_eq!(actions, [Action::Send { worker: WorkerId(6), id: 2, above: 0 }]);
@@ -189,7 +193,7 @@ fn a_worker_that_cannot_be_started_is_asked_for_again_at_the_next_event_and_not_
     assert!(pool.ends.values().all(|end| *end == End::Finished));
 
     let mut alone = Supervisor::new(1, u64::MAX);
-    alone.step(Event::Submit { id: 1, parent: None, priority: 0, alone: false }).unwrap();
+    alone.step(submit(1)).unwrap();
     let actions = alone.step(Event::SpawnFailed(WorkerId(1), "too many".into())).unwrap();
     assert_eq!(actions, [Action::GiveUp(1, Why::NoWorker("too many".into()))]);
 }
@@ -218,7 +222,7 @@ fn what_no_honest_worker_says_is_a_violation_and_changes_nothing() {
         let mut pool = Pool::new(2);
         for id in [4, 1, 2, 3] {
             pool.parents.insert(id, None);
-            pool.event(Event::Submit { id, parent: None, priority: 0, alone: false });
+            pool.event(submit(id));
             if id == 4 {
                 pool.settle();
                 continue;
@@ -281,7 +285,6 @@ fn a_worker_that_runs_what_nobody_wants_is_ended_once_the_rest_is_back() {
     let one = WorkerId(1);
     let mut supervisor = Supervisor::new(1, u64::MAX);
     supervisor.micros = 1;
-    let submit = |id| Event::Submit { id, parent: None, priority: 0, alone: false };
     let mut step = |event| supervisor.step(event).unwrap();
     step(submit(1));
     step(Event::Ready(one));
@@ -313,7 +316,7 @@ fn a_fork_of_a_cancelled_task_is_cancelled() {
     let one = WorkerId(1);
     let mut supervisor = Supervisor::new(1, u64::MAX);
     let mut step = |event| supervisor.step(event).unwrap();
-    step(Event::Submit { id: 1, parent: None, priority: 0, alone: false });
+    step(submit(1));
     step(Event::Ready(one));
     step(Event::Started(one, 1));
     step(Event::Cancel(1));
@@ -331,7 +334,7 @@ fn what_is_known_to_have_begun_is_not_cancelled_with_what_waits() {
     supervisor.micros = 1;
     let mut step = |event| supervisor.step(event).unwrap();
     for id in 1..=4 {
-        step(Event::Submit { id, parent: None, priority: 0, alone: false });
+        step(submit(id));
     }
     step(Event::Ready(one));
     step(Event::Started(one, 1));
@@ -349,17 +352,14 @@ fn what_was_sent_to_a_liar_counts_as_started() {
     supervisor.micros = 1;
     let mut step = |event| supervisor.step(event).unwrap();
     for id in 1..=3 {
-        step(Event::Submit { id, parent: None, priority: 0, alone: false });
+        step(submit(id));
     }
     step(Event::Ready(one));
     step(Event::Started(one, 1));
     assert_eq!(step(Event::Lied(one)), []);
-    assert_eq!(
-        step(Event::Submit { id: 4, parent: None, priority: 0, alone: false }),
-        [Action::Spawn(WorkerId(2))]
-    );
+    assert_eq!(step(submit(4)), [Action::Spawn(WorkerId(2))]);
     // One of them is known not to have been started: it is for the next worker.
-    assert_eq!(step(Event::NotStarted(one, vec![3])), []);
+    assert_eq!(step(Event::Returned(one, 3)), []);
     let actions = step(Event::Gone(one, "it was killed".into()));
     assert_eq!(actions, [Action::Crashed(one, 1), Action::Doubtful(one, 2)]);
     let two = WorkerId(2);

@@ -167,10 +167,12 @@ impl Driver {
             let started = driven.verdict.as_ref().and(link.page.as_ref()).and_then(CrashPage::started);
             let mut actions = Vec::new();
             if let Some(started) = started {
-                let mut spared = state.supervisor.sent(link.worker);
-                spared.retain(|id| !started.contains(id));
-                let spared = Event::NotStarted(link.worker, spared);
-                actions = state.supervisor.step(spared).expect("a death is no message");
+                let sent = state.supervisor.sent(link.worker);
+                // The last first, as a worker gives them back.
+                for id in sent.into_iter().rev().filter(|id| !started.contains(id)) {
+                    let returned = Event::Returned(link.worker, id);
+                    actions.append(&mut state.supervisor.step(returned).expect("it was sent"));
+                }
             }
             let gone = Event::Gone(link.worker, cause);
             actions.append(&mut state.supervisor.step(gone).expect("a death is no message"));
