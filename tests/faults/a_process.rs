@@ -4,6 +4,7 @@ use crate::fixture::{
     Dir, GONE, alone, children, double, ended, ends_within, hang, hear, hear_pid, kill, leave_a_trace,
     own_process, pool, stop, tell, the_next_task_succeeds, traces, within,
 };
+use crate::own::{status, status_bits};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use xfork::{ResultProxy, process, thread};
@@ -205,14 +206,9 @@ fn a_task_that_breaks_its_workers_socket_fails_alone() {
 }
 
 /// What belongs to a process as a whole.
-fn state() -> (String, Option<String>, u32, u64) {
+fn state() -> (String, Option<String>, String, u64) {
     let folder = std::env::current_dir().unwrap().display().to_string();
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    let field =
-        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_string();
-    let umask = u32::from_str_radix(&field("Umask:"), 8).unwrap();
-    let blocked = u64::from_str_radix(&field("SigBlk:"), 16).unwrap();
-    (folder, std::env::var("XFORK_FAULTS_CHANGED").ok(), umask, blocked)
+    (folder, std::env::var("XFORK_FAULTS_CHANGED").ok(), status("Umask"), status_bits("SigBlk"))
 }
 
 /// Row 20: changes cwd, env, umask, signal mask, rlimits: worker-local; the program and the workers beside and after it have

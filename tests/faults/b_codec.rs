@@ -4,6 +4,7 @@ use crate::fixture::{
     Dir, GONE, alone, alone_for, children, ended, hang, hear_pid, kill, own_process, pool,
     the_next_task_succeeds, within,
 };
+use crate::own::memory;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
@@ -230,11 +231,6 @@ fn an_argument_is_serialised_once() {
             assert_eq!(SERIALISED.load(Ordering::SeqCst), 10);
         });
     });
-}
-
-fn memory() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 /// Row 39: 10^5 tasks queued with 1 MB args: memory bounded as documented (serialised at dispatch; <= 2 per worker in flight).

@@ -1,11 +1,11 @@
 //! Section C: fewer workers than wanted, many at once, and many one after the other.
 
-use crate::c_pool::limit_descriptors;
 use crate::fixture::{
     Afterwards, Dir, GONE, alone, alone_for, alone_with, children, double, ended, ends_within, hang, hear,
     hear_pid, kill, leave_a_trace, open_descriptors, own_process, pool, pool_of, program, quiet, run,
     soak_time, stop, tell, threads, traces, within,
 };
+use crate::own::{address_space, limit_descriptors};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use xfork::{Plan, ResultProxy, Scope, process, thread};
@@ -188,9 +188,4 @@ fn where_no_thread_can_be_started_tasks_for_threads_are_done_all_the_same() {
         }
         assert_eq!(ended(thread(double, 4)).unwrap(), 8);
     });
-}
-
-fn address_space() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
 }

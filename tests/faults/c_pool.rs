@@ -5,6 +5,7 @@ use crate::fixture::{
     hear_pid, kill, leave_a_trace, own_process, pool, program, quiet, run, stop, tell,
     the_next_task_succeeds, threads, traces, within,
 };
+use crate::own::limit_descriptors;
 use std::sync::Barrier;
 use std::time::Duration;
 use xfork::{Plan, ResultProxy, process, thread, with_plan};
@@ -230,24 +231,11 @@ fn tasks_sent_ahead_behind_killers_are_innocent() {
     });
 }
 
-pub(crate) fn processor_time() -> Duration {
+fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable and outlives the call.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) }, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Sets how many descriptors this process may have, and gives what it might have before.
-pub(crate) fn limit_descriptors(limit: u64) -> u64 {
-    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limits` is readable and writable, and outlives the calls.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits), 0);
-        let before = limits.rlim_cur;
-        limits.rlim_cur = limit;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits), 0);
-        before
-    }
 }
 
 /// Row 48: spawn fails once (EAGAIN, EMFILE, ENOMEM, pids.max): retried/degraded to live workers; with none -> Spawn error,

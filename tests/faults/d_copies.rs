@@ -1,9 +1,10 @@
 //! Section D: copies of the program by the system's `fork`, what it changes of itself, and where it is process number one.
 
 use crate::fixture::{
-    Dir, alone, children, double, ended, ends_within, kill, own_process, pool, program, quiet, run,
-    the_next_task_succeeds, traces, within,
+    Dir, NOT_PERMITTED, alone, children, double, ended, ends_within, kill, own_process, pool, program, quiet,
+    run, run_if_permitted, the_next_task_succeeds, traces, within,
 };
+use crate::own::{limit_descriptors, status};
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 use xfork::{Plan, process, thread, with_plan};
@@ -106,12 +107,10 @@ pub(crate) fn becomes_a_daemon() {
 fn a_worker_has_what_the_program_had_when_it_was_started() {
     fn state() -> (String, Option<String>, String, u64) {
         let folder = std::env::current_dir().unwrap().display().to_string();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap().trim().to_string();
         let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: `limits` is writable and outlives the call.
         unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) };
-        (folder, std::env::var("XFORK_FAULTS_CHANGED").ok(), umask, limits.rlim_cur)
+        (folder, std::env::var("XFORK_FAULTS_CHANGED").ok(), status("Umask"), limits.rlim_cur)
     }
     alone(|| {
         let dir = Dir::new();
@@ -120,7 +119,7 @@ fn a_worker_has_what_the_program_had_when_it_was_started() {
             let begin = state();
             assert_eq!(ended(process(state, ())).unwrap(), begin);
             std::env::set_current_dir(&folder).unwrap();
-            crate::c_pool::limit_descriptors(200);
+            limit_descriptors(200);
             // SAFETY: no other thread of this process touches the environment now; the call takes a number.
             unsafe {
                 std::env::set_var("XFORK_FAULTS_CHANGED", "yes");
@@ -159,16 +158,10 @@ fn process_number_one_is_not_confused_by_orphans() {
             Ok(())
         });
     }
-    let ended = run("is_process_number_one", command);
-    if ended.code() == Some(NOT_PERMITTED) {
-        eprintln!("not tested: namespaces of process numbers are not permitted here");
-        return;
-    }
+    let Some(ended) = run_if_permitted("namespaces of process numbers", command) else { return };
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.contains("all is in order"), "{ended:?}");
 }
-
-const NOT_PERMITTED: i32 = 77;
 
 /// /proc shows the numbers outside, so it is of no use here.
 pub(crate) fn is_process_number_one() {

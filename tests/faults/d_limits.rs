@@ -1,7 +1,9 @@
 //! Section D: many descriptors, and clocks that jump.
 
-use crate::c_pool::limit_descriptors;
-use crate::fixture::{alone, double, ended, ends_within, kill, open_descriptors, own_process, pool};
+use crate::fixture::{
+    alone, children, double, ended, ends_within, kill, open_descriptors, own_process, pool, within,
+};
+use crate::own::limit_descriptors;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
@@ -28,7 +30,7 @@ fn thousands_of_open_files_are_no_obstacle_until_there_is_no_room_at_all() {
             let worker = ended(process(own_process, ())).unwrap();
             kill(worker, libc::SIGKILL);
             assert!(ends_within(worker, Duration::from_secs(5)));
-            assert!(crate::fixture::within(Duration::from_secs(5), || crate::fixture::children().is_empty()));
+            assert!(within(Duration::from_secs(5), || children().is_empty()));
             limit_descriptors(4096);
             while let Ok(file) = File::open("/dev/null") {
                 files.push(file);

@@ -4,6 +4,7 @@ use crate::fixture::{
     Dir, GONE, Started, alone, children, double, ended, ends_within, hang, hear, hear_pid, kill, pool,
     program, quiet, stop, tell, the_next_task_succeeds,
 };
+use crate::own::status_bits;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use xfork::{Plan, process, thread};
@@ -184,12 +185,8 @@ fn a_storm_of_signals_disturbs_no_task() {
 fn what_the_program_blocks_or_ignores_is_not_its_workers_state() {
     /// The signals that are blocked, and those that are ignored.
     fn signals() -> (u64, u64) {
-        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let mask = |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).unwrap().trim();
         // Without those from 32 on, of which the C library keeps some to itself.
-        [mask("SigBlk:"), mask("SigIgn:")]
-            .map(|text| u64::from_str_radix(text, 16).unwrap() & 0x7fff_ffff)
-            .into()
+        ["SigBlk", "SigIgn"].map(|field| status_bits(field) & 0x7fff_ffff).into()
     }
     fn swallow(data: Vec<u8>) -> usize {
         data.len()

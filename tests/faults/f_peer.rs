@@ -1,6 +1,7 @@
 //! Section F: hostile or broken peers. What a lying worker does, and what becomes of its task, of the next and of the pool.
 
 use crate::fixture::{alone, double, ended, hear, leave_a_trace, pool, tell, traces};
+use crate::own::peak_memory;
 use crate::saboteur::{
     BLOCKED, CHILD, DONE, FAILED, HELLO, LAST_PANIC, PROTOCOL, Peer, RECALLED, RETURNED, STARTED, STOLEN,
     SURPLUS, TEXT, Then, UNBLOCKED, UNSEEN, frame, number, panic, panic_error, sabotage, text,
@@ -365,13 +366,6 @@ fn lengths_and_pieces_of_messages_are_handled() {
             assert_eq!(value.unwrap_or_else(|error| panic!("{way}: {error}")), 42);
         }
     });
-}
-
-/// The most memory that this process has had, in bytes.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 /// Row 94: two results; ack after result.

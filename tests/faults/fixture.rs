@@ -92,6 +92,19 @@ pub(crate) fn run(name: &str, command: Command) -> Ended {
     Started::new(name, command).wait(LIMIT)
 }
 
+/// The exit code by which a set-up between fork and exec says that the machine does not permit it.
+pub(crate) const NOT_PERMITTED: i32 = 77;
+
+/// [`run`] for a command with such a set-up; where it is not permitted, says so.
+pub(crate) fn run_if_permitted(name: &str, command: Command) -> Option<Ended> {
+    let ended = run(name, command);
+    if ended.code() == Some(NOT_PERMITTED) {
+        eprintln!("not tested: {name} can't be had here");
+        return None;
+    }
+    Some(ended)
+}
+
 /// A process that leads a group of its own.
 pub(crate) struct Started {
     name: String,

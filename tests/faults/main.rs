@@ -30,6 +30,7 @@ mod fixture;
 mod g_proxies;
 mod g_waits;
 mod limits;
+mod own;
 mod programs;
 mod saboteur;
 mod soak;

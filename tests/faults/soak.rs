@@ -3,6 +3,7 @@
 use crate::fixture::{
     Random, alone_for, children, double, ends_within, kill, open_descriptors, soak_time, threads, within,
 };
+use crate::own::memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -210,7 +211,7 @@ fn kill_and_stop(is_over: &AtomicBool) -> [usize; 3] {
 /// What this process holds when no pool is there.
 #[derive(Debug)]
 struct Held {
-    memory: usize,
+    memory: u64,
     /// What of it has been allocated and not freed.
     used: usize,
     descriptors: usize,
@@ -226,10 +227,8 @@ fn held() -> Held {
         libc::malloc_trim(0);
         libc::mallinfo2()
     };
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
     let used = info.uordblks + info.hblkhd;
-    Held { memory: pages * 4096, used, descriptors: open_descriptors(), threads: threads().len() }
+    Held { memory: memory(), used, descriptors: open_descriptors(), threads: threads().len() }
 }
 
 /// For that long, four threads fork and wait while one kills; two share the program's pool, two have their own.
