@@ -10,7 +10,7 @@
 
 use crate::core::error::TaskError;
 use crate::core::expression::{Progress, evaluate};
-use crate::core::runner::Until;
+use crate::core::runner::{Sleep, Until};
 use crate::core::slot::{AnySlot, State, run_waiting_calls};
 use crate::core::{context, cycle};
 use crate::ground::sys;
@@ -131,9 +131,20 @@ fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskE
         return Err(cycle::error(slot));
     }
     let until = Until::new(slot, deadline);
+    let helper = slot.task().map(|task| task.core().runner.clone());
+    if let Some(helper) = &helper {
+        helper.help(&until);
+        if until.is_over() {
+            return until.into_result();
+        }
+        helper.sleeps(Sleep::Begins);
+    }
     match context::thread_runner() {
         Some(runner) => runner.block(&until),
         None => until.park(),
+    }
+    if let Some(helper) = &helper {
+        helper.sleeps(Sleep::Ends);
     }
     until.into_result()
 }

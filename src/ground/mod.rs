@@ -7,6 +7,7 @@
 pub(crate) mod cell;
 pub(crate) mod panics;
 pub(crate) mod registry;
+pub(crate) mod ring;
 pub(crate) mod sync;
 pub(crate) mod sys;
 pub(crate) mod tape;

@@ -153,6 +153,14 @@ fn poll(fd: BorrowedFd<'_>, events: libc::c_short) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the peer has closed its end; what it wrote before may still be there to be read.
+pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: `entry` is the one entry announced, and outlives the call.
+    let count = retry(|| unsafe { libc::poll(&raw mut entry, 1, 0) });
+    count.is_ok_and(|count| count > 0)
+}
+
 /// The process that made the other end, as the kernel recorded it when the pair was made: no peer can forge
 /// it. For both ends of [`pair`] that is the process that called `pair`. 0 stands for a process outside our
 /// pid namespace. Anything that is not a Unix stream socket is an error.

@@ -1,10 +1,12 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
+use super::line::Patience;
 use super::listen::{portable, serving};
 use super::record::Owner;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
 use crate::core::error::{Kind, panic_error};
+use crate::core::limits::Limits;
 use crate::core::runner::{Ending, Runnable, Runner, Until};
 use crate::core::task::{Body, TaskCore};
 use crate::core::{context, expression};
@@ -67,10 +69,11 @@ impl Local {
             state.idle = true;
             // With nothing to do, the executor reads the socket itself: a task then starts without a hand-over. Tried
             // under the lock, because a follower that stops reading says so under the lock.
-            if let Some(mut decoder) = self.reading.try_lock() {
+            if let Some(mut inlet) = self.reading.try_lock() {
                 drop(state);
-                self.read(&mut decoder);
+                self.read(&mut inlet, Patience::Looks);
             } else {
+                self.settle_up();
                 self.changed.wait(&mut state);
             }
         }
@@ -160,9 +163,9 @@ impl Local {
         }
         FromWorker::Blocked { id }.write(&mut bytes);
         // Another thread may finish the task as soon as the lock is free: its result must not overtake this.
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         drop(state);
-        self.write_holding(&writing, &bytes);
+        self.write_holding(&mut writing, &bytes);
         drop(writing);
         self.state.lock()
     }
@@ -194,7 +197,11 @@ impl Local {
         if let Some(page) = &self.page {
             page.note_start(incoming.id);
         }
-        self.say(&FromWorker::Started { id: incoming.id });
+        // Who keeps its time, its text or large arguments has to know it now.
+        let Limits { timeout, cpu_time, memory, .. } = incoming.terms.limits;
+        let is_watched =
+            timeout.is_some() || cpu_time.is_some() || memory.is_some() || self.record.get().is_some();
+        self.say_started(incoming.id, is_watched || incoming.args.len() > LARGE);
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
             core: TaskCore::served(Cow::Owned(incoming.name), self.clone(), incoming.terms),
@@ -218,6 +225,9 @@ impl Local {
         }
     }
 }
+
+/// Arguments of more bytes are dropped by the program as soon as their task has started.
+const LARGE: usize = 64 << 10;
 
 /// The stack of a thread beside the executor, in bytes; address space only, until it is used.
 const STACK_BESIDE: usize = 64 * 1024 * 1024;

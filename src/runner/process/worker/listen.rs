@@ -1,21 +1,20 @@
-//! Who reads the socket of a worker.
+//! Who reads what the program says, and what is done about it.
 //!
 //! An executor that has nothing to do reads it itself. While it runs a task, the *follower* reads, but only once that is
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
 //! of short tasks passes through one thread, and a long task never keeps the worker from answering.
 
+use super::line::Patience;
 use super::record::Record;
 use super::{Incoming, Local};
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::output::{Part, Stream};
 use crate::core::task::Body;
 use crate::ground::registry::EntryId;
-use crate::ground::sys::{self, Wait};
+use crate::ground::sys;
 use crate::ground::wire::codec;
-use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use parking_lot::{Condvar, Mutex};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -92,42 +91,26 @@ impl Local {
     pub(super) fn follow(self: &Arc<Self>) -> ! {
         loop {
             self.follow.wait();
-            let mut decoder = self.reading.lock();
+            // What runs now runs for long: nobody else would tell the program.
+            self.settle_up();
+            let mut inlet = self.reading.lock();
             loop {
-                self.read(&mut decoder);
+                self.read(&mut inlet, Patience::Sleeps);
                 let state = self.state.lock();
                 if state.idle && !state.inbox.is_empty() {
                     break;
                 }
             }
-            drop(decoder);
+            drop(inlet);
             // By now the executor may have done that task, found the socket taken, and gone to sleep.
             let _state = self.state.lock();
             self.changed.notify_all();
         }
     }
 
-    /// Reads once, and does what the program says.
-    pub(super) fn read(self: &Arc<Self>, decoder: &mut Decoder) {
-        match sys::receive(self.socket.as_fd(), decoder.buffer(), Wait::Block) {
-            // The program is gone without a word: whatever is running here is of no use to anybody.
-            Ok(0) | Err(_) => sys::exit_now(0),
-            Ok(count) => decoder.advance(count),
-        }
-        while let Ok(Some(frame)) = decoder.next() {
-            match ToWorker::read(&frame) {
-                Ok(message) => self.hear(message),
-                Err(error) => {
-                    eprintln!("xfork: worker {} got {error}", std::process::id());
-                    sys::exit_now(3);
-                }
-            }
-        }
-    }
-
-    fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
+    pub(super) fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
         match message {
-            ToWorker::Welcome { workers, max_message, prepare, captures } => {
+            ToWorker::Welcome { workers, max_message, prepare, captures, rings: _ } => {
                 if captures == 1
                     && let Some(record) = Record::new()
                 {
@@ -246,9 +229,9 @@ impl Local {
             return;
         }
         // Who cancels the task from now on says so after this.
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         drop(state);
-        self.write_holding(&writing, &bytes);
+        self.write_holding(&mut writing, &bytes);
         drop(writing);
         // Who is blocked with nothing away has not told the program, which may have to start a worker for this.
         self.changed.notify_all();

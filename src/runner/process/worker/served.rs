@@ -1,6 +1,7 @@
 //! A task of the program while it runs in a worker, and one call of its trampoline.
 
 use super::Local;
+use super::line::Next;
 use super::record::{self, Owner};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
@@ -72,10 +73,10 @@ impl Body for Served {
                 record::write(self.id, 0, &part, &mut bytes);
             }
         }
-        let limit = {
+        let (limit, next) = {
             let mut state = self.local.state.lock();
             state.serving.retain(|&id| id != self.id);
-            state.max_message
+            (state.max_message, if state.inbox.is_empty() { Next::Nothing } else { Next::Task })
         };
         // The executor may wait for nothing but this.
         self.local.changed.notify_all();
@@ -98,7 +99,7 @@ impl Body for Served {
                 FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
             }
         }
-        self.local.write(&bytes);
+        self.local.write_end(self.id, &bytes, next);
     }
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
         None
