@@ -1,6 +1,6 @@
 //! Tasks in worker processes: that do nothing, that panic, and that work for a known time.
 
-use crate::futex::PingPong;
+use crate::futex::{Other, PingPong};
 use crate::pipes::Pipes;
 use crate::python::{NAME, Python};
 use crate::spin::{calibrate, spin};
@@ -24,7 +24,7 @@ impl Rivals {
         Self {
             pool: procspawn::Pool::new(WORKERS).expect("procspawn starts"),
             pipes: RefCell::new(Pipes::start()),
-            futex: RefCell::new(PingPong::start()),
+            futex: RefCell::new(PingPong::start(Other::Here)),
             python: Python::start(WORKERS).map(RefCell::new),
         }
     }

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "std has neither shared memory nor futexes")]
 
 use crate::again::again;
+use crate::pin;
 use std::fs::File;
 use std::io::Error;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
@@ -23,6 +24,15 @@ struct Word {
 }
 
 const PAGE: usize = 4096;
+
+/// Where the other side runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Other {
+    /// Where the thread may that starts it.
+    Here,
+    /// On the core after the one that this thread is pinned to.
+    NextCore,
+}
 
 impl Word {
     fn of(memory: &File) -> Self {
@@ -70,6 +80,9 @@ impl Word {
     }
 }
 
+// SAFETY: the mapping belongs to no thread, and the word in it is only ever used as an atomic.
+unsafe impl Send for Word {}
+
 impl Drop for Word {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `of` with this length, and nothing borrows from it any more.
@@ -83,7 +96,7 @@ pub(crate) struct PingPong {
 }
 
 impl PingPong {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(other: Other) -> Self {
         // SAFETY: the name is a string with its end.
         let fd = unsafe { libc::memfd_create(c"ping-pong".as_ptr(), libc::MFD_CLOEXEC) };
         assert!(fd >= 0, "a memory file: {}", Error::last_os_error());
@@ -91,7 +104,11 @@ impl PingPong {
         let memory = unsafe { File::from_raw_fd(fd) };
         memory.set_len(PAGE as u64).expect("a page of memory");
         let word = Word::of(&memory);
-        let child = again("futex").stdin(Stdio::from(memory)).spawn().expect("this program starts again");
+        let role = match other {
+            Other::Here => "futex here",
+            Other::NextCore => "futex next",
+        };
+        let child = again(role).stdin(Stdio::from(memory)).spawn().expect("this program starts again");
         Self { child, word }
     }
 
@@ -109,7 +126,10 @@ impl Drop for PingPong {
 }
 
 /// The other side of [`PingPong`]: has the memory as its standard input, and ends with its parent.
-pub(crate) fn answer() {
+pub(crate) fn answer(place: &str) {
+    if place == "next" {
+        pin::process_to_next_core();
+    }
     let parent = std::os::unix::process::parent_id();
     let memory = File::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a descriptor"));
     let word = Word::of(&memory);

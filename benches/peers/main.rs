@@ -19,6 +19,8 @@ mod futex;
 mod handmade;
 mod idle;
 mod io;
+mod pin;
+mod pinned;
 #[path = "../measure/pipes.rs"]
 mod pipes;
 mod python;
@@ -67,6 +69,7 @@ fn main() {
     let mut field = Field::new(scale);
     io::tasks(&mut field, &runtime, scale);
     cpu::round_trips(&mut field, &rivals);
+    pinned::round_trips(&mut field);
     cpu::many_at_once(&mut field, &rivals, scale);
     cpu::panics(&mut field, &lost, scale);
     cpu::work(&mut field, scale);
@@ -79,22 +82,31 @@ fn main() {
     let rows = field.report();
     let mut lines = lines(&field);
     lines.push(Line::new("panics: outcomes lost or wrong", "", "", lost.get() as f64, "tasks", ..=0.0));
-    lines.extend(idle::lines(if quick { Duration::from_millis(300) } else { Duration::from_secs(10) }));
+    lines.extend(idle::lines(if quick { Duration::from_secs(1) } else { Duration::from_secs(10) }));
     reach::conclude("peers", &["payload"], header, extent, rows, lines);
 }
 
 /// What the field is to reach.
 fn lines(field: &Field<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let xfork = |case, name| field.best(case, &[name]).expect("xfork takes part in each case").nanoseconds;
+    let xfork =
+        |case, name| field.best(case, &[name]).expect("xfork takes part where a rival does").nanoseconds;
     let mut slower = |line: &str, case, name, rivals: &[&str], most: f64| {
-        let ours = xfork(case, name);
         if let Some(rival) = field.best(case, rivals) {
+            let ours = xfork(case, name);
             let against = format!("{}: {}", rival.name, time(rival.nanoseconds));
             lines.push(Line::new(line, time(ours), against, ours / rival.nanoseconds, "×", ..=most));
         }
     };
     slower("cpu, round trip", "cpu latency", "xfork process", &["futex ping-pong"], 2.0);
+    slower("cpu, round trip on one core", pinned::ONE_CORE, "xfork process", &["futex ping-pong"], 2.0);
+    slower(
+        "cpu, round trip between two cores",
+        pinned::TWO_CORES,
+        "xfork process",
+        &["futex ping-pong"],
+        2.0,
+    );
     slower("io, per task", "io throughput", "xfork thread", &io::RIVALS, 1.0);
     slower("io, round trip", "io latency", "xfork thread", &["rayon spawn + channel"], 1.2);
     slower("io, handed to another thread", "io hand-off", "xfork thread", &["rayon spawn + channel"], 1.2);

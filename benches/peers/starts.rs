@@ -51,7 +51,7 @@ pub(crate) fn play(role: &str) {
     let (role, argument) = role.split_once(' ').unwrap_or((role, "0"));
     match role {
         "pipes" => return pipes::answer(),
-        "futex" => return futex::answer(),
+        "futex" => return futex::answer(argument),
         "idle" => return idle::play(argument),
         "xfork" => *process(no_op, ()),
         "pool" => {
