@@ -16,13 +16,13 @@ pub(crate) fn spin(steps: u64) -> u64 {
     x
 }
 
-/// How many steps a core that nobody disturbs does in a nanosecond: the most of several measurements.
+/// How many steps a core that nobody disturbs does in a nanosecond: the most of many short measurements.
 pub(crate) fn calibrate() -> f64 {
-    const STEPS: u64 = 1_000_000;
+    const STEPS: u64 = 50_000;
     let measure = |_| {
         let begin = Instant::now();
         black_box(spin(black_box(STEPS)));
         STEPS as f64 / begin.elapsed().as_nanos() as f64
     };
-    (0..20).map(measure).fold(0.0, f64::max)
+    (0..400).map(measure).fold(0.0, f64::max)
 }
