@@ -59,7 +59,8 @@ fn main() {
     case.add("through pipes", 500, 1, move |_| timed(|| pipes.round_trip()));
     let rounds = field.take_turns(if quick { 1 } else { 5 }, if quick { QUICK_LIMIT } else { LIMIT });
 
-    let header = format!("{}, {WORKERS} workers, {rounds} rounds, sizes / {scale}", reach::machine());
+    let header =
+        format!("{}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}", reach::machine());
     println!("{header}; ratio to the first of the case\n");
     let rows = field.report();
     let mut lines = Vec::new();

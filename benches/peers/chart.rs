@@ -41,7 +41,8 @@ impl Chart {
     /// An SVG.
     pub(crate) fn draw(&self) -> String {
         let width = PANEL * self.panels.len() as f64;
-        let legend = self.panels.iter().map(|panel| panel.series.len()).max().unwrap_or(0);
+        let lines = |panel: &Panel| panel.series.len() + usize::from(panel.reach.is_some());
+        let legend = self.panels.iter().map(lines).max().unwrap_or(0);
         let height = TOP + HEIGHT + 60.0 + 20.0 * legend as f64;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
@@ -73,7 +74,7 @@ impl Panel {
         let x = |workers: usize| LEFT + 20.0 + (WIDTH - 40.0) * (workers as f64).log2() / last;
         let y = |value: f64| TOP + HEIGHT * (1.0 - value / top);
 
-        text(svg, (LEFT, TOP - 14.0), "start", &format!("{}: {}", self.title, self.unit));
+        text(svg, (LEFT, TOP - 14.0), "start", &format!("{}; {}", self.title, self.unit));
         let mut value = 0.0;
         while value <= top * 1.001 {
             line(svg, (LEFT, y(value)), (LEFT + WIDTH, y(value)), "stroke=\"#dddddd\"");
@@ -87,11 +88,6 @@ impl Panel {
         }
         line(svg, (LEFT, TOP + HEIGHT), (LEFT + WIDTH, TOP + HEIGHT), "stroke=\"black\"");
         text(svg, (LEFT + WIDTH / 2.0, TOP + HEIGHT + 40.0), "middle", "workers");
-        if let Some(reach) = self.reach {
-            let style = "stroke=\"#b00020\" stroke-dasharray=\"6 4\"";
-            line(svg, (LEFT, y(reach)), (LEFT + WIDTH, y(reach)), style);
-            text(svg, (LEFT + WIDTH, y(reach) - 5.0), "end", &format!("to reach: {reach}"));
-        }
         for (place, ((name, points), colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
             let path: Vec<_> =
                 points.iter().map(|point| format!("{:.1},{:.1}", x(point.workers), y(point.value))).collect();
@@ -104,16 +100,21 @@ impl Panel {
                 let (x, y) = (x(point.workers), y(point.value));
                 let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
             }
-            let height = TOP + HEIGHT + 62.0 + 20.0 * place as f64;
-            line(
-                svg,
-                (LEFT, height),
-                (LEFT + 30.0, height),
-                &format!("stroke=\"{colour}\" stroke-width=\"2\""),
-            );
-            text(svg, (LEFT + 38.0, height + 4.0), "start", name);
+            legend(svg, place, &format!("stroke=\"{colour}\" stroke-width=\"2\""), name);
+        }
+        if let Some(reach) = self.reach {
+            let style = "stroke=\"#b00020\" stroke-dasharray=\"6 4\"";
+            line(svg, (LEFT, y(reach)), (LEFT + WIDTH, y(reach)), style);
+            legend(svg, self.series.len(), style, &format!("to reach: {reach}"));
         }
     }
+}
+
+/// Says under the panel what a line is.
+fn legend(svg: &mut String, place: usize, style: &str, name: &str) {
+    let height = TOP + HEIGHT + 62.0 + 20.0 * place as f64;
+    line(svg, (LEFT, height), (LEFT + 30.0, height), style);
+    text(svg, (LEFT + 38.0, height + 4.0), "start", name);
 }
 
 /// The distance of marks on an axis that goes to `most`: 1, 2 or 5 times a power of ten, and about five of them.

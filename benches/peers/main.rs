@@ -77,7 +77,8 @@ fn main() {
     starts::after_crash(&mut field, &alone);
     let rounds = field.take_turns(if quick { 1 } else { 5 }, if quick { QUICK_LIMIT } else { LIMIT });
 
-    let header = format!("{}, {WORKERS} workers, {rounds} rounds, sizes / {scale}", reach::machine());
+    let header =
+        format!("{}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}", reach::machine());
     println!("{header}; per task; ratio to the first of the case\n");
     let rows = field.report();
     let mut lines = lines(&field);

@@ -117,7 +117,7 @@ fn measure(extent: Extent) -> Chart {
 
     let (least, limit) = if extent == Extent::Full { (5, 240) } else { (1, 1) };
     let rounds = field.take_turns(least, Duration::from_secs(limit));
-    let header = format!("{}, {rounds} rounds, sizes / {scale}", reach::machine());
+    let header = format!("{}, {rounds} rounds, sizes divided by {scale}", reach::machine());
     println!("{header}; per task; ratio to the first of the case\n");
     let rows = field.report();
 
@@ -142,7 +142,7 @@ fn measure(extent: Extent) -> Chart {
     };
     let efficiency = Panel {
         title: "tasks of 100 µs".to_owned(),
-        unit: "efficiency: work per worker and time".to_owned(),
+        unit: "efficiency, 1 if all workers always work".to_owned(),
         reach: Some(REACH),
         series: series(WORK, &|workers, nanoseconds| sequential / (nanoseconds * workers as f64)),
     };
