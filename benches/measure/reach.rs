@@ -119,11 +119,14 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// The processor of this machine and how many cores this process may use.
+/// The processor of this machine, how many cores this process may use, and how many threads have wanted one in the last
+/// minute: called before the bench begins, these are other programs.
 pub(crate) fn machine() -> String {
     let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("a processor without a name", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    format!("{model}, {cores} cores")
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!("{model}, {cores} cores, load before {load}")
 }

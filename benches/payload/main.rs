@@ -45,6 +45,7 @@ fn main() {
         return play(&role);
     }
     let Some(extent) = asked::extent() else { return };
+    let machine = reach::machine();
     let quick = extent != Extent::Full;
     let scale = extent.scale();
     xfork::plan(Plan::processes(WORKERS));
@@ -59,8 +60,7 @@ fn main() {
     case.add("through pipes", 500, 1, move |_| timed(|| pipes.round_trip()));
     let rounds = field.take_turns(if quick { 1 } else { 5 }, if quick { QUICK_LIMIT } else { LIMIT });
 
-    let header =
-        format!("{}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}", reach::machine());
+    let header = format!("{machine}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}");
     println!("{header}; ratio to the first of the case\n");
     let rows = field.report();
     let mut lines = Vec::new();

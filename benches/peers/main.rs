@@ -56,6 +56,7 @@ fn main() {
     if scaling::is_asked() {
         return scaling::run(extent);
     }
+    let machine = reach::machine();
     let quick = extent != Extent::Full;
     let scale = extent.scale();
     xfork::plan(Plan::processes(WORKERS));
@@ -77,8 +78,7 @@ fn main() {
     starts::after_crash(&mut field, &alone);
     let rounds = field.take_turns(if quick { 1 } else { 5 }, if quick { QUICK_LIMIT } else { LIMIT });
 
-    let header =
-        format!("{}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}", reach::machine());
+    let header = format!("{machine}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}");
     println!("{header}; per task; ratio to the first of the case\n");
     let rows = field.report();
     let mut lines = lines(&field);

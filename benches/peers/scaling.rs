@@ -51,6 +51,7 @@ pub(crate) fn run(extent: Extent) {
 }
 
 fn measure(extent: Extent) -> Chart {
+    let machine = reach::machine();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let powers = std::iter::successors(Some(1), |workers| Some(workers * 2));
     let mut counts: Vec<usize> = powers.take_while(|workers| *workers < cores).collect();
@@ -117,7 +118,7 @@ fn measure(extent: Extent) -> Chart {
 
     let (least, limit) = if extent == Extent::Full { (5, 240) } else { (1, 1) };
     let rounds = field.take_turns(least, Duration::from_secs(limit));
-    let header = format!("{}, {rounds} rounds, sizes divided by {scale}", reach::machine());
+    let header = format!("{machine}, {rounds} rounds, sizes divided by {scale}");
     println!("{header}; per task; ratio to the first of the case\n");
     let rows = field.report();
 
