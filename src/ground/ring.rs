@@ -11,7 +11,8 @@ use crate::ground::sync::{AtomicU64, Ordering, fence};
 
 /// Words of 8 bytes in front of the data: one for each of the places below, as far apart as processors fetch lines together.
 const HEADER: usize = 4 * LINE;
-const LINE: usize = 16;
+// A model has few words, so that it has few states.
+const LINE: usize = if cfg!(xfork_loom) { 1 } else { 16 };
 
 /// Where what stands, in words.
 mod at {
@@ -29,6 +30,24 @@ mod at {
 /// The memory of one ring: [`words_for`] words, all zero at first.
 pub(crate) trait Memory {
     fn words(&self) -> &[AtomicU64];
+
+    /// Copies bytes into the words of data from number `word` on, where they fit.
+    fn put(&self, word: usize, bytes: &[u8]) {
+        for (word, bytes) in data(self)[word..].iter().zip(bytes.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            // Relaxed, here and below: the publication orders them.
+            word.store(u64::from_ne_bytes(eight), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies bytes out of the words of data, from byte number `byte` on, where there are so many.
+    fn get(&self, byte: usize, out: &mut [u8]) {
+        let data = data(self);
+        for (byte, out) in (byte..).zip(out) {
+            *out = data[byte / 8].load(Ordering::Relaxed).to_ne_bytes()[byte % 8];
+        }
+    }
 }
 
 /// How many words a ring needs that holds `capacity` words of data, which is a power of two.
@@ -71,19 +90,14 @@ pub(crate) fn published<M: Memory>(memory: &M) -> u64 {
     memory.words()[at::TAIL].load(Ordering::Relaxed)
 }
 
-/// The words of data, by the number that they have ever had.
-fn data<M: Memory>(memory: &M) -> &[AtomicU64] {
+/// The words of data; number n of those that it ever had is number n modulo their count.
+pub(crate) fn data<M: Memory + ?Sized>(memory: &M) -> &[AtomicU64] {
     &memory.words()[HEADER..]
 }
 
-/// The at most two runs of words that stand for `count` words from number `begin` on.
-fn runs(data: &[AtomicU64], begin: u64, count: usize) -> [&[AtomicU64]; 2] {
-    let first = (begin % data.len() as u64) as usize;
-    let behind = &data[first..];
-    match count.checked_sub(behind.len()) {
-        Some(wrapped) => [behind, &data[..wrapped]],
-        None => [&behind[..count], &[]],
-    }
+/// Where a word stands that was or will be written as number `number`.
+fn place(data: &[AtomicU64], number: u64) -> usize {
+    (number % data.len() as u64) as usize
 }
 
 /// The end that writes.
@@ -125,23 +139,11 @@ impl<M: Memory> Producer<M> {
         if count == 0 {
             return Ok(0);
         }
-        let [first, _] = runs(data, self.tail, 1);
-        // Relaxed, here and below: the publication orders them.
-        first[0].store(count as u64, Ordering::Relaxed);
-        let mut rest = &bytes[..count];
-        for run in runs(data, self.tail + 1, count.div_ceil(8)) {
-            let whole = rest.len().min(run.len() * 8) / 8;
-            for (word, bytes) in run[..whole].iter().zip(rest.as_chunks::<8>().0) {
-                word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-            }
-            rest = &rest[whole * 8..];
-            if let (Some(last), 1..8) = (run.get(whole), rest.len()) {
-                let mut bytes = [0; 8];
-                bytes[..rest.len()].copy_from_slice(rest);
-                last.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
-                rest = &[];
-            }
-        }
+        data[place(data, self.tail)].store(count as u64, Ordering::Relaxed);
+        let first = place(data, self.tail + 1);
+        let (behind, wrapped) = bytes[..count].split_at(count.min((data.len() - first) * 8));
+        self.memory.put(first, behind);
+        self.memory.put(0, wrapped);
         self.tail += wanted.min(1 + count.div_ceil(8)) as u64;
         Ok(count)
     }
@@ -241,7 +243,7 @@ impl<M: Memory> Consumer<M> {
             return Ok(false);
         }
         // Read once; whoever changes it later changes nothing.
-        let length = data[(self.head % data.len() as u64) as usize].load(Ordering::Relaxed);
+        let length = data[place(data, self.head)].load(Ordering::Relaxed);
         if length == 0 || length > (available as u64 - 1) * 8 {
             return Err(Broken);
         }
@@ -254,33 +256,16 @@ impl<M: Memory> Consumer<M> {
     fn copy(&mut self, out: &mut [u8]) -> usize {
         let data = data(&self.memory);
         let count = self.left.min(out.len());
-        let out = &mut out[..count];
+        let first = place(data, self.head) * 8 + self.within;
+        let (behind, wrapped) = out[..count].split_at_mut(count.min(data.len() * 8 - first));
+        self.memory.get(first, behind);
+        self.memory.get(0, wrapped);
         self.left -= count;
-        let mut done = 0;
-        while done < count {
-            let word = |head: u64| data[(head % data.len() as u64) as usize].load(Ordering::Relaxed);
-            if self.within == 0 && count - done >= 8 {
-                for run in runs(data, self.head, (count - done) / 8) {
-                    let (whole, _) = out[done..].as_chunks_mut::<8>();
-                    for (bytes, word) in whole.iter_mut().zip(run) {
-                        *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-                    }
-                    self.head += run.len() as u64;
-                    done += run.len() * 8;
-                }
-                continue;
-            }
-            let part = (8 - self.within).min(count - done);
-            let bytes = word(self.head).to_ne_bytes();
-            out[done..done + part].copy_from_slice(&bytes[self.within..self.within + part]);
-            (done, self.within) = (done + part, self.within + part);
-            if self.within == 8 {
-                (self.head, self.within) = (self.head + 1, 0);
-            }
-        }
-        if self.left == 0 && self.within > 0 {
-            (self.head, self.within) = (self.head + 1, 0);
-        }
+        let bytes = self.within + count;
+        // The next piece begins with a new word.
+        let words = if self.left == 0 { bytes.div_ceil(8) } else { bytes / 8 };
+        self.head += words as u64;
+        self.within = if self.left == 0 { 0 } else { bytes % 8 };
         count
     }
 
@@ -329,5 +314,7 @@ fn rings(bell: &AtomicU64) -> bool {
     bell.load(Ordering::Relaxed) != 0 && bell.swap(0, Ordering::Relaxed) != 0
 }
 
-#[cfg(test)]
+#[cfg(all(test, xfork_loom))]
+mod models;
+#[cfg(all(test, not(xfork_loom)))]
 mod tests;

@@ -369,7 +369,10 @@ impl Shared {
                     }
                     Action::Send { worker, id, above } => more.extend(self.send(worker, id, above)),
                     Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
-                    Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
+                    Action::Recall(worker, want) => {
+                        self.tell(worker, &ToWorker::Recall { want });
+                        more.extend(self.look_what_has_begun(worker));
+                    }
                     Action::Crashed(..) | Action::Doubtful(..) => {
                         unreachable!("deaths are handled by the driver")
                     }
@@ -386,6 +389,17 @@ impl Shared {
             }
             actions = more;
         }
+    }
+
+    /// What has started can't come back, though the worker may be in no state to say so.
+    fn look_what_has_begun(&self, worker: WorkerId) -> Vec<Action> {
+        let mut state = self.state.lock();
+        let link = state.links.get(&worker);
+        let Some(started) = link.and_then(|link| link.page.as_ref()?.started()) else { return Vec::new() };
+        for id in state.supervisor.sent(worker).into_iter().filter(|id| started.contains(id)) {
+            state.supervisor.note(Event::Begun(worker, id)).expect("not a worker's message");
+        }
+        state.supervisor.decide_now()
     }
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {

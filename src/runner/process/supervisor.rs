@@ -61,6 +61,8 @@ pub(crate) enum Event {
     /// The arguments of a task that [`is_sent`](Supervisor::is_sent) could not be encoded; the task is told.
     Unsendable(WorkerId, Id),
     Started(WorkerId, Id),
+    /// The task, which was sent to the worker, is known to have been started there; the worker may say so later.
+    Begun(WorkerId, Id),
     /// The task, which has been sent there, has ended, with a value or not, after so many microseconds.
     Finished(WorkerId, Id, u64),
     /// The task has come back without having been started, or is known not to have been where a worker lied and died.
@@ -81,6 +83,24 @@ pub(crate) enum Event {
         worker: WorkerId,
         build: u64,
     },
+}
+
+#[cfg(any(test, fuzzing))]
+impl Event {
+    /// The worker whose message it is.
+    fn worker(&self) -> WorkerId {
+        match *self {
+            Event::Started(worker, _)
+            | Event::Finished(worker, ..)
+            | Event::Returned(worker, _)
+            | Event::Surplus(worker)
+            | Event::Stolen(worker)
+            | Event::Recalled(worker)
+            | Event::Blocked(worker, _)
+            | Event::Unblocked(worker) => worker,
+            _ => unreachable!("not a message of a worker that works"),
+        }
+    }
 }
 
 /// What is to be done.
@@ -170,6 +190,8 @@ struct Task {
     forks: usize,
     /// Its outcome is decided; it is here until its worker says that it is over.
     cancelled: bool,
+    /// That it has started is known, though not from its worker.
+    has_begun: bool,
     dispatches: u32,
     blamed_until: u64,
 }
@@ -345,6 +367,7 @@ impl Supervisor {
                     at,
                     forks: 0,
                     cancelled: false,
+                    has_begun: false,
                     dispatches: 0,
                     blamed_until: 0,
                 };
@@ -400,8 +423,20 @@ impl Supervisor {
                 self.forget(id);
                 self.end_if_unwanted(worker);
             }
+            Event::Begun(worker, id) => {
+                if self.is_sent(worker, id) {
+                    self.account(Event::Started(worker, id))?;
+                    self.tasks.get_mut(&id).expect("a sent task is known").has_begun = true;
+                }
+            }
             Event::Started(worker, id) => {
                 let (id_of, finished) = (worker, self.finished);
+                if self.is_running(worker, id)
+                    && let Some(task) = self.tasks.get_mut(&id)
+                    && std::mem::take(&mut task.has_begun)
+                {
+                    return Ok(());
+                }
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker

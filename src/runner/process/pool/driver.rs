@@ -6,7 +6,6 @@
 
 mod life;
 
-use super::hear::Consequences;
 use super::link::Verdict;
 use super::{End, Link, Shared};
 use crate::ground::ring::Broken;
@@ -156,8 +155,9 @@ impl Driver {
                 Err(_) => return Flow::Ended,
             };
             let (shared, link) = (&self.shared, &driven.link);
-            let mut consequences = Consequences::default();
             let mut hearing = link.hearing.lock();
+            // It has said first what is in the ring.
+            let mut consequences = shared.drain(link, &mut hearing).unwrap_or_default();
             shared.hear(link, &mut hearing, &mut driven.decoder, &mut consequences);
             if let Some(reason) = lie {
                 shared.condemn(link, &mut hearing, Verdict::Protocol(reason));

@@ -41,6 +41,7 @@ impl Local {
             self.follow.begin();
             self.perform(work);
             self.follow.end();
+            self.end_if_mute();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Spin, Wait};
 use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, ToWorker};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +51,9 @@ pub(super) struct Outlet {
     untold: Vec<u64>,
     /// Since when there is something in the ring for which the program has not been woken.
     owed: Option<Instant>,
+    /// The program can't be woken any more. It will hear what is in the ring when this process ends, which it does before
+    /// the next task: that is not to pay for what another has done to our socket.
+    is_mute: bool,
 }
 
 /// Whether a reader of the line looks for a moment before it sleeps.
@@ -104,8 +108,8 @@ impl Local {
                 Ok(0) => {}
                 Ok(count) => {
                     decoder.advance(count);
-                    if ring.has_to_tell_of_room() {
-                        self.knock();
+                    if ring.has_to_tell_of_room() && self.knock().is_err() {
+                        sys::exit_now(BROKEN);
                     }
                     return;
                 }
@@ -118,6 +122,9 @@ impl Local {
                 continue;
             }
             self.settle_up();
+            if patience == Patience::Looks {
+                self.end_if_mute();
+            }
             if limit.is_some() && sys::is_hung_up(self.socket.as_fd()) {
                 sys::exit_now(0);
             }
@@ -142,6 +149,16 @@ impl Local {
         self.tell_of_starts(outlet);
         self.put(outlet, bytes);
         self.wake_program(outlet);
+        if outlet.is_mute {
+            sys::exit_now(BROKEN);
+        }
+    }
+
+    /// To be called when no task is running.
+    pub(super) fn end_if_mute(&self) {
+        if self.writing.lock().is_mute {
+            sys::exit_now(BROKEN);
+        }
     }
 
     /// Says that a task is about to start: at once, or with whatever is said next but its end.
@@ -210,8 +227,8 @@ impl Local {
             if rest.is_empty() {
                 return;
             }
-            if ring.has_to_wake() {
-                self.knock();
+            if ring.has_to_wake() && self.knock().is_err() {
+                sys::exit_now(BROKEN);
             }
             if ring.ask_for_room() {
                 lanes::sleep_on(ring::bell_of_producer(&ring.memory), Some(ORPHANED));
@@ -229,19 +246,20 @@ impl Local {
             && ring.wish().is_some()
             && ring.has_to_wake()
         {
-            self.knock();
+            outlet.is_mute |= self.knock().is_err();
         }
     }
 
     /// Has the program look at the rings.
-    fn knock(&self) {
+    fn knock(&self) -> io::Result<()> {
         let mut bytes = Vec::new();
         FromWorker::Knock.write(&mut bytes);
         match sys::send(self.socket.as_fd(), &bytes, Wait::DontBlock) {
-            Ok(count) if count == bytes.len() => {}
+            Ok(count) if count == bytes.len() => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
             // There is so much to be read there that the program will look by itself.
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            _ => sys::exit_now(BROKEN),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
