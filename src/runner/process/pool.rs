@@ -261,7 +261,7 @@ impl Shared {
             return fail(body, Kind::Spawn { reason });
         }
         let id = body.core().new_ticket();
-        let limits = body.core().terms.limits;
+        let limits = *body.core().limits();
         let actions = {
             let mut state = self.state.lock();
             // Under the lock: who cancels the task finds it unclaimed, or here.
@@ -356,7 +356,7 @@ impl Shared {
             }
             Some(EntryId(entry)) => {
                 let mut terms = Vec::new();
-                codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+                codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
                 let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
                 remote.encode(&mut bytes).and_then(|()| {
                     let size = (bytes.len() - start) as u64;
