@@ -1,8 +1,8 @@
 //! A pool of threads for work that waits: grows while its threads are blocked, shrinks when they are idle.
 //!
 //! Up to [`EAGER`] threads are started as tasks come. Beyond that a monitor, which sleeps while nothing is queued,
-//! doubles the number as long as tasks are queued and this process leaves processor time unused: then the threads
-//! are blocked, and more of them get more done. A thread that blocks inside xfork says so, and may be replaced at
+//! doubles the number as long as tasks are queued, this process leaves processor time unused, and hardly any of the threads
+//! wants more of it: then they are blocked, and more of them get more done. A thread that blocks inside xfork says so, and may be replaced at
 //! once, beyond the limit: a limit of one thread is enough for tasks that wait for tasks, at any depth.
 
 use super::queue::Queue;
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+/// The name of its threads.
+const NAME: &str = "xfork-io";
 /// Threads started without asking whether the others are blocked.
 const EAGER: usize = 4;
 /// The default limit of threads that are not blocked inside xfork.
@@ -119,7 +121,7 @@ impl Threads {
         let Some(pool) = self.me.upgrade() else { return };
         state.threads += 1;
         let spawned =
-            std::thread::Builder::new().name("xfork-io".into()).stack_size(STACK).spawn(move || pool.serve());
+            std::thread::Builder::new().name(NAME.into()).stack_size(STACK).spawn(move || pool.serve());
         if spawned.is_err() {
             state.threads -= 1;
         }
@@ -226,7 +228,8 @@ impl Threads {
             }
             let busy =
                 sys::process_cpu_time().saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
-            if busy < 0.75 * cores as f64 {
+            // On a busy machine others have the processors: then the threads are not blocked, and more would not help.
+            if busy < 0.75 * cores as f64 && sys::runnable_threads(NAME, cores) < cores {
                 let room = (self.limit + state.blocked).saturating_sub(state.threads);
                 for _ in 0..state.threads.max(1).min(room).min(self.queue.len()) {
                     self.grow(&mut state);
