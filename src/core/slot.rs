@@ -76,11 +76,9 @@ impl About {
     }
 
     /// Whether this is about that task, as far as a quick look tells.
-    pub(crate) fn is(&self, name: &Cow<'static, str>, place: &'static Location<'static>) -> bool {
-        match (&self.origin, name) {
-            (Some((Cow::Borrowed(mine), at)), Cow::Borrowed(name)) => {
-                ptr::eq(*mine, *name) && ptr::eq(*at, place)
-            }
+    pub(crate) fn is(&self, name: &str, place: &'static Location<'static>) -> bool {
+        match &self.origin {
+            Some((Cow::Borrowed(mine), at)) => ptr::eq(*mine, name) && ptr::eq(*at, place),
             _ => false,
         }
     }
