@@ -310,6 +310,9 @@ pub trait Inputs<A>: Sized {
     fn slots(&self) -> Vec<Arc<dyn AnySlot>>;
     #[doc(hidden)]
     fn resolve(self) -> Result<A, TaskError>;
+    /// The arguments themselves, if all of them are there already.
+    #[doc(hidden)]
+    fn values(self) -> Result<A, Self>;
 }
 
 /// A tuple of parameter types that can travel to a worker process.
@@ -318,9 +321,11 @@ pub trait Inputs<A>: Sized {
     note = "derive `serde::Serialize` and `serde::Deserialize` for each of them (and own the data: no references), or \
             run the function on a thread, with `thread(..)` or `#[io_bound]`"
 )]
-pub trait PortableArgs: Args {
+pub trait PortableArgs: Args + Send {
     #[doc(hidden)]
     fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    #[doc(hidden)]
+    fn encode_values(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn decode(input: &mut &[u8]) -> Result<Self, String>;
 }
@@ -381,6 +386,14 @@ macro_rules! tuples {
                 let ($($type,)*) = self;
                 Ok(($($type.resolve()?,)*))
             }
+            fn values(self) -> Result<($($type,)*), Self> {
+                let ($($type,)*) = self;
+                match ($($type.0,)*) {
+                    ($(Kind::Value($type),)*) => Ok(($($type,)*)),
+                    #[allow(unreachable_patterns, reason = "() has no other")]
+                    ($($type,)*) => Err(($(Input($type),)*)),
+                }
+            }
         }
 
         #[allow(non_snake_case, unused_variables, clippy::ptr_arg, reason = "as above")]
@@ -388,6 +401,11 @@ macro_rules! tuples {
             fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError> {
                 let ($($type,)*) = inputs;
                 $($type.encode(out).map_err(|error| name_type::<$type>(error))?;)*
+                Ok(())
+            }
+            fn encode_values(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                let ($($type,)*) = self;
+                $(codec::encode($type, out).map_err(|error| name_type::<$type>(error.into()))?;)*
                 Ok(())
             }
             fn decode(input: &mut &[u8]) -> Result<Self, String> {

@@ -187,7 +187,7 @@ impl Runnable {
     /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).priority(3).fork(), 1));
     /// ```
     pub fn priority(&self) -> i32 {
-        self.task().core().terms.limits.priority.unwrap_or(0)
+        self.task().core().limits().priority.unwrap_or(0)
     }
 
     pub(crate) fn into_task(mut self) -> Arc<dyn Body> {

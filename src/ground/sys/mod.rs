@@ -25,7 +25,7 @@ pub(crate) mod usage;
 
 pub(crate) use capture::{Capture, Ends, Stream, flush_c};
 pub(crate) use copy::generation;
-pub(crate) use cpu::{process_cpu_time, stack_left};
+pub(crate) use cpu::{process_cpu_time, runnable_threads, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
 pub(crate) use interrupt::{exit_as_interrupted, on_interrupt};

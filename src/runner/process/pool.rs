@@ -327,7 +327,7 @@ impl Shared {
         }
         state.driven = true;
         let id = body.core().new_ticket();
-        let limits = body.core().terms.limits;
+        let limits = *body.core().limits();
         let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
         if let Some(origin) = origin {
             state.relayed.insert(origin, id);
@@ -421,7 +421,7 @@ impl Shared {
             }
             Some(EntryId(entry)) => {
                 let mut terms = Vec::new();
-                codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+                codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
                 let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
                 remote.encode(&mut bytes).and_then(|()| {
                     let size = (bytes.len() - start) as u64;

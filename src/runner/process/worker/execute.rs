@@ -267,12 +267,12 @@ impl Drop for GivenUp<'_> {
 
 /// Whether `ancestor` forked `body`, itself or through others.
 fn descends(body: &Arc<dyn Body>, ancestor: &Arc<dyn Body>) -> bool {
-    let mut parent = body.core().parent.as_ref();
+    let mut parent = body.core().parent();
     while let Some(task) = parent {
         if std::ptr::eq(task.core(), ancestor.core()) {
             return true;
         }
-        parent = task.core().parent.as_ref();
+        parent = task.core().parent();
     }
     false
 }
@@ -281,7 +281,7 @@ impl Runner for Local {
     fn run(&self, task: Runnable) {
         let task = task.into_task();
         // One that may have to be ended can't share this process with the task that forked it.
-        if task.core().terms.limits.need_a_process()
+        if task.core().limits().need_a_process()
             && let Some((parent, entry)) = portable(&task)
         {
             self.follow.promote();

@@ -222,7 +222,7 @@ impl Local {
         let mut bytes = Vec::new();
         let name = body.core().name();
         let mut terms = Vec::new();
-        codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+        codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
         FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
         let state = self.state.lock();
         if !state.away.contains_key(&id) {
@@ -277,7 +277,7 @@ pub(super) fn serving(body: &Arc<dyn Body>) -> Option<u64> {
         if let Some(id) = task.served_as() {
             return Some(id);
         }
-        let parent = task.core().parent.clone()?;
+        let parent = task.core().parent().cloned()?;
         task = parent;
     }
 }

@@ -200,7 +200,7 @@ impl Driver {
                 }
                 let mut kind = kind.clone();
                 if let Kind::Crash { memory, .. } = &mut kind {
-                    *memory = body.core().terms.limits.memory;
+                    *memory = body.core().limits().memory;
                 }
                 let error = TaskError::new(body.core().name(), Some(link.pid), kind);
                 body.fail(error);
