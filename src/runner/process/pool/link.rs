@@ -112,9 +112,6 @@ impl Link {
             }),
             None => self.flush_socket(&out.bytes, &mut out.sent),
         };
-        if flushed == Flushed::All {
-            (out.bytes, out.sent) = (Vec::new(), 0);
-        }
         flushed
     }
 
@@ -199,20 +196,26 @@ impl Shared {
     }
 
     /// Writes as much as is taken; the rest is written when there is room.
-    pub(in crate::runner::process) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        self.post_holding(link, link.out.lock(), bytes);
+    pub(in crate::runner::process) fn post(&self, link: &Link, mut bytes: Vec<u8>) {
+        self.post_holding(link, link.out.lock(), &mut bytes);
     }
 
-    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
+    /// As [`post`](Self::post); leaves nothing of `bytes` but perhaps their memory.
+    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: &mut Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
         if !out.bytes.is_empty() {
-            out.bytes.extend_from_slice(&bytes);
+            out.bytes.append(bytes);
             return;
         }
-        (out.bytes, out.sent) = (bytes, 0);
+        out.sent = 0;
+        std::mem::swap(&mut out.bytes, bytes);
         let flushed = link.flush(&mut out);
+        if flushed == Flushed::All {
+            std::mem::swap(&mut out.bytes, bytes);
+            bytes.clear();
+        }
         if link.is_broken.load(Ordering::Relaxed) {
             self.wake.signal();
         }
@@ -229,6 +232,7 @@ impl Shared {
             return;
         }
         if link.flush(&mut out) == Flushed::All {
+            (out.bytes, out.sent) = (Vec::new(), 0);
             let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
         }
     }
