@@ -105,14 +105,13 @@ impl Link {
         if out.bytes.is_empty() {
             return Flushed::All;
         }
-        let flushed = match &mut out.ring {
+        match &mut out.ring {
             Some(ring) => flush_ring(ring, &out.bytes, &mut out.sent).unwrap_or_else(|Broken| {
                 self.is_broken.store(true, Ordering::Release);
                 Flushed::All
             }),
             None => self.flush_socket(&out.bytes, &mut out.sent),
-        };
-        flushed
+        }
     }
 
     fn flush_socket(&self, bytes: &[u8], sent: &mut usize) -> Flushed {
