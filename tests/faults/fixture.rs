@@ -329,7 +329,7 @@ pub(crate) fn pool_of<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
 
 /// Whether messages travel through shared memory: unless the environment says otherwise.
 pub(crate) fn has_rings() -> bool {
-    std::env::var_os("XFORK_TRANSPORT").is_none()
+    std::env::var_os("XFORK_TRANSPORT").is_none_or(|transport| transport == "rings")
 }
 
 pub(crate) fn the_next_task_succeeds() {

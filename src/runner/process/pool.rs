@@ -131,6 +131,9 @@ impl State {
     /// Says what is to be done, and gives the supervisor of the backlog what it has room for.
     fn decide(&mut self) -> Vec<Action> {
         let mut actions = self.supervisor.decide_now();
+        if actions.iter().any(|action| matches!(action, Action::GiveUpRest(_))) {
+            return actions;
+        }
         while !self.backlog.is_empty() && self.supervisor.waiting() < self.enough {
             while self.supervisor.waiting() < self.enough
                 && let Some(body) = self.backlog.pop_front()

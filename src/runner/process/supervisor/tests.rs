@@ -126,7 +126,8 @@ fn a_worker_of_another_build_gets_no_task_and_its_build_is_told() {
     let mut supervisor = Supervisor::new(1, u64::MAX);
     supervisor.step(submit(1)).unwrap();
     let actions = supervisor.step(Event::Foreign { worker: WorkerId(1), build: 0xb0d }).unwrap();
-    assert_eq!(actions, [Action::GiveUp(1, Why::Foreign { build: 0xb0d })]);
+    let why = Why::Foreign { build: 0xb0d };
+    assert_eq!(actions, [Action::GiveUp(1, why.clone()), Action::GiveUpRest(why)]);
     assert!(supervisor.is_idle());
 }
 
@@ -140,7 +141,8 @@ fn five_deaths_at_the_start_give_up_what_is_queued_and_the_next_task_tries_again
         assert_eq!(actions, [Action::Spawn(WorkerId(death))]);
         actions = supervisor.step(Event::Gone(WorkerId(death), format!("death {death}"))).unwrap();
     }
-    assert_eq!(actions, [Action::GiveUp(1, Why::BootLoop("death 5".into()))]);
+    let why = Why::BootLoop("death 5".into());
+    assert_eq!(actions, [Action::GiveUp(1, why.clone()), Action::GiveUpRest(why)]);
     assert!(supervisor.is_idle());
     let actions = supervisor.step(submit(2)).unwrap();
     assert_eq!(actions, [Action::Spawn(WorkerId(6))]);
@@ -195,7 +197,8 @@ fn a_worker_that_cannot_be_started_is_asked_for_again_at_the_next_event_and_not_
     let mut alone = Supervisor::new(1, u64::MAX);
     alone.step(submit(1)).unwrap();
     let actions = alone.step(Event::SpawnFailed(WorkerId(1), "too many".into())).unwrap();
-    assert_eq!(actions, [Action::GiveUp(1, Why::NoWorker("too many".into()))]);
+    let why = Why::NoWorker("too many".into());
+    assert_eq!(actions, [Action::GiveUp(1, why.clone()), Action::GiveUpRest(why)]);
 }
 
 /// Row 94: "result for a foreign, finished or future task id; two results; ack after result; result before ack:
