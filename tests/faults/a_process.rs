@@ -211,6 +211,27 @@ fn a_task_that_breaks_its_workers_socket_fails_alone() {
     });
 }
 
+/// Row 18, at its extreme: a task that has another program take the place of its worker has closed its socket, too. That
+/// program is no worker, and ends.
+#[test]
+fn a_task_that_becomes_another_program_fails_and_leaves_nothing() {
+    fn become_sleep(pipe: String) -> u64 {
+        use std::os::unix::process::CommandExt;
+        tell(&pipe, &std::process::id().to_string());
+        panic!("{}", std::process::Command::new("sleep").arg("1000").exec());
+    }
+    alone(|| {
+        let dir = Dir::new();
+        let pipe = dir.pipe("pid");
+        pool(1, || {
+            let task = process(become_sleep, &pipe);
+            let worker = hear_pid(&pipe);
+            let error = ended(task).unwrap_err();
+            assert!(error.is_crash() && error.pid() == Some(worker), "{error}");
+        });
+    });
+}
+
 /// What belongs to a process as a whole.
 fn state() -> (String, Option<String>, String, u64) {
     let folder = std::env::current_dir().unwrap().display().to_string();

@@ -38,6 +38,8 @@ struct Driven {
     born: Instant,
     /// When to kill it, if it is to end.
     kill_at: Option<Instant>,
+    /// When to kill it if it has said no more than this through its ring, its socket being closed.
+    answers_by: Option<(Instant, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -187,7 +189,8 @@ impl Driver {
             .values()
             .filter(|driven| !driven.link.hearing.lock().ready)
             .map(|driven| driven.born + self.shared.boot_limit);
-        let kills = self.driven.values().filter_map(|driven| driven.kill_at);
+        let answers = |driven: &Driven| driven.answers_by.map(|(time, _)| time);
+        let kills = self.driven.values().flat_map(|driven| driven.kill_at.into_iter().chain(answers(driven)));
         let rests = self.shared.settings.idle.into_iter().flat_map(|idle| {
             let heard =
                 self.driven.values().map(|driven| (driven.link.worker, driven.link.hearing.lock().heard));
@@ -263,6 +266,12 @@ impl Driver {
             }
         }
         for driven in self.driven.values_mut() {
+            if let Some((time, said)) = driven.answers_by.filter(|(time, _)| Instant::now() >= *time) {
+                driven.answers_by = None;
+                if driven.link.published() == said {
+                    driven.kill_at = Some(time);
+                }
+            }
             if driven.kill_at.is_some_and(|time| Instant::now() >= time) {
                 driven.kill_at = None;
                 let _ = driven.child.kill();

@@ -99,6 +99,11 @@ impl Link {
         self.published() != self.heard.load(Ordering::Relaxed)
     }
 
+    /// Whether messages travel through rings by now.
+    pub(super) fn has_ring(&self) -> bool {
+        self.out.lock().ring.is_some()
+    }
+
     /// How much it has ever said through its ring, in words, as far as it can be believed.
     pub(super) fn published(&self) -> u64 {
         self.inward.as_ref().map_or(0, ring::published)

@@ -81,7 +81,7 @@ impl Driver {
         self.shared.state.lock().links.insert(worker, link.clone());
         self.shared.listeners.write().push(link.clone());
         let decoder = self.shared.decoder();
-        let driven = Driven { link, child, decoder, born: Instant::now(), kill_at: None };
+        let driven = Driven { link, child, decoder, born: Instant::now(), kill_at: None, answers_by: None };
         self.driven.insert(worker.0, driven);
         Ok(())
     }
@@ -97,6 +97,16 @@ impl Driver {
     /// The worker's end of the socket is closed: it is dead, dying, or has closed what isn't its own.
     pub(super) fn ended(&mut self, number: u64) {
         let Some(driven) = self.driven.get_mut(&number) else { return };
+        let is_believed = driven.link.hearing.lock().verdict.is_none();
+        if is_believed && driven.child.pidfd.is_some() && driven.link.has_ring() {
+            // What it says comes through its ring all the same. It gets nothing more, and ends before its next task or when it has
+            // none, so that nobody pays for what one of them has done. If it is still a worker, it answers.
+            let _ = self.shared.poller.remove(driven.link.socket.as_fd());
+            driven.answers_by = Some((Instant::now() + self.shared.settings.grace, driven.link.published()));
+            let worker = driven.link.worker;
+            self.step(Event::Grown(worker));
+            return self.shared.tell(worker, &ToWorker::Recall { want: u32::MAX });
+        }
         // It may have closed the socket and live on: it is of no use any more. One that is exiting keeps its code.
         let _ = driven.child.kill();
         if driven.child.pidfd.is_none() {
