@@ -232,6 +232,29 @@ fn a_task_that_becomes_another_program_fails_and_leaves_nothing() {
     });
 }
 
+/// Row 23: calls fork() (libc) itself: child of worker must not answer for it.
+#[test]
+fn a_copy_of_a_worker_that_comes_back_from_the_task_does_not_answer_for_it() {
+    fn fork_and_return(n: u64) -> u64 {
+        // SAFETY: both come back from the task; the copy has one thread, and is on its way to its end.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            return 1000 + n;
+        }
+        let mut status = 0;
+        // SAFETY: `status` outlives the call. The copy has come back, or tried to, before this does.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        n
+    }
+    alone(|| {
+        pool(2, || {
+            for (n, proxy) in (0..).zip(xfork::map_process(fork_and_return, 0..50_u64)) {
+                assert_eq!(ended(proxy).unwrap(), n);
+            }
+        });
+    });
+}
+
 /// What belongs to a process as a whole.
 fn state() -> (String, Option<String>, String, u64) {
     let folder = std::env::current_dir().unwrap().display().to_string();

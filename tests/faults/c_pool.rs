@@ -168,14 +168,16 @@ fn workers_that_die_at_boot_again_and_again_break_the_pool_until_they_do_not() {
                 assert!((2..=12).contains(&tries), "{tries} workers were started");
                 // SAFETY: as above.
                 unsafe { std::env::remove_var(crate::programs::DIE_AT_BOOT) };
-                // Those that were starting when the pool gave up still die.
-                assert!(within(GONE, || children().is_empty()), "{:?}", children());
+                // Of those that were about to start when the pool gave up, some still die, and some have not seen the order.
                 the_next_task_succeeds();
-                for child in children() {
-                    kill(child, libc::SIGKILL);
-                    assert!(ends_within(child, GONE));
-                }
-                assert!(within(GONE, || children().is_empty()));
+                let end_all = || {
+                    // SAFETY: takes numbers; one that has died meanwhile is not found, or a zombie.
+                    children()
+                        .iter()
+                        .for_each(|&child| _ = unsafe { libc::kill(child as i32, libc::SIGKILL) });
+                    children().is_empty()
+                };
+                assert!(within(GONE, end_all), "{:?}", children());
             }
         });
     });

@@ -212,6 +212,7 @@ impl Local {
     }
 
     fn put(&self, outlet: &mut Outlet, bytes: &[u8]) {
+        self.end_if_copy();
         let Some(ring) = &mut outlet.ring else {
             if sys::send_all(self.socket.as_fd(), bytes).is_err() {
                 // The program is gone, or a task has closed what isn't its own. Whatever was started from now on would be unknown.
@@ -247,6 +248,14 @@ impl Local {
             && ring.has_to_wake()
         {
             outlet.is_mute |= self.knock().is_err();
+        }
+    }
+
+    /// Ends a copy of this process, made by a task with the system's `fork`, that has come back from the task: it must not answer
+    /// for the worker, whose ring it shares.
+    pub(super) fn end_if_copy(&self) {
+        if sys::generation() != self.generation {
+            sys::exit_now(BROKEN);
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) fn local() -> Option<Arc<dyn Runner>> {
 /// What the threads of a worker share.
 struct Local {
     socket: OwnedFd,
+    /// The [`sys::generation`] of the worker; its copies have others.
+    generation: u32,
     /// May be taken while `state` is held, never the other way round.
     writing: Mutex<Outlet>,
     state: Mutex<State>,
@@ -126,6 +128,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>, lanes: Option<Lane
     let rings = u32::from(inlet.has_rings());
     let local = Arc::new(Local {
         socket,
+        generation: sys::generation(),
         writing: Mutex::default(),
         state: Mutex::new(State { workers: 1, ..State::default() }),
         changed: Condvar::new(),

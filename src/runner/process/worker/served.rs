@@ -34,6 +34,8 @@ impl Served {
 
     /// Says that the function has ended; its forks may not have.
     pub(super) fn end(self: &Arc<Self>, outcome: Result<Vec<u8>, TaskError>) {
+        // Before any lock, which another thread may have held when the copy was made.
+        self.local.end_if_copy();
         *self.outcome.lock() = Some(outcome);
         // What a task printed is seen before its result is.
         match self.local.record.get() {
