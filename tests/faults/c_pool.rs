@@ -171,10 +171,7 @@ fn workers_that_die_at_boot_again_and_again_break_the_pool_until_they_do_not() {
                 // Of those that were about to start when the pool gave up, some still die, and some have not seen the order.
                 the_next_task_succeeds();
                 let end_all = || {
-                    // SAFETY: takes numbers; one that has died meanwhile is not found, or a zombie.
-                    children()
-                        .iter()
-                        .for_each(|&child| _ = unsafe { libc::kill(child as i32, libc::SIGKILL) });
+                    children().into_iter().for_each(|child| kill(child, libc::SIGKILL));
                     children().is_empty()
                 };
                 assert!(within(GONE, end_all), "{:?}", children());
