@@ -735,7 +735,7 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use std::sync::atomic::Ordering;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
     /// use std::time::Duration;
     /// use xfork::{io_bound, task};
     ///
