@@ -298,7 +298,8 @@ impl<M: Memory> Consumer<M> {
 
 /// Asks for the bell, unless what is waited for has happened.
 fn asks(bell: &AtomicU64, wish: u64, has_to_wait: impl Fn() -> bool) -> bool {
-    bell.store(wish, Ordering::Relaxed);
+    // AcqRel, here and in `rings`: who sets the bell after it has been reset sees what was published before that.
+    bell.swap(wish, Ordering::AcqRel);
     // SeqCst, here and in `rings`: either this sees what the other has published, or that one sees the bell.
     fence(Ordering::SeqCst);
     let waits = has_to_wait();
@@ -311,7 +312,7 @@ fn asks(bell: &AtomicU64, wish: u64, has_to_wait: impl Fn() -> bool) -> bool {
 /// Whether the bell has to be rung, which is asked for once.
 fn rings(bell: &AtomicU64) -> bool {
     fence(Ordering::SeqCst);
-    bell.load(Ordering::Relaxed) != 0 && bell.swap(0, Ordering::Relaxed) != 0
+    bell.load(Ordering::Relaxed) != 0 && bell.swap(0, Ordering::AcqRel) != 0
 }
 
 #[cfg(all(test, xfork_loom))]

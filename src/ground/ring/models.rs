@@ -5,7 +5,7 @@
 
 use super::*;
 use loom::model::Builder;
-use loom::sync::Arc;
+use loom::sync::{Arc, Notify};
 use loom::thread;
 
 #[derive(Clone)]
@@ -28,29 +28,36 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
+/// How the two ends are woken. Not by unparking: loom would also wake one who waits for the other's end.
+#[derive(Clone)]
+struct Bells {
+    bytes: Arc<Notify>,
+    room: Arc<Notify>,
+}
+
 /// Takes one byte, asleep while there is none.
-fn receive(consumer: &mut Consumer<Words>, producer: &thread::Thread) -> u8 {
+fn receive(consumer: &mut Consumer<Words>, bells: &Bells) -> u8 {
     let mut byte = [0];
     while consumer.pull(&mut byte) == Ok(0) {
         if consumer.ask_to_be_woken(Wish::Now) {
-            thread::park();
+            bells.bytes.wait();
         }
     }
     if consumer.has_to_tell_of_room() {
-        producer.unpark();
+        bells.room.notify();
     }
     byte[0]
 }
 
-fn send(producer: &mut Producer<Words>, byte: u8, consumer: &thread::Thread) {
+fn send(producer: &mut Producer<Words>, byte: u8, bells: &Bells) {
     while producer.push(&[byte]) == Ok(0) {
         if producer.ask_for_room() {
-            thread::park();
+            bells.room.wait();
         }
     }
     producer.publish();
     if producer.has_to_wake() {
-        consumer.unpark();
+        bells.bytes.notify();
     }
 }
 
@@ -60,9 +67,10 @@ fn nobody_sleeps_while_there_is_something_to_do() {
     for capacity in [2, 4] {
         check(move || {
             let (mut producer, mut consumer) = ring(capacity);
-            let receiver = thread::current();
-            let sender = thread::spawn(move || (1..=2).for_each(|byte| send(&mut producer, byte, &receiver)));
-            let received = [(); 2].map(|()| receive(&mut consumer, sender.thread()));
+            let bells = Bells { bytes: Arc::new(Notify::new()), room: Arc::new(Notify::new()) };
+            let theirs = bells.clone();
+            let sender = thread::spawn(move || (1..=2).for_each(|byte| send(&mut producer, byte, &theirs)));
+            let received = [(); 2].map(|()| receive(&mut consumer, &bells));
             assert_eq!(received, [1, 2]);
             sender.join().unwrap();
         });
