@@ -144,7 +144,7 @@ impl<M: Memory> Producer<M> {
         let (behind, wrapped) = bytes[..count].split_at(count.min((data.len() - first) * 8));
         self.memory.put(first, behind);
         self.memory.put(0, wrapped);
-        self.tail += wanted.min(1 + count.div_ceil(8)) as u64;
+        self.tail += 1 + count.div_ceil(8) as u64;
         Ok(count)
     }
 

@@ -118,8 +118,14 @@ mod tests {
         is_over.store(true, SeqCst);
         thread.join().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = std::sync::mpsc::channel();
         let thread = thread::Builder::new().name(name.into());
-        let thread = thread.spawn(move || receiver.recv().is_err()).unwrap();
+        let sleep = move || {
+            begun.send(()).unwrap();
+            receiver.recv().is_err()
+        };
+        let thread = thread.spawn(sleep).unwrap();
+        has_begun.recv().unwrap();
         while runnable_threads(name, 2) != 0 {
             assert!(Instant::now() < deadline);
         }

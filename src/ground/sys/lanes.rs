@@ -15,8 +15,8 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many words of data a ring holds. 128 KiB for each direction: in trials less made large values slower, and more didn't
-/// make them faster.
+/// How many words of data a ring holds: 128 KiB for each direction, which is room for all short tasks that are ever sent ahead,
+/// and little enough to stay in the caches of a core while a large value passes through.
 const CAPACITY: usize = 16 * 1024;
 const WORDS: usize = ring::words_for(CAPACITY);
 
@@ -24,6 +24,7 @@ const WORDS: usize = ring::words_for(CAPACITY);
 pub(crate) const BYTES: usize = (2 * WORDS * 8).next_multiple_of(4096);
 
 /// Memory mapped from a file.
+#[cfg_attr(xfork_loom, expect(dead_code, reason = "a model has no processes"))]
 #[derive(Debug)]
 struct Mapping {
     address: NonNull<u8>,
@@ -45,6 +46,7 @@ impl Drop for Mapping {
 }
 
 /// One of the two rings.
+#[cfg_attr(xfork_loom, expect(dead_code, reason = "a model has no processes"))]
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     mapping: Arc<Mapping>,

@@ -60,8 +60,9 @@ pub(super) struct Shared {
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
-    /// The living workers, for those who look for what they say.
-    listeners: RwLock<Vec<Arc<Link>>>,
+    /// The living workers, for those who look for what they say; replaced as a whole, since they look far more often than
+    /// workers come and go.
+    speakers: RwLock<Arc<[Arc<Link>]>>,
     /// How many threads sleep until a result is there.
     sleepers: AtomicUsize,
     /// How long one thread at a time looks before it sleeps.
@@ -158,6 +159,23 @@ impl State {
         self.decide()
     }
 
+    /// The workers that are to be started: none, if what they were meant for is no more.
+    fn take_spawns(&mut self) -> Vec<WorkerId> {
+        let spawns = std::mem::take(&mut self.spawns);
+        if !self.is_idle() {
+            return spawns;
+        }
+        for worker in spawns {
+            self.supervisor.note(Event::Unneeded(worker)).expect("not a worker's message");
+        }
+        Vec::new()
+    }
+
+    /// Whether no task is left.
+    fn is_idle(&self) -> bool {
+        self.supervisor.is_idle() && self.backlog.is_empty()
+    }
+
     /// Whether a task is to wait in the backlog: the supervisor puts those that are urgent, or that another task waits for, before
     /// others.
     fn can_wait(&self, body: &Arc<dyn Body>) -> bool {
@@ -241,7 +259,7 @@ impl Processes {
             settings,
             wake,
             poller,
-            listeners: RwLock::default(),
+            speakers: RwLock::default(),
             sleepers: AtomicUsize::new(0),
             spin: Mutex::new(Spin::new()),
             cores: available_parallelism().map_or(1, |cores| cores.get()),

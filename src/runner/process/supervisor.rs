@@ -59,6 +59,8 @@ pub(crate) enum Event {
     Ready(WorkerId),
     /// A worker could not be started.
     SpawnFailed(WorkerId, String),
+    /// A worker has not been started, as there is nothing left to do.
+    Unneeded(WorkerId),
     /// The arguments of a task that [`is_sent`](Supervisor::is_sent) could not be encoded; the task is told.
     Unsendable(WorkerId, Id),
     Started(WorkerId, Id),
@@ -430,6 +432,7 @@ impl Supervisor {
                     }
                 }
             }
+            Event::Unneeded(worker) => drop(self.workers.remove(&worker)),
             Event::Unsendable(worker, id) => {
                 self.worker(worker)?.sent.retain(|&sent| sent != id);
                 self.forget(id);

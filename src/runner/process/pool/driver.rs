@@ -95,8 +95,8 @@ impl Driver {
             self.trim();
             let (spawns, ends, close) = {
                 let mut state = shared.state.lock();
-                let close = state.closing && state.supervisor.is_idle() && state.backlog.is_empty();
-                (std::mem::take(&mut state.spawns), std::mem::take(&mut state.ends), close)
+                let close = state.closing && state.is_idle();
+                (state.take_spawns(), std::mem::take(&mut state.ends), close)
             };
             for (worker, how) in ends {
                 self.begin_to_end(worker, how);
@@ -234,7 +234,7 @@ impl Driver {
     /// When to look again whether a task prints without end.
     fn trim_deadline(&self) -> Option<Duration> {
         let is_busy = self.driven.values().any(|driven| driven.link.captured.is_some())
-            && !self.shared.state.lock().supervisor.is_idle();
+            && !self.shared.state.lock().is_idle();
         is_busy.then_some(captured::TRIMMED_EVERY)
     }
 

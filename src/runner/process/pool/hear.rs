@@ -13,7 +13,6 @@ use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
 use crate::ground::registry::{self, EntryId};
-use crate::ground::ring::Wish;
 use crate::ground::sys;
 use crate::ground::sys::lanes::Lanes;
 use crate::ground::wire::codec;
@@ -265,7 +264,6 @@ impl Shared {
             }
             out.ring = Some(producer);
             hearing.ring = Some(consumer);
-            hearing.ask_for_knock(Wish::Soon);
         }
         Ok(prepare == 0)
     }

@@ -63,25 +63,32 @@ impl Shared {
         None
     }
 
-    fn links(&self) -> Vec<Arc<Link>> {
-        self.listeners.read().clone()
+    fn links(&self) -> Arc<[Arc<Link>]> {
+        self.speakers.read().clone()
+    }
+
+    /// Changes which workers are listened to.
+    pub(super) fn listen_to(&self, change: impl FnOnce(&mut Vec<Arc<Link>>)) {
+        let mut speakers = self.speakers.write();
+        let mut links = speakers.to_vec();
+        change(&mut links);
+        *speakers = links.into();
     }
 
     /// Hears what is in the rings, once each; says whether there was anything. Of what is left nobody needs to be told: either a
     /// knock has been asked for, or somebody is about to ask.
     pub(super) fn hear_rings(&self) -> bool {
-        let news: Vec<_> = self.listeners.read().iter().filter(|link| link.has_news()).cloned().collect();
         let mut any = false;
-        for link in news {
-            any |= self.hear_ring(&link);
+        for link in self.links().iter().filter(|link| link.has_news()) {
+            any |= self.hear_ring(link);
         }
         any
     }
 
     /// Writes what did not fit into the rings before.
     pub(super) fn write_rests(&self) {
-        for link in self.links() {
-            self.write_rest(&link);
+        for link in self.links().iter() {
+            self.write_rest(link);
         }
     }
 
@@ -90,12 +97,12 @@ impl Shared {
     pub(super) fn ask_for_knocks(&self) -> bool {
         let wish = if self.sleepers.load(Ordering::SeqCst) > 0 { Wish::Now } else { Wish::Soon };
         let mut all = true;
-        for link in self.links() {
+        for link in self.links().iter() {
             let mut hearing = link.hearing.lock();
             if hearing.ask_for_knock(wish) {
                 continue;
             }
-            let consequences = self.drain(&link, &mut hearing);
+            let consequences = self.drain(link, &mut hearing);
             // One that isn't believed any more needn't knock.
             all &= hearing.ask_for_knock(wish) || hearing.verdict.is_some();
             drop(hearing);

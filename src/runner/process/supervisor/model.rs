@@ -414,13 +414,9 @@ impl Pool {
                 let is_known = self.supervisor.tasks.get(&id).is_some_and(|task| task.has_begun);
                 assert!(self.started.insert(id) || is_known, "task {id} has started twice");
             }
-            Event::Begun(worker, id) if self.supervisor.is_sent(worker, id) => {
-                assert!(self.started.insert(id), "task {id} has started twice");
-            }
-            _ => {}
-        }
-        match event {
-            Event::Finished(worker, id, _) if self.supervisor.is_sent(worker, id) => {
+            Event::Begun(worker, id) | Event::Finished(worker, id, _)
+                if self.supervisor.is_sent(worker, id) =>
+            {
                 assert!(self.started.insert(id), "task {id} has started twice");
             }
             _ => {}
@@ -650,6 +646,10 @@ impl Pool {
         };
         match (what, worker) {
             (What::Submitted, _) => drop(self.submit(None)),
+            (What::CannotSpawn, _) if spawning && self.supervisor.is_idle() => {
+                let worker = self.spawns.remove(0);
+                self.event(Event::Unneeded(worker));
+            }
             (What::CannotSpawn, _) if spawning && extent < 4 => {
                 let worker = self.spawns.remove(0);
                 self.event(Event::SpawnFailed(worker, "no memory".into()));

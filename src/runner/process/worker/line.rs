@@ -194,9 +194,7 @@ impl Local {
     /// Tells the program what it has not been told, and wakes it if it is owed that.
     pub(super) fn settle_up(&self) {
         let mut outlet = self.writing.lock();
-        if !outlet.untold.is_empty() {
-            self.tell_of_starts(&mut outlet);
-        }
+        self.tell_of_starts(&mut outlet);
         self.wake_program(&mut outlet);
     }
 

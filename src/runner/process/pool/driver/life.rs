@@ -79,7 +79,7 @@ impl Driver {
             return Err(error);
         }
         self.shared.state.lock().links.insert(worker, link.clone());
-        self.shared.listeners.write().push(link.clone());
+        self.shared.listen_to(|links| links.push(link.clone()));
         let decoder = self.shared.decoder();
         let driven = Driven { link, child, decoder, born: Instant::now(), kill_at: None, answers_by: None };
         self.driven.insert(worker.0, driven);
@@ -126,7 +126,7 @@ impl Driver {
             Ok(sys::Exit::Unavailable) | Err(_) => Exit::Unavailable,
         };
         let link = &driven.link;
-        self.shared.listeners.write().retain(|listener| listener.worker != link.worker);
+        self.shared.listen_to(|links| links.retain(|other| other.worker != link.worker));
         let mut hearing = link.hearing.lock();
         let consequences = self.shared.drain(link, &mut hearing);
         {
