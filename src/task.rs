@@ -15,7 +15,7 @@ use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
-use crate::ground::wire::codec;
+use crate::ground::wire::parcel::Parcel;
 use crate::plan;
 use crate::proxy::ResultProxy;
 use crate::tries::{Source, Tries};
@@ -47,16 +47,16 @@ struct Progress<F: Callable<A>, A: Args> {
 
 enum Outcome<R> {
     Here(Result<R, TaskError>),
-    Encoded(Vec<u8>),
+    Encoded(Parcel),
 }
 
 /// How a task travels to a worker: known only where its types are known to be [`Portable`].
 struct Travel<F: Callable<A>, A: Args> {
     entry: fn() -> Option<EntryId>,
-    encode: fn(&A::Inputs, &mut Vec<u8>) -> Result<(), EncodeError>,
-    decode: fn(&[u8]) -> Result<F::Output, TaskError>,
+    encode: fn(&A::Inputs, &mut Parcel) -> Result<(), EncodeError>,
+    decode: fn(&Parcel) -> Result<F::Output, TaskError>,
     /// Reads the arguments in this process, for a further try.
-    again: fn(&[u8]) -> Option<(F, A)>,
+    again: fn(&Parcel) -> Option<(F, A)>,
 }
 
 impl<F, A> TypedTask<F, A>
@@ -163,10 +163,10 @@ where
         }
         let Some(travel) = &self.portable else { return Source::Nowhere };
         let _for_a_task = context::for_a_task();
-        let mut bytes = Vec::new();
+        let mut parcel = Parcel::default();
         // What can't be encoded may still be given to the first try.
-        match panics::catch(|| (travel.encode)(inputs, &mut bytes)) {
-            Ok(Ok(())) => Source::Decode(bytes, travel.again),
+        match panics::catch(|| (travel.encode)(inputs, &mut parcel)) {
+            Ok(Ok(())) => Source::Decode(parcel, travel.again),
             _ => Source::Nowhere,
         }
     }
@@ -233,7 +233,7 @@ where
         true
     }
 
-    fn complete(self: Arc<Self>, result: Vec<u8>) {
+    fn complete(self: Arc<Self>, result: Parcel) {
         let work = self.progress.lock().work.take();
         drop_quietly(work);
         self.progress.lock().outcome = Some(Outcome::Encoded(result));
@@ -263,7 +263,7 @@ where
                 }
                 slot.fulfil(outcome);
             }
-            (Outcome::Encoded(bytes), Some(travel)) => slot.fulfil_encoded(Arc::new(bytes), travel.decode),
+            (Outcome::Encoded(parcel), Some(travel)) => slot.fulfil_encoded(Arc::new(parcel), travel.decode),
             (Outcome::Encoded(_), None) => unreachable!("only a task that travels comes back encoded"),
         }
         // Perhaps nobody else wants the value, and its drop is the user's code.
@@ -294,7 +294,7 @@ where
         (self.portable.as_ref()?.entry)()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError> {
+    fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
         let travel = self.portable.as_ref().expect("only reached through remote()");
         let progress = self.progress.lock();
         let Some((_, inputs)) = &progress.work else { return Ok(()) };
@@ -337,15 +337,15 @@ where
 {
     fn invoke(call: &mut dyn Invocation) {
         let arguments = call.arguments();
-        let args = match A::decode(&mut &arguments[..]) {
+        let args = match A::decode(&mut arguments.reader()) {
             Ok(args) => args,
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
         drop(arguments);
         let result = registry::conjure::<F>().call(args);
-        let mut bytes = Vec::new();
-        match codec::encode(&result, &mut bytes) {
-            Ok(()) => call.finish(Ok(bytes)),
+        let mut parcel = Parcel::default();
+        match parcel.put(&result) {
+            Ok(()) => call.finish(Ok(parcel)),
             Err(error) => {
                 let reason = format!("{}: {error}", std::any::type_name::<F::Output>());
                 call.finish(Err(InvocationError::Encode(reason)));
@@ -370,7 +370,7 @@ where
     A: PortableArgs + 'static,
     F::Output: Portable,
 {
-    fn decode<F, A>(mut bytes: &[u8]) -> Result<F::Output, TaskError>
+    fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
     where
         F: Callable<A>,
         F::Output: Portable,
@@ -379,14 +379,14 @@ where
             let what = Cow::Borrowed("result");
             TaskError::new(F::name(), None, Kind::Decode { what, reason })
         };
-        match panics::catch(|| codec::decode::<F::Output>(&mut bytes)) {
+        match panics::catch(|| parcel.reader().take::<F::Output>()) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
             Err(caught) => Err(panic_error(F::name(), caught)),
         }
     }
-    fn again<F: Copy + Send + 'static, A: PortableArgs>(mut bytes: &[u8]) -> Option<(F, A)> {
-        let args = panics::catch(|| A::decode(&mut bytes)).ok()?.ok()?;
+    fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(F, A)> {
+        let args = panics::catch(|| A::decode(&mut parcel.reader())).ok()?.ok()?;
         Some((registry::conjure::<F>(), args))
     }
     Travel {

@@ -13,6 +13,7 @@ use crate::core::output;
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
+use crate::ground::wire::parcel::Parcel;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// The encoded form of a value.
-pub(crate) type Bytes = Arc<Vec<u8>>;
+pub(crate) type Encoded = Arc<Parcel>;
 
 /// What a slot says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -382,7 +383,7 @@ pub(crate) enum Content<T> {
     /// How to compute the value; empty if a task brings it.
     Expression(Expression<T>),
     /// The encoded value, and how to decode it.
-    Encoded(Bytes, fn(&[u8]) -> Result<T, TaskError>),
+    Encoded(Encoded, fn(&Parcel) -> Result<T, TaskError>),
     /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
     /// so that reading a full slot has nothing to ask.
     Held(Option<T>),
@@ -429,10 +430,10 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// Fills the slot of a task with the encoded value.
-    pub(crate) fn fulfil_encoded(&self, bytes: Bytes, decode: fn(&[u8]) -> Result<T, TaskError>) {
+    pub(crate) fn fulfil_encoded(&self, parcel: Encoded, decode: fn(&Parcel) -> Result<T, TaskError>) {
         let mut key = Key::new();
         assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
-        *self.content(&mut key) = Content::Encoded(bytes, decode);
+        *self.content(&mut key) = Content::Encoded(parcel, decode);
         self.encode(&key);
         self.any().wake_all();
     }
@@ -454,7 +455,7 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// The encoded value, while nobody has needed it decoded.
-    pub(crate) fn encoded(&self) -> Option<Bytes> {
+    pub(crate) fn encoded(&self) -> Option<Encoded> {
         // The lock keeps others from decoding meanwhile, so that a claim that fails means a decoded value.
         self.beside(|_| {
             let mut key = Key::new();
@@ -462,7 +463,7 @@ impl<T: Send + 'static> Slot<T> {
                 return None;
             }
             let bytes = match self.content(&mut key) {
-                Content::Encoded(bytes, _) => Some(bytes.clone()),
+                Content::Encoded(parcel, _) => Some(parcel.clone()),
                 Content::Expression(_) | Content::Held(_) => None,
             };
             self.give_back(&key);
@@ -478,7 +479,7 @@ impl<T: Send + 'static> Slot<T> {
                 return;
             }
             let outcome = match self.content(&mut key) {
-                Content::Encoded(bytes, decode) => decode(bytes),
+                Content::Encoded(parcel, decode) => decode(parcel),
                 Content::Held(value) => Ok(value.take().expect("it is there until it is decoded")),
                 Content::Expression(_) => unreachable!("the phase says encoded"),
             };
@@ -497,7 +498,7 @@ impl<T: Send + 'static> Slot<T> {
             let content = self.content(&mut key);
             // What unwinds is code of the user; the claim must end all the same.
             let shown = catch_unwind(AssertUnwindSafe(|| match content {
-                Content::Encoded(bytes, decode) => decode(bytes).map(|value| to(&value)),
+                Content::Encoded(parcel, decode) => decode(parcel).map(|value| to(&value)),
                 Content::Held(Some(value)) => {
                     to(value);
                     Ok(())

@@ -8,6 +8,7 @@
 mod clock;
 mod driver;
 mod link;
+mod loans;
 
 pub(super) use link::Link;
 
@@ -26,6 +27,7 @@ use crate::ground::sys::{self, EventFd, Poller};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame;
 use crate::ground::wire::message::{ToWorker, begin_task};
+use crate::ground::wire::parcel::Parcel;
 use driver::drive;
 use link::print_rest;
 use parking_lot::Mutex;
@@ -348,7 +350,7 @@ impl Shared {
             (body, link)
         };
         let remote = body.remote().expect("only tasks that travel are submitted");
-        let mut bytes = Vec::new();
+        let mut parcel = Parcel::default();
         let encoded = match remote.entry() {
             None => {
                 let reason = "it is not in the table of functions".to_string();
@@ -357,16 +359,16 @@ impl Shared {
             Some(EntryId(entry)) => {
                 let mut terms = Vec::new();
                 codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
-                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
-                remote.encode(&mut bytes).and_then(|()| {
-                    let size = (bytes.len() - start) as u64;
+                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut parcel.bytes);
+                remote.encode(&mut parcel).and_then(|()| {
+                    let size = (parcel.bytes.len() - start) as u64 + link.loans.weight(&parcel);
                     let limit = self.settings.max_message;
                     if size > limit {
                         let what = Cow::Borrowed("arguments");
                         let kind = Kind::TooLarge { what, bytes: size, limit };
                         return Err(TaskError::new(body.core().name(), None, kind));
                     }
-                    frame::finish(&mut bytes, start);
+                    frame::finish(&mut parcel.bytes, start);
                     Ok(())
                 })
             }
@@ -380,7 +382,7 @@ impl Shared {
                 // Who cancels the task from now on asks for it after this.
                 let out = link.out.lock();
                 drop(state);
-                self.post_holding(&link, out, bytes);
+                self.post_parcel(&link, out, parcel);
                 Vec::new()
             }
             Err(error) => {

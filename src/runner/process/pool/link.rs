@@ -4,6 +4,7 @@
 //! by the driver.
 
 use super::Shared;
+use super::loans::{Gift, Loans};
 use crate::core::task::Body;
 use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::{self, Interest, Wait};
@@ -11,8 +12,9 @@ use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
 use crate::runner::process::supervisor::WorkerId;
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,6 +30,8 @@ pub(in crate::runner::process) struct Link {
     pub(super) captured: Option<Mutex<Captured>>,
     /// Where it notes what it starts, and tells of a signal that kills it; without a memory file it can't.
     pub(super) page: Option<CrashPage>,
+    /// The files of shared memory that it has.
+    pub(super) loans: Arc<Loans>,
 }
 
 /// Bytes that the socket did not take yet.
@@ -35,6 +39,31 @@ pub(in crate::runner::process) struct Link {
 pub(super) struct Out {
     pub(super) bytes: Vec<u8>,
     pub(super) sent: usize,
+    /// Descriptors that go along, in the order of their positions.
+    pub(super) gifts: VecDeque<Gift>,
+}
+
+impl Out {
+    /// Sends some of what is waiting, with the descriptor that belongs to the first byte of it.
+    fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let gift = self.gifts.pop_front_if(|(at, _)| *at == self.sent);
+        let end = self.gifts.front().map_or(self.bytes.len(), |(at, _)| *at);
+        let bytes = &self.bytes[self.sent..end];
+        if let Some((at, memory)) = gift
+            && let Some(file) = memory.file()
+        {
+            match sys::send_with(socket, bytes, file.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.gifts.push_front((at, memory));
+                    return Err(error);
+                }
+                // Too many descriptors are on their way: the worker says that it did not get this one.
+                Err(_) => {}
+                sent => return sent,
+            }
+        }
+        sys::send(socket, bytes, Wait::DontBlock)
+    }
 }
 
 impl Link {
@@ -45,7 +74,7 @@ impl Link {
     /// Sends what is waiting, as far as the socket takes it.
     pub(super) fn flush(&self, out: &mut Out) {
         while out.sent < out.bytes.len() {
-            match sys::send(self.socket.as_fd(), &out.bytes[out.sent..], Wait::DontBlock) {
+            match out.send(self.socket.as_fd()) {
                 Ok(sent) => out.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The worker is dead or dying; the driver will see it.
@@ -68,18 +97,27 @@ impl Shared {
 
     /// Writes as much as the socket takes; the driver writes the rest when it takes more.
     pub(in crate::runner::process) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        self.post_holding(link, link.out.lock(), bytes);
+        self.post_holding(link, link.out.lock(), bytes, Vec::new());
     }
 
-    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
+    /// As [`post`](Self::post); `gifts` go along with the bytes at their positions.
+    pub(super) fn post_holding(
+        &self,
+        link: &Link,
+        mut out: MutexGuard<'_, Out>,
+        bytes: Vec<u8>,
+        gifts: Vec<Gift>,
+    ) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
         let was_empty = out.bytes.is_empty();
         if was_empty {
-            *out = Out { bytes, sent: 0 };
+            *out = Out { bytes, sent: 0, gifts: gifts.into() };
             link.flush(&mut out);
         } else {
+            let begin = out.bytes.len();
+            out.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
             out.bytes.extend_from_slice(&bytes);
         }
         if was_empty && !out.bytes.is_empty() {

@@ -5,6 +5,7 @@
 //! thread, started when first asked, hands tasks over to other workers, since encoding them runs code of the user.
 //! Tasks forked here stay unencoded until they are handed over.
 
+mod borrowed;
 mod execute;
 mod listen;
 mod prepare;
@@ -15,12 +16,15 @@ use crate::core::context;
 use crate::core::limits::Terms;
 use crate::core::runner::Runner;
 use crate::core::task::Body;
+use crate::ground::memory;
 use crate::ground::panics::{self, PanicRecord};
 use crate::ground::sys;
 use crate::ground::sys::crash::{self, TakenPage};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
+use crate::ground::wire::parcel::Parcel;
+use borrowed::Borrowed;
 use listen::Follow;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use record::Record;
@@ -59,6 +63,8 @@ struct Local {
     record: OnceLock<Record>,
     /// Where the tasks that have started are noted, lest a task that damages the socket leaves a doubt about the others.
     page: Option<TakenPage>,
+    /// The shared memory that the program has lent.
+    borrowed: Borrowed,
 }
 
 #[derive(Default)]
@@ -107,12 +113,13 @@ struct Incoming {
     entry: u32,
     name: String,
     terms: Terms,
-    args: Vec<u8>,
+    args: Parcel,
 }
 
 /// Turns this process into a worker; does not return.
 pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
     context::become_worker();
+    memory::only_borrow();
     if let Some(page) = &page {
         crash::install(page);
         crash::prepare_thread();
@@ -129,6 +136,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
         stealing: Mutex::new(None),
         record: OnceLock::new(),
         page,
+        borrowed: Borrowed::new(),
     });
     assert!(LOCAL.set(local.clone()).is_ok(), "a process becomes a worker once");
     local.say(&FromWorker::Hello {

@@ -1,6 +1,7 @@
 //! A task of the program while it runs in a worker, and one call of its trampoline.
 
 use super::Local;
+use super::borrowed::{weight, write_with};
 use super::record::{self, Owner};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
@@ -11,6 +12,7 @@ use crate::core::unseen;
 use crate::ground::registry::{Invocation, InvocationError};
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::io::Write;
@@ -23,7 +25,7 @@ pub(super) struct Served {
     pub(super) local: Arc<Local>,
     pub(super) id: u64,
     pub(super) begin: Instant,
-    pub(super) outcome: Mutex<Option<Result<Vec<u8>, TaskError>>>,
+    pub(super) outcome: Mutex<Option<Result<Parcel, TaskError>>>,
 }
 
 impl Served {
@@ -32,7 +34,7 @@ impl Served {
     }
 
     /// Says that the function has ended; its forks may not have.
-    pub(super) fn end(self: &Arc<Self>, outcome: Result<Vec<u8>, TaskError>) {
+    pub(super) fn end(self: &Arc<Self>, outcome: Result<Parcel, TaskError>) {
         *self.outcome.lock() = Some(outcome);
         // What a task printed is seen before its result is.
         match self.local.record.get() {
@@ -55,7 +57,7 @@ impl Body for Served {
     fn fail(self: Arc<Self>, error: TaskError) {
         self.end(Err(error));
     }
-    fn complete(self: Arc<Self>, result: Vec<u8>) {
+    fn complete(self: Arc<Self>, result: Parcel) {
         self.end(Ok(result));
     }
     fn deliver(&self) {
@@ -79,7 +81,7 @@ impl Body for Served {
         };
         // The executor may wait for nothing but this.
         self.local.changed.notify_all();
-        let outcome = outcome.and_then(|result| match result.len() as u64 {
+        let outcome = outcome.and_then(|result| match weight(&result) {
             size if size > limit => {
                 Err(self.error(Kind::TooLarge { what: Cow::Borrowed("result"), bytes: size, limit }))
             }
@@ -88,7 +90,13 @@ impl Body for Served {
         match outcome {
             Ok(result) => {
                 let micros = self.begin.elapsed().as_micros() as u64;
-                FromWorker::Done { id: self.id, micros, result: &result }.write(&mut bytes);
+                let done = |result: &[u8], out: &mut Vec<u8>| {
+                    FromWorker::Done { id: self.id, micros, result }.write(out);
+                };
+                write_with(&result, &mut bytes, done);
+                self.local.write(&bytes);
+                // Not before: that this was the last holder of something lent is said after the result.
+                return drop(result);
             }
             Err(failure) => {
                 let mut error = Vec::new();
@@ -117,16 +125,16 @@ impl Body for Served {
 /// One call of a trampoline.
 pub(super) struct Call<'a> {
     pub(super) body: &'a Arc<Served>,
-    pub(super) args: Option<Vec<u8>>,
+    pub(super) args: Option<Parcel>,
     pub(super) ended: bool,
 }
 
 impl Invocation for Call<'_> {
-    fn arguments(&mut self) -> Vec<u8> {
+    fn arguments(&mut self) -> Parcel {
         self.args.take().unwrap_or_default()
     }
 
-    fn finish(&mut self, outcome: Result<Vec<u8>, InvocationError>) {
+    fn finish(&mut self, outcome: Result<Parcel, InvocationError>) {
         self.ended = true;
         self.body.end(outcome.map_err(|error| {
             self.body.error(match error {

@@ -14,6 +14,7 @@ use crate::ground::sys::{self};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::Frame;
 use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker};
+use crate::ground::wire::parcel::{Parcel, Piece};
 use crate::runner::process::relay::Relay;
 use crate::runner::process::settings::Settings;
 use crate::runner::process::supervisor::{Event, Violation, WorkerId};
@@ -24,6 +25,21 @@ use std::sync::Arc;
 impl Driver {
     pub(super) fn message(&mut self, number: u64, frame: &Frame) -> Result<(), String> {
         let message = FromWorker::read(frame).map_err(|error| error.to_string())?;
+        let FromWorker::With { pieces, message } = message else {
+            return self.hear(number, message, Vec::new());
+        };
+        let pieces = self.driven[&number].link.loans.pieces(pieces)?;
+        let frame = Frame::only(message).ok_or("shared memory with half a message")?;
+        match FromWorker::read(&frame).map_err(|error| error.to_string())? {
+            message @ (FromWorker::Done { .. } | FromWorker::Child { .. }) => {
+                self.hear(number, message, pieces)
+            }
+            _ => Err("shared memory with a message that has no values".into()),
+        }
+    }
+
+    /// `pieces` is what the values of the message mention.
+    fn hear(&mut self, number: u64, message: FromWorker<'_>, pieces: Vec<Piece>) -> Result<(), String> {
         let driven = self.driven.get_mut(&number).expect("the reader has it");
         let worker = driven.link.worker;
         if !driven.ready && !matches!(message, FromWorker::Hello { .. } | FromWorker::LastPanic { .. }) {
@@ -79,7 +95,7 @@ impl Driver {
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(number)?;
                 if let Some(body) = self.finished(worker, id, micros)? {
-                    body.complete(result.to_vec());
+                    body.complete(Parcel::new(result.to_vec(), pieces));
                 }
                 return Ok(());
             }
@@ -94,6 +110,7 @@ impl Driver {
             FromWorker::Surplus => Event::Surplus(worker),
             FromWorker::Child { parent, id, entry, name, terms, args } => {
                 let terms = codec::decode(&mut &terms[..]).map_err(|error| error.to_string())?;
+                let args = Parcel::new(args.to_vec(), pieces);
                 let fork = Fork { parent, id, entry, name, terms, args };
                 return self.child(number, fork);
             }
@@ -121,6 +138,9 @@ impl Driver {
                 }
                 return Ok(());
             }
+            FromWorker::LetGo { id } => return driven.link.loans.let_go(id),
+            FromWorker::Refused { id } => return driven.link.loans.refused(id),
+            FromWorker::With { .. } => return Err("shared memory with shared memory".into()),
             FromWorker::Unseen { error } => {
                 decode_error(error)?.remember_sent(error.len());
                 return Ok(());
@@ -163,7 +183,7 @@ impl Driver {
         let relay = Relay {
             core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
             entry: EntryId(entry),
-            args: Mutex::new(args.to_vec()),
+            args: Mutex::new(args),
             origin,
             id,
             shared: self.shared.me.clone(),
@@ -194,7 +214,7 @@ struct Fork<'a> {
     entry: u32,
     name: &'a str,
     terms: Terms,
-    args: &'a [u8],
+    args: Parcel,
 }
 
 fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {

@@ -5,6 +5,7 @@
 
 use super::super::Link;
 use super::super::link::Out;
+use super::super::loans::Loans;
 use super::{Driven, Driver, Flow, Verdict, WAKE};
 use crate::core::error::{Exit, Kind, TaskError};
 use crate::core::output::{self, Output};
@@ -60,7 +61,7 @@ impl Driver {
         let streams = captured.as_ref().map(Captured::fds);
         let mut child = sys::respawn_self(&inherit, streams, &env, &args)?;
         drop(theirs);
-        let link = Arc::new(Link {
+        let link = Arc::new_cyclic(|link| Link {
             worker,
             pid: child.pid,
             socket: ours,
@@ -68,6 +69,7 @@ impl Driver {
             dead: AtomicBool::new(false),
             captured: captured.map(Mutex::new),
             page,
+            loans: Loans::new(self.shared.me.clone(), link.clone()),
         });
         if let Err(error) = self.watch(&link, &child) {
             let _ = child.kill();
@@ -127,6 +129,7 @@ impl Driver {
             link.dead.store(true, Ordering::Release);
             *out = Out::default();
         }
+        link.loans.end();
         let _ = self.shared.poller.remove(link.socket.as_fd());
         if let Some(pidfd) = &driven.child.pidfd {
             let _ = self.shared.poller.remove(pidfd.as_fd());
