@@ -349,21 +349,20 @@ mod tests {
         assert_eq!(*Shared::new([1.5_f64; 5000]), [1.5; 5000]);
     }
 
+    type Value = (Shared<[u32]>, Vec<Option<Shared<[u32]>>>, String);
+
     #[test]
     fn a_parcel_mentions_what_every_other_format_writes_out() {
         let shared: Shared<[u32]> = Shared::from(vec![7; SMALL]);
-        let value = (shared.clone(), vec![Some(shared.clone()), None], "text".to_string());
+        let value: Value = (shared.clone(), vec![Some(shared.clone()), None], "text".to_string());
         let mut parcel = Parcel::default();
         parcel.put(&value).unwrap();
         assert!(parcel.bytes.len() < 20, "{} bytes", parcel.bytes.len());
-        let back: (Shared<[u32]>, Vec<Option<Shared<[u32]>>>, String) = parcel.reader().take().unwrap();
+        let back: Value = parcel.reader().take().unwrap();
         assert_eq!(back, value);
         assert!(Shared::is_same(&back.0, &shared) && Shared::is_same(back.1[0].as_ref().unwrap(), &shared));
         let json = serde_json::to_string(&value).unwrap();
-        assert_eq!(
-            serde_json::from_str::<(Shared<[u32]>, Vec<Option<Shared<[u32]>>>, String)>(&json).unwrap(),
-            value
-        );
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
         let plain = postcard::to_allocvec(&shared).unwrap();
         assert_eq!(plain, postcard::to_allocvec(&vec![7_u32; SMALL]).unwrap());
         assert_eq!(postcard::from_bytes::<Shared<[u32]>>(&plain).unwrap(), shared);

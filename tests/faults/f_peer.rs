@@ -403,7 +403,11 @@ fn lengths_and_pieces_of_messages_are_handled() {
         assert!(error.is_crash() && error.exit_code() == Some(78), "{error}");
         let grown = peak_memory() - before;
         assert!(grown < 100 << 20, "{grown} bytes for a message of a thousand");
-        for way in ["writes byte by byte", "writes two messages at once"] {
+        for way in [
+            "writes byte by byte",
+            "writes two messages at once",
+            "sends shared memory that nothing mentions",
+        ] {
             let value =
                 sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
             assert_eq!(value.unwrap_or_else(|error| panic!("{way}: {error}")), 42);
