@@ -76,8 +76,15 @@ impl Parcel {
     }
 
     /// What the values mention.
+    #[cfg(test)]
     pub(crate) fn mentions(&self) -> impl Iterator<Item = &Arc<Held>> {
         self.pieces.iter().map(|piece| &piece.held)
+    }
+
+    /// How many bytes the list takes, if those that are `lent` go as a number.
+    pub(crate) fn weight_of_pieces(&self, lent: impl Fn(&Held) -> bool) -> u64 {
+        let bytes = |piece: &Piece| if lent(&piece.held) { 0 } else { piece.held.memory().bytes().len() };
+        self.pieces.iter().map(|piece| (PIECE + bytes(piece)) as u64).sum()
     }
 
     pub(crate) fn mentions_any(&self) -> bool {
@@ -108,6 +115,8 @@ impl Parcel {
     }
 }
 
+/// What stands before the bytes of a piece: the position of its value, how it comes, and a number.
+const PIECE: usize = 4 + 1 + 8;
 const BY_NUMBER: u8 = 0;
 const BY_BYTES: u8 = 1;
 
@@ -286,6 +295,7 @@ mod tests {
             assert_eq!(texts(&reader.take::<Vec<Mentioned>>().unwrap()), [b"two"]);
             assert!(reader.take::<u64>().is_err());
         }
+        assert_eq!(list.len() as u64, parcel.weight_of_pieces(|held| held.id() == two.id()));
         assert_eq!(read_pieces(&list, |_| None).unwrap_err(), PieceError::Unknown(two.id()));
     }
 

@@ -52,8 +52,7 @@ impl Loans {
             return 0;
         }
         let refuses = self.table.lock().refuses;
-        let as_bytes = parcel.mentions().filter(|held| refuses || held.memory().file().is_none());
-        as_bytes.map(|held| held.memory().bytes().len() as u64).sum()
+        parcel.weight_of_pieces(|held| !refuses && held.memory().file().is_some())
     }
 
     /// What to write, and which descriptors go along. The caller holds the link's output and keeps the parcel until it has let

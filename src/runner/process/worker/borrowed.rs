@@ -111,6 +111,5 @@ pub(super) fn write_with(parcel: &Parcel, out: &mut Vec<u8>, write: impl FnOnce(
 
 /// How many bytes a message takes for the values of the parcel.
 pub(super) fn weight(parcel: &Parcel) -> u64 {
-    let own = parcel.mentions().filter(|held| !held.is_lent());
-    parcel.bytes.len() as u64 + own.map(|held| held.memory().bytes().len() as u64).sum::<u64>()
+    parcel.bytes.len() as u64 + parcel.weight_of_pieces(Held::is_lent)
 }
