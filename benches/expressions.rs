@@ -21,64 +21,17 @@
 //!
 //! The rivals of the chain are what one would write without xfork. The quoted rows are not measured here.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "measure/heap.rs"]
+mod heap;
+
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::ops::{Add, AddAssign, Mul};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use xfork::{Operand, ResultProxy, ready, thread};
-
-/// The system's allocator; counts what it has given out while [`COUNTS`] says so.
-struct Counting;
-
-static COUNTS: AtomicBool = AtomicBool::new(false);
-/// Bytes given out less bytes given back, while it counts.
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-static PEAK: AtomicIsize = AtomicIsize::new(0);
-
-impl Counting {
-    fn count(by: isize) {
-        if COUNTS.load(Ordering::Relaxed) {
-            let live = LIVE.fetch_add(by, Ordering::Relaxed) + by;
-            PEAK.fetch_max(live, Ordering::Relaxed);
-        }
-    }
-}
-
-#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
-// SAFETY: every call goes on to the system's allocator as it came; counting neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count(layout.size() as isize);
-        // SAFETY: the caller's promises are the ones asked for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::count(layout.size() as isize);
-        // SAFETY: the caller's promises are the ones asked for.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::count(size as isize - layout.size() as isize);
-        // SAFETY: the caller's promises are the ones asked for.
-        unsafe { System.realloc(place, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        Self::count(-(layout.size() as isize));
-        // SAFETY: the caller's promises are the ones asked for.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const CHAIN: usize = 10_000_000;
 const TREE: usize = 1_000_000;
@@ -192,16 +145,14 @@ impl<'a> Row<'a> {
         };
         let count = move || {
             let (prepare, build, evaluate) = &counted;
-            LIVE.store(0, Ordering::Relaxed);
-            PEAK.store(0, Ordering::Relaxed);
-            COUNTS.store(true, Ordering::Relaxed);
+            heap::start();
             let mut expression = black_box(build(prepare()));
-            let held = LIVE.load(Ordering::Relaxed);
+            let (held, _) = heap::held_and_peak();
             black_box(evaluate(&mut expression));
-            let peak = PEAK.load(Ordering::Relaxed);
+            let (_, peak) = heap::held_and_peak();
             drop(expression);
             // What is kept for the next expression has been counted as held by this one.
-            COUNTS.store(false, Ordering::Relaxed);
+            heap::stop();
             Memory { held, peak }
         };
         Self {

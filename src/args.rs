@@ -318,6 +318,9 @@ pub trait Inputs<A>: Sized {
     fn slots(&self) -> Vec<Arc<dyn AnySlot>>;
     #[doc(hidden)]
     fn resolve(self) -> Result<A, TaskError>;
+    /// The arguments themselves, if all of them are there already.
+    #[doc(hidden)]
+    fn values(self) -> Result<A, Self>;
 }
 
 /// A tuple of parameter types that can travel to a worker process.
@@ -327,9 +330,11 @@ pub trait Inputs<A>: Sized {
             run the function on a thread, with `thread(..)` or `#[io_bound]`"
 )]
 #[expect(private_interfaces, reason = "the trait is sealed by `Args`, too")]
-pub trait PortableArgs: Args {
+pub trait PortableArgs: Args + Send {
     #[doc(hidden)]
     fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError>;
+    #[doc(hidden)]
+    fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn decode(input: &mut Reader<'_>) -> Result<Self, String>;
 }
@@ -390,6 +395,14 @@ macro_rules! tuples {
                 let ($($type,)*) = self;
                 Ok(($($type.resolve()?,)*))
             }
+            fn values(self) -> Result<($($type,)*), Self> {
+                let ($($type,)*) = self;
+                match ($($type.0,)*) {
+                    ($(Kind::Value($type),)*) => Ok(($($type,)*)),
+                    #[allow(unreachable_patterns, reason = "() has no other")]
+                    ($($type,)*) => Err(($(Input($type),)*)),
+                }
+            }
         }
 
         #[expect(private_interfaces, reason = "see the trait")]
@@ -398,6 +411,11 @@ macro_rules! tuples {
             fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError> {
                 let ($($type,)*) = inputs;
                 $($type.encode(out).map_err(|error| name_type::<$type>(error))?;)*
+                Ok(())
+            }
+            fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError> {
+                let ($($type,)*) = self;
+                $(out.put($type).map_err(|error| name_type::<$type>(error.into()))?;)*
                 Ok(())
             }
             fn decode(input: &mut Reader<'_>) -> Result<Self, String> {

@@ -468,6 +468,22 @@ pub fn with_plan<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
     scope()
 }
 
+/// Shows the runners that a fork here and now goes to; `with` must not choose another plan.
+///
+/// # Panics
+///
+/// If the environment asks for a plan that does not exist.
+pub(crate) fn with_runners<R>(with: impl FnOnce(&Runners) -> R) -> R {
+    exit::install();
+    if let Some(scoped) = context::scoped_runners() {
+        return with(&scoped);
+    }
+    if let Some(chosen) = &*PROGRAM.read() {
+        return with(chosen);
+    }
+    with(&runners())
+}
+
 /// The runners that a fork here and now goes to.
 ///
 /// # Panics

@@ -2,15 +2,14 @@
 
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
 use crate::callable::{Again, Callable, Cpu, InPlace, Io};
-use crate::core::context;
+use crate::core::context::{self, Runners};
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
-use crate::core::limits::{Limits, Terms};
+use crate::core::limits::Limits;
 use crate::core::output;
 use crate::core::pause;
 use crate::core::runner::Runner;
-use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot};
-use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
 use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
@@ -25,24 +24,56 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A task with its types, while it is on its way.
-pub(crate) struct TypedTask<F: Callable<A>, A: Args> {
+/// A task with its types, while it is on its way. `W` says whether it can run in a worker process.
+pub(crate) struct TypedTask<F: Callable<A>, A: Args, W> {
     core: TaskCore,
-    /// How often a runner has been given the task.
-    tries: AtomicU32,
     progress: Mutex<Progress<F, A>>,
-    inputs: Vec<Arc<dyn AnySlot>>,
-    portable: Option<Travel<F, A>>,
-    again: Option<Again<F, A>>,
+    way: PhantomData<fn() -> W>,
 }
 
 struct Progress<F: Callable<A>, A: Args> {
-    work: Option<(F, A::Inputs)>,
-    outcome: Option<Outcome<F::Output>>,
+    /// Until the outcome is decided.
     slot: Option<Arc<Slot<F::Output>>>,
+    work: Work<F, A>,
+}
+
+/// What is to be done, and what came of it.
+enum Work<F: Callable<A>, A: Args> {
+    /// The function and its arguments, which are all there.
+    Values(F, A),
+    /// The function and its arguments, some of which are proxies.
+    Inputs(Box<(F, A::Inputs)>),
+    /// Somebody has taken it, or it was dropped.
+    Taken,
+    /// What came of it, while forks of the task are unfinished.
+    Done(Box<Outcome<F::Output>>),
+}
+
+impl<F: Callable<A>, A: Args> Work<F, A> {
+    fn is_there(&self) -> bool {
+        matches!(self, Self::Values(..) | Self::Inputs(_))
+    }
+
+    fn resolve(self) -> Result<(F, A), TaskError> {
+        match self {
+            Self::Values(function, args) => Ok((function, args)),
+            Self::Inputs(inputs) => {
+                let (function, inputs) = *inputs;
+                Ok((function, inputs.resolve()?))
+            }
+            Self::Taken | Self::Done(_) => unreachable!("whoever takes it looks before"),
+        }
+    }
+}
+
+impl<F: Callable<A>, A: Args> Progress<F, A> {
+    /// Takes out the work, if it is still there.
+    fn take_work(&mut self) -> Option<Work<F, A>> {
+        self.work.is_there().then(|| std::mem::replace(&mut self.work, Work::Taken))
+    }
 }
 
 enum Outcome<R> {
@@ -50,21 +81,48 @@ enum Outcome<R> {
     Encoded(Parcel),
 }
 
-/// How a task travels to a worker: known only where its types are known to be [`Portable`].
-struct Travel<F: Callable<A>, A: Args> {
+/// Whether and how a task travels.
+pub(crate) trait Way<F: Callable<A>, A: Args>: 'static {
+    const TRAVEL: Option<Travel<F, A>>;
+}
+
+/// The way of a task that stays in its process.
+pub(crate) enum Stays {}
+/// The way of a task that runs in a worker: known only where its types are known to be [`Portable`].
+pub(crate) enum Travels {}
+
+impl<F: Callable<A>, A: Args> Way<F, A> for Stays {
+    const TRAVEL: Option<Travel<F, A>> = None;
+}
+
+/// How a task travels to a worker.
+pub(crate) struct Travel<F: Callable<A>, A: Args> {
     entry: fn() -> Option<EntryId>,
     encode: fn(&A::Inputs, &mut Parcel) -> Result<(), EncodeError>,
+    encode_values: fn(&A, &mut Parcel) -> Result<(), EncodeError>,
     decode: fn(&Parcel) -> Result<F::Output, TaskError>,
     /// Reads the arguments in this process, for a further try.
     again: fn(&Parcel) -> Option<(F, A)>,
 }
 
-impl<F, A> TypedTask<F, A>
+impl<F: Callable<A>, A: Args> Travel<F, A> {
+    /// Appends the encoded arguments.
+    fn encode(&self, work: &Work<F, A>, out: &mut Parcel) -> Result<(), EncodeError> {
+        match work {
+            Work::Values(_, args) => (self.encode_values)(args, out),
+            Work::Inputs(inputs) => (self.encode)(&inputs.1, out),
+            Work::Taken | Work::Done(_) => Ok(()),
+        }
+    }
+}
+
+impl<F, A, W> TypedTask<F, A, W>
 where
     F: Callable<A> + Send + 'static,
-    A: Args + 'static,
+    A: Args + Send + 'static,
     A::Inputs: Send,
     F::Output: Send + 'static,
+    W: Way<F, A>,
 {
     /// Sees to what the task and its forks printed in workers; says whether there is anything.
     fn end_output(&self, outcome: &Outcome<F::Output>, slot: &Arc<Slot<F::Output>>) -> bool {
@@ -74,7 +132,7 @@ where
         {
             error.set_output(output::tail(id));
         }
-        let inputs = self.inputs.iter().filter_map(|input| input.printed());
+        let inputs = self.core.unusual().inputs.iter().filter_map(|input| input.printed());
         let has_printed = output::end(id, self.core.parent_id(), inputs);
         if has_printed {
             (&**slot as &dyn AnySlot).set_printed(id);
@@ -84,7 +142,7 @@ where
 
     /// Sees to it that the result is not waited for longer than the task may run.
     fn alarm(self: &Arc<Self>) -> Option<Alarm> {
-        let limit = self.core.terms.limits.timeout?;
+        let limit = self.core.limits().timeout?;
         let task = Arc::downgrade(self);
         Some(timer::after(limit, move || {
             let Some(task) = task.upgrade() else { return };
@@ -95,30 +153,40 @@ where
 
     /// Whether to try a task again that its runner has given back with this error.
     fn may_try_again(&self, error: &TaskError) -> Option<Duration> {
-        let limits = &self.core.terms.limits;
+        let limits = self.core.limits();
         let retries = limits.retries.filter(|_| error.is_worth_another_try())?;
-        let tries = self.tries.fetch_add(1, Ordering::Relaxed);
+        let tries = self.core.unusual().tries.fetch_add(1, Ordering::Relaxed);
         let progress = self.progress.lock();
         let is_wanted = progress.slot.is_some() && !self.core.is_unwanted();
-        let can = tries < retries && progress.work.is_some() && is_wanted;
+        let can = tries < retries && progress.work.is_there() && is_wanted;
         can.then(|| limits.pause_before(tries + 1))
     }
 
     fn run_claimed(self: Arc<Self>) {
-        let work = {
+        let (work, is_wanted) = {
             let mut progress = self.progress.lock();
             // Nobody waits for the result of a task that was cancelled when a thread had just taken it.
-            let wanted = progress.slot.is_some();
-            progress.work.take().map(|work| (work, wanted))
+            (progress.take_work(), progress.slot.is_some())
         };
-        let Some(((function, inputs), wanted)) = work else { return };
-        if !wanted {
-            drop_quietly((function, inputs));
+        let Some(work) = work else { return };
+        if !is_wanted {
+            drop_quietly(work);
             return task::finished(&*self);
         }
-        let mut tries = Tries::new(self.core.terms.limits, || self.source(&inputs));
+        let outcome = match self.core.limits().retries {
+            None => self.attempt(|| work.resolve().map(|(function, args)| function.call(args))),
+            Some(_) => return self.run_with_tries(work),
+        };
+        let outcome = outcome.unwrap_or_else(|caught| {
+            Err(panic_error(self.core.name(), caught).forked(self.core.fork_place()))
+        });
+        self.has_run(outcome);
+    }
+
+    fn run_with_tries(self: Arc<Self>, work: Work<F, A>) {
+        let mut tries = Tries::new(*self.core.limits(), || self.source(&work));
         let mut outcome = self.attempt(|| {
-            let args = inputs.resolve()?;
+            let (function, args) = work.resolve()?;
             tries.begin(&function, &args);
             Ok(function.call(args))
         });
@@ -143,9 +211,52 @@ where
             Err(error.forked(self.core.fork_place()))
         });
         drop_quietly(tries);
-        self.core.runner.has_run(self.core.id.0);
-        self.progress.lock().outcome = Some(Outcome::Here(outcome));
-        task::finished(&*self);
+        self.has_run(outcome);
+    }
+
+    fn has_run(&self, outcome: Result<F::Output, TaskError>) {
+        self.core.runner().has_run(self.core.id.0);
+        self.conclude(Outcome::Here(outcome));
+    }
+
+    /// Says that the task itself has finished, with this outcome.
+    fn conclude(&self, outcome: Outcome<F::Output>) {
+        if !self.core.has_no_forks() {
+            self.progress.lock().work = Work::Done(Box::new(outcome));
+            return task::finished(self);
+        }
+        let slot = self.progress.lock().slot.take();
+        self.decide(Some(outcome), slot);
+        task::delivered(self);
+    }
+
+    /// Puts the outcome into the slot, if there is still one.
+    fn decide(&self, outcome: Option<Outcome<F::Output>>, slot: Option<Arc<Slot<F::Output>>>) {
+        let (Some(outcome), Some(slot)) = (outcome, slot) else {
+            // Its result was decided while it ran; what its forks printed is still the task's.
+            if output::is_in_use() {
+                output::end(self.core.id, self.core.parent_id(), [].into_iter());
+            }
+            return;
+        };
+        let has_printed = output::is_in_use() && self.end_output(&outcome, &slot);
+        match outcome {
+            Outcome::Here(Ok(value)) if has_printed => slot.fulfil_held(value),
+            Outcome::Here(outcome) => {
+                if let Err(error) = &outcome
+                    && !error.is_dependency()
+                    && !error.is_cancelled()
+                {
+                    error.remember();
+                }
+                slot.fulfil(outcome);
+            }
+            Outcome::Encoded(parcel) => {
+                let travel = W::TRAVEL.expect("only a task that travels comes back encoded");
+                slot.fulfil_encoded(Arc::new(parcel), travel.decode);
+            }
+        }
+        drop_slot(slot);
     }
 
     /// Runs code of the user as this task; an error is a panic of it.
@@ -157,15 +268,16 @@ where
     }
 
     /// What the tries after the first are given.
-    fn source(&self, inputs: &A::Inputs) -> Source<F, A> {
-        if let Some(again) = self.again {
+    fn source(&self, work: &Work<F, A>) -> Source<F, A> {
+        let asked = self.core.unusual().again.as_ref().and_then(|again| again.downcast_ref());
+        if let Some(again) = asked.copied().or_else(F::again) {
             return Source::Clone(again);
         }
-        let Some(travel) = &self.portable else { return Source::Nowhere };
+        let Some(travel) = W::TRAVEL else { return Source::Nowhere };
         let _for_a_task = context::for_a_task();
         let mut parcel = Parcel::default();
         // What can't be encoded may still be given to the first try.
-        match panics::catch(|| (travel.encode)(inputs, &mut parcel)) {
+        match panics::catch(|| travel.encode(work, &mut parcel)) {
             Ok(Ok(())) => Source::Decode(parcel, travel.again),
             _ => Source::Nowhere,
         }
@@ -182,12 +294,13 @@ where
     }
 }
 
-impl<F, A> Body for TypedTask<F, A>
+impl<F, A, W> Body for TypedTask<F, A, W>
 where
     F: Callable<A> + Send + 'static,
-    A: Args + 'static,
+    A: Args + Send + 'static,
     A::Inputs: Send,
     F::Output: Send + 'static,
+    W: Way<F, A>,
 {
     fn core(&self) -> &TaskCore {
         &self.core
@@ -207,19 +320,15 @@ where
         let error = if error.kept_from_running(&place) {
             error
         } else {
-            let error = match self.tries.load(Ordering::Relaxed) {
+            let error = match self.core.unusual().tries.load(Ordering::Relaxed) {
                 0 | 1 => error,
                 tries => error.tried(self.core.name(), tries),
             };
             error.forked(place)
         };
-        let work = {
-            let mut progress = self.progress.lock();
-            progress.outcome = Some(Outcome::Here(Err(error)));
-            progress.work.take()
-        };
+        let work = self.progress.lock().take_work();
         drop_quietly(work);
-        task::finished(&*self);
+        self.conclude(Outcome::Here(Err(error)));
     }
 
     fn abandon(&self, error: TaskError) -> bool {
@@ -229,78 +338,59 @@ where
             error.remember();
         }
         slot.fulfil(Err(error));
-        drop_quietly(slot);
+        drop_slot(slot);
         true
     }
 
     fn complete(self: Arc<Self>, result: Parcel) {
-        let work = self.progress.lock().work.take();
+        let work = self.progress.lock().take_work();
         drop_quietly(work);
-        self.progress.lock().outcome = Some(Outcome::Encoded(result));
-        task::finished(&*self);
+        self.conclude(Outcome::Encoded(result));
     }
+
     fn deliver(&self) {
-        let (outcome, slot) = {
+        let (work, slot) = {
             let mut progress = self.progress.lock();
-            (progress.outcome.take(), progress.slot.take())
+            (std::mem::replace(&mut progress.work, Work::Taken), progress.slot.take())
         };
-        let (Some(outcome), Some(slot)) = (outcome, slot) else {
-            // Its result was decided while it ran; what its forks printed is still the task's.
-            if output::is_in_use() {
-                output::end(self.core.id, self.core.parent_id(), [].into_iter());
-            }
-            return;
+        let outcome = match work {
+            Work::Done(outcome) => Some(*outcome),
+            _ => None,
         };
-        let has_printed = output::is_in_use() && self.end_output(&outcome, &slot);
-        match (outcome, &self.portable) {
-            (Outcome::Here(Ok(value)), _) if has_printed => slot.fulfil_held(value),
-            (Outcome::Here(outcome), _) => {
-                if let Err(error) = &outcome
-                    && !error.is_dependency()
-                    && !error.is_cancelled()
-                {
-                    error.remember();
-                }
-                slot.fulfil(outcome);
-            }
-            (Outcome::Encoded(parcel), Some(travel)) => slot.fulfil_encoded(Arc::new(parcel), travel.decode),
-            (Outcome::Encoded(_), None) => unreachable!("only a task that travels comes back encoded"),
-        }
-        // Perhaps nobody else wants the value, and its drop is the user's code.
-        drop_quietly(slot);
+        self.decide(outcome, slot);
     }
 
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        self.inputs.iter().find(|input| !input.is_settled()).cloned()
+        self.core.unusual().inputs.iter().find(|input| !input.is_settled()).cloned()
     }
 
     fn failed_input(&self) -> Option<TaskError> {
-        self.inputs.iter().find_map(|input| input.error().cloned())
+        self.core.unusual().inputs.iter().find_map(|input| input.error().cloned())
     }
 
     fn remote(&self) -> Option<&dyn Remote> {
-        self.portable.is_some().then_some(self as &dyn Remote)
+        W::TRAVEL.is_some().then_some(self as &dyn Remote)
     }
 }
 
-impl<F, A> Remote for TypedTask<F, A>
+impl<F, A, W> Remote for TypedTask<F, A, W>
 where
     F: Callable<A> + Send + 'static,
-    A: Args + 'static,
+    A: Args + Send + 'static,
     A::Inputs: Send,
     F::Output: Send + 'static,
+    W: Way<F, A>,
 {
     fn entry(&self) -> Option<EntryId> {
-        (self.portable.as_ref()?.entry)()
+        (W::TRAVEL?.entry)()
     }
 
     fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
-        let travel = self.portable.as_ref().expect("only reached through remote()");
+        let travel = W::TRAVEL.expect("only reached through remote()");
         let progress = self.progress.lock();
-        let Some((_, inputs)) = &progress.work else { return Ok(()) };
         let what = Cow::Borrowed("arguments");
         let _for_a_task = context::for_a_task();
-        match panics::catch(|| (travel.encode)(inputs, out)) {
+        match panics::catch(|| travel.encode(&progress.work, out)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.fork_place())),
             Ok(Err(EncodeError::Codec { reason, type_name })) => {
@@ -312,18 +402,28 @@ where
     }
 
     fn release(&self) {
-        if self.core.terms.limits.retries.is_some() {
+        if self.core.limits().retries.is_some() {
             return;
         }
-        let work = self.progress.lock().work.take();
+        let work = self.progress.lock().take_work();
         drop_quietly(work);
     }
 }
 
 /// Drops what the user gave us in a thread that is not his: a panic in a `Drop` must not end that thread.
 fn drop_quietly<T>(value: T) {
+    if !std::mem::needs_drop::<T>() {
+        return;
+    }
     let _for_a_task = context::for_a_task();
     let _ = panics::catch(|| drop(value));
+}
+
+/// Drops a pointer to a slot: perhaps nobody else wants the value, and its drop is the user's code.
+fn drop_slot<T: Send + 'static>(slot: Arc<Slot<T>>) {
+    if let Some(last) = Arc::into_inner(slot) {
+        drop_quietly(last);
+    }
 }
 
 /// The trampoline of a function: what a worker runs when it gets this entry.
@@ -364,37 +464,40 @@ where
     registry::entry_of::<Run<F, A>>()
 }
 
-fn travel<F, A>() -> Travel<F, A>
+impl<F, A> Way<F, A> for Travels
 where
     F: Callable<A> + Copy + Send + 'static,
     A: PortableArgs + 'static,
     F::Output: Portable,
 {
-    fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
-    where
-        F: Callable<A>,
-        F::Output: Portable,
-    {
-        let error = |reason| {
-            let what = Cow::Borrowed("result");
-            TaskError::new(F::name(), None, Kind::Decode { what, reason })
-        };
-        match panics::catch(|| parcel.reader().take::<F::Output>()) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
-            Err(caught) => Err(panic_error(F::name(), caught)),
-        }
-    }
-    fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(F, A)> {
-        let args = panics::catch(|| A::decode(&mut parcel.reader())).ok()?.ok()?;
-        Some((registry::conjure::<F>(), args))
-    }
-    Travel {
+    const TRAVEL: Option<Travel<F, A>> = Some(Travel {
         entry: registry::entry_of::<Run<F, A>>,
         encode: A::encode,
+        encode_values: A::encode_values,
         decode: decode::<F, A>,
         again: again::<F, A>,
+    });
+}
+
+fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
+where
+    F: Callable<A>,
+    F::Output: Portable,
+{
+    let error = |reason| {
+        let what = Cow::Borrowed("result");
+        TaskError::new(F::name(), None, Kind::Decode { what, reason })
+    };
+    match panics::catch(|| parcel.reader().take::<F::Output>()) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
+        Err(caught) => Err(panic_error(F::name(), caught)),
     }
+}
+
+fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(F, A)> {
+    let args = panics::catch(|| A::decode(&mut parcel.reader())).ok()?.ok()?;
+    Some((registry::conjure::<F>(), args))
 }
 
 /// Where a function runs, decided by its mark at compile time; asks for the bounds that the place needs.
@@ -420,19 +523,19 @@ where
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         // Refuses function pointers and captures at compile time.
         let _ = registry::conjure::<F>;
-        start(task, plan::runners().cpu.clone(), Some(travel::<F, A>()))
+        start::<F, A, Travels>(task, |runners| &runners.cpu)
     }
 }
 
 impl<F, A> Route<F, A> for Io
 where
     F: Callable<A> + Send + 'static,
-    A: Args + 'static,
+    A: Args + Send + 'static,
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
-        start(task, plan::runners().io.clone(), None)
+        start::<F, A, Stays>(task, |runners| &runners.io)
     }
 }
 
@@ -451,22 +554,47 @@ where
     }
 }
 
-fn start<F, A>(
-    task: Task<F, A>,
-    runner: Arc<dyn Runner>,
-    portable: Option<Travel<F, A>>,
-) -> ResultProxy<F::Output>
+fn start<F, A, W>(task: Task<F, A>, place: fn(&Runners) -> &Arc<dyn Runner>) -> ResultProxy<F::Output>
 where
     F: Callable<A> + Send + 'static,
-    A: Args + 'static,
+    A: Args + Send + 'static,
     A::Inputs: Send,
     F::Output: Send + 'static,
+    W: Way<F, A>,
 {
-    let Task { function, inputs, name, limits, again, after, place, .. } = task;
-    let mut slots = inputs.slots();
+    let Task { function, inputs, name, limits, again, after, place: caller, .. } = task;
+    let (work, mut slots) = match inputs.values() {
+        Ok(args) => (Work::Values(function, args), Vec::new()),
+        Err(inputs) => {
+            let slots = inputs.slots();
+            (Work::Inputs(Box::new((function, inputs))), slots)
+        }
+    };
     slots.extend(after);
-    for slot in &slots {
-        if runner.runs_in_place() {
+    if !slots.is_empty() {
+        settle(&slots, place(&plan::runners()).runs_in_place());
+    }
+    let core = plan::with_runners(|runners| {
+        TaskCore::new(Fork {
+            name,
+            place: caller,
+            runner: place(runners),
+            limits: limits.or(F::limits()).or(runners.limits),
+            unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _)),
+        })
+    });
+    let reader = Slot::of_task(core.about().clone());
+    let progress = Progress { slot: Some(reader.cell().clone()), work };
+    let task = Arc::new(TypedTask::<F, A, W> { core, progress: Mutex::new(progress), way: PhantomData });
+    reader.cell().set_task(task.clone());
+    task::schedule(task);
+    ResultProxy::new(reader)
+}
+
+/// Has those values computed that a task waits for, as far as nobody does it yet.
+fn settle(slots: &[Arc<dyn AnySlot>], is_in_place: bool) {
+    for slot in slots {
+        if is_in_place {
             wait(slot, None).unwrap_or_else(|error| crate::proxy::rethrow(&error));
         }
         // An expression that is only waited for by a task is evaluated by the pool, unless that is easy now.
@@ -474,23 +602,6 @@ where
             crate::proxy::demand(slot.clone());
         }
     }
-    let reader = Slot::pending();
-    let slot = reader.cell().clone();
-    let progress = Progress { work: Some((function, inputs)), outcome: None, slot: Some(slot.clone()) };
-    let limits = limits.or(F::limits()).or(plan::runners().limits);
-    let again = again.or_else(F::again);
-    let core = TaskCore::new(name, place, runner, Terms { limits, seed: seed::fork() });
-    let task = Arc::new(TypedTask {
-        core,
-        tries: AtomicU32::new(0),
-        progress: Mutex::new(progress),
-        inputs: slots,
-        portable,
-        again,
-    });
-    (&*slot as &dyn AnySlot).set_task(task.clone());
-    task::schedule(task.clone(), &task.inputs);
-    ResultProxy::new(reader)
 }
 
 /// A fork that has not been scheduled yet, with what there is to say about it; made by [`task()`].
@@ -624,7 +735,7 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::sync::atomic::Ordering;
     /// use std::time::Duration;
     /// use xfork::{io_bound, task};
     ///

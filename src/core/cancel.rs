@@ -50,7 +50,7 @@ pub(crate) fn end(task: &Arc<dyn Body>, kind: &dyn Fn(bool) -> Kind) -> bool {
         task.clone().fail(error(false));
         return true;
     }
-    let ended = core.runner.end(&Ending { task, error: error(false) });
+    let ended = core.runner().end(&Ending { task, error: error(false) });
     ended.unwrap_or_else(|| task.abandon(error(true)))
 }
 

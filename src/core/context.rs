@@ -45,6 +45,18 @@ pub(crate) fn task() -> Option<Arc<dyn Body>> {
     CONTEXT.try_with(|context| context.borrow().task.clone()).ok().flatten()
 }
 
+/// Shows the task that this thread is running and the runners chosen for this scope, if there are any, without counting them.
+pub(crate) fn with_place<R>(with: impl FnOnce(Option<&Arc<dyn Body>>, Option<&Arc<Runners>>) -> R) -> R {
+    let mut with = Some(with);
+    let mut call = |task: Option<&_>, runners: Option<&_>| with.take().expect("called once")(task, runners);
+    CONTEXT
+        .try_with(|context| {
+            let context = context.borrow();
+            call(context.task.as_ref(), context.runners.as_ref())
+        })
+        .unwrap_or_else(|_| call(None, None))
+}
+
 /// Whether this thread is running a task.
 pub(crate) fn in_task() -> bool {
     IN_TASK.get()
@@ -96,12 +108,12 @@ impl Drop for Restore {
 /// Makes `task` the current one until the guard is dropped; its forks go where it was forked to go.
 pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
     task.core().begin();
-    let seed = seed::enter(task.core().terms.seed);
-    let group = group::enter(task.core().group.clone());
+    let seed = seed::enter(task.core().seed());
+    let group = group::enter(task.core().group().cloned());
     let before = CONTEXT
         .try_with(|context| {
             let mut context = context.borrow_mut();
-            let runners = std::mem::replace(&mut context.runners, task.core().runners.clone());
+            let runners = std::mem::replace(&mut context.runners, task.core().runners().cloned());
             IN_TASK.set(true);
             (Some(context.task.replace(task)), runners)
         })

@@ -72,7 +72,11 @@ fn computed_by(slot: &Arc<dyn AnySlot>) -> Option<ThreadNumber> {
     if slot.is_settled() {
         return None;
     }
-    slot.claimant().or_else(|| slot.task()?.core().runs_on())
+    // The task first: who looks for it claims its slot for a moment, and computes nothing.
+    match slot.task() {
+        Some(task) => task.core().runs_on(),
+        None => slot.claimant(),
+    }
 }
 
 /// The error of a wait that would never end.

@@ -57,12 +57,6 @@ pub(crate) trait Seen {
 /// The tape of a slot of type `T`.
 pub(crate) struct Expression<T>(Tape<Carry<T>, dyn Seen, Gather>);
 
-impl<T> Expression<T> {
-    pub(crate) const fn none() -> Self {
-        Self(Tape::empty())
-    }
-}
-
 impl<T: 'static> Expression<T> {
     pub(crate) fn begin(
         place: Place,

@@ -119,9 +119,17 @@ pub(crate) fn current() -> Option<Arc<Members>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
+/// Whether that is this one.
+pub(crate) fn is_current(members: Option<&Arc<Members>>) -> bool {
+    let is = |current: &RefCell<Option<Arc<Members>>>| {
+        current.borrow().as_ref().map(Arc::as_ptr) == members.map(Arc::as_ptr)
+    };
+    CURRENT.try_with(is).unwrap_or(members.is_none())
+}
+
 /// Makes a task, which has just been forked, a member of its scope.
 pub(crate) fn join(task: &Arc<dyn Body>) {
-    if let Some(members) = &task.core().group {
+    if let Some(members) = task.core().group() {
         members.add(task);
     }
 }

@@ -72,6 +72,15 @@ pub trait Runner: Send + Sync + 'static {
         None
     }
 
+    /// Called in a thread that waits for the result of one of this runner's tasks, before it blocks: the runner may do there
+    /// what brings the result.
+    #[doc(hidden)]
+    fn help(&self, _until: &Until<'_>) {}
+
+    /// Called in such a thread right before and after it blocks.
+    #[doc(hidden)]
+    fn sleeps(&self, _how: Sleep) {}
+
     /// Called in a thread that is about to block until the result `until` is there; the runner may use the
     /// thread meanwhile. Blocks are otherwise spent parked.
     #[doc(hidden)]
@@ -178,7 +187,7 @@ impl Runnable {
     /// with_plan(Plan::runner(Arc::new(Here)), || assert_eq!(task(|| 1, ()).priority(3).fork(), 1));
     /// ```
     pub fn priority(&self) -> i32 {
-        self.task().core().terms.limits.priority.unwrap_or(0)
+        self.task().core().limits().priority.unwrap_or(0)
     }
 
     pub(crate) fn into_task(mut self) -> Arc<dyn Body> {
@@ -218,6 +227,14 @@ impl fmt::Debug for Ending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Ending").field(&self.error).finish()
     }
+}
+
+/// What a thread that waits tells the runner of the task that it waits for.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    Begins,
+    Ends,
 }
 
 /// The end of a block: a result that somebody else is computing, and perhaps a deadline.

@@ -5,20 +5,29 @@
 //! count is what the end of the program waits for.
 
 use parking_lot::{Condvar, Mutex};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// The unfinished forks of one task, plus one while the task itself is not finished.
-pub(crate) struct Forks(AtomicUsize);
+pub(crate) struct Forks(AtomicU32);
 
 impl Forks {
     /// A count of one: the task itself.
     pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(1))
+        Self(AtomicU32::new(1))
     }
 
     pub(crate) fn enter(&self) {
         // Relaxed: whoever enters is itself counted, so the count cannot fall to zero meanwhile.
-        self.0.fetch_add(1, Ordering::Relaxed);
+        if self.0.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
+            // So many unfinished tasks take more memory than there is; a count that wraps would deliver too early.
+            std::process::abort();
+        }
+    }
+
+    /// Whether all forks are finished, and only the task itself is not: for the task, when it can fork no more.
+    pub(crate) fn is_alone(&self) -> bool {
+        // Acquire: who delivers reads what the forks wrote before they left.
+        self.0.load(Ordering::Acquire) == 1
     }
 
     /// Leaves, and says whether everything is finished now.

@@ -162,6 +162,27 @@ pub(crate) fn fork() -> u64 {
     here(|branch| branch.next(Purpose::Fork))
 }
 
+/// Where in the tree something is that was forked: from it [`at`] tells the seed, which a task needs only when it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) branch: u64,
+    pub(crate) index: u64,
+}
+
+/// The position of what is forked here and now; takes the place of [`fork`].
+pub(crate) fn fork_position() -> Position {
+    here(|branch| {
+        let index = branch.forks;
+        branch.forks += 1;
+        Position { branch: branch.seed, index }
+    })
+}
+
+/// The seed of what was forked there.
+pub(crate) fn at(position: Position) -> u64 {
+    derive(position.branch, Purpose::Fork, position.index)
+}
+
 /// The seed of the next generator that is made here.
 #[cfg(feature = "rand")]
 pub(crate) fn stream() -> u64 {
@@ -256,7 +277,7 @@ mod tests {
     fn seeds_stay_what_they_are() {
         assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
         let _branch = enter(42);
-        let (first, second) = (fork(), fork());
+        let (first, second) = (fork(), at(fork_position()));
         assert_eq!((first, second), (11025300667773846816, 8378288911969965707));
     }
 

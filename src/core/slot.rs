@@ -14,10 +14,12 @@ use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
 use crate::ground::wire::parcel::Parcel;
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::ptr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,17 +39,24 @@ pub(crate) enum State {
     Failed,
 }
 
-/// What lies beside the cell of a slot, under its lock: for tasks and for those who wait. Most expressions have none.
+/// What lies beside the cell of a slot, under its lock: for results of tasks and for those who wait. Most expressions have
+/// none, and all results of one place share theirs until something is to be noted about one of them.
 #[derive(Default)]
-pub(crate) struct Head(Option<Box<Rest>>);
+pub(crate) struct Head(Option<Arc<About>>);
 
+/// What is known about a slot.
 #[derive(Default)]
-struct Rest {
-    waiters: Vec<Waiter>,
-    /// The task that will fill the slot, for those who wait and would rather run it.
-    task: Option<Arc<dyn Body>>,
+pub(crate) struct About {
     /// The task that fills or filled the slot, by name and place.
     origin: Option<(Cow<'static, str>, &'static Location<'static>)>,
+    /// Empty if this is shared. Never locked, only owned: the lock makes it `Sync`.
+    notes: Mutex<Notes>,
+}
+
+/// What is noted about one slot.
+#[derive(Default)]
+struct Notes {
+    waiters: Vec<Waiter>,
     /// The task whose captured text is printed by the first who reads the value.
     printed: Option<TaskId>,
 }
@@ -61,9 +70,49 @@ enum Waiter {
     Change(Arc<dyn Fn() + Send + Sync>),
 }
 
+impl About {
+    /// What is to be said of the results of a task of this name that is forked at this place.
+    pub(crate) fn new(name: Cow<'static, str>, place: &'static Location<'static>) -> Arc<Self> {
+        Arc::new(Self { origin: Some((name, place)), notes: Mutex::default() })
+    }
+
+    /// Whether this is about that task, as far as a quick look tells.
+    pub(crate) fn is(&self, name: &str, place: &'static Location<'static>) -> bool {
+        match &self.origin {
+            Some((Cow::Borrowed(mine), at)) => ptr::eq(*mine, name) && ptr::eq(*at, place),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.origin.as_ref().map_or("a deferred expression", |(name, _)| name)
+    }
+
+    pub(crate) fn fork_place(&self) -> Option<ForkPlace> {
+        let (name, place) = self.origin.as_ref()?;
+        Some(ForkPlace { place: (*place).into(), task: name.to_string(), frames: None })
+    }
+}
+
 impl Head {
-    fn rest(&mut self) -> &mut Rest {
-        self.0.get_or_insert_default()
+    /// That of the result of a task.
+    fn of_task(about: Arc<About>) -> Self {
+        Self(Some(about))
+    }
+
+    /// What is noted about this slot, if anything is.
+    fn noted(&mut self) -> Option<&mut Notes> {
+        // What is shared has no notes.
+        Some(Arc::get_mut(self.0.as_mut()?)?.notes.get_mut())
+    }
+
+    /// The same, to be noted in.
+    fn notes(&mut self) -> &mut Notes {
+        let about = self.0.get_or_insert_default();
+        if Arc::get_mut(about).is_none() {
+            *about = Arc::new(About { origin: about.origin.clone(), notes: Mutex::default() });
+        }
+        Arc::get_mut(about).expect("it was the only one, or has just been made").notes.get_mut()
     }
 }
 
@@ -74,6 +123,8 @@ pub(crate) trait AnySlot: Send + Sync {
     fn phase(&self) -> Phase;
     fn is_settled(&self) -> bool;
     fn error(&self) -> Option<&TaskError>;
+    /// The task that will fill the slot, for those who wait and would rather run it.
+    fn task(&self) -> Option<Arc<dyn Body>>;
     /// Asks that whoever changes the phase look for waiters; false if the slot is settled.
     fn watch(&self) -> bool;
     fn unwatch(&self);
@@ -142,39 +193,24 @@ impl dyn AnySlot {
         result.expect("it is run once")
     }
 
-    pub(crate) fn task(&self) -> Option<Arc<dyn Body>> {
-        self.head(|head| head.0.as_ref()?.task.clone())
-    }
-
-    pub(crate) fn set_task(&self, task: Arc<dyn Body>) {
-        self.head(|head| {
-            let rest = head.rest();
-            rest.origin = Some((task.core().name.clone(), task.core().place));
-            if !self.is_settled() {
-                rest.task = Some(task);
-            }
-        });
-    }
-
     /// Where the task was forked that fills or filled the slot; `None` for expressions and plain values.
     pub(crate) fn origin(&self) -> Option<ForkPlace> {
-        let (name, place) = self.head(|head| head.0.as_ref()?.origin.clone())?;
-        Some(ForkPlace { place: place.into(), task: name.into_owned(), frames: None })
+        self.head(|head| head.0.clone())?.fork_place()
     }
 
     /// Says, before the slot is settled, that the task which fills it has printed something.
     pub(crate) fn set_printed(&self, task: TaskId) {
-        self.head(|head| head.rest().printed = Some(task));
+        self.head(|head| head.notes().printed = Some(task));
     }
 
     /// The task whose text nobody has printed by reading this value.
     pub(crate) fn printed(&self) -> Option<TaskId> {
-        self.head(|head| head.0.as_ref()?.printed)
+        self.head(|head| head.noted()?.printed)
     }
 
     /// Prints the text of the task, for its first reader.
     fn relay(&self) {
-        if let Some(task) = self.head(|head| head.0.as_mut()?.printed.take()) {
+        if let Some(task) = self.head(|head| head.noted()?.printed.take()) {
             output::relay(task);
         }
     }
@@ -186,7 +222,7 @@ impl dyn AnySlot {
             if !self.watch() {
                 return Some(waiter);
             }
-            head.rest().waiters.push(waiter);
+            head.notes().waiters.push(waiter);
             None
         })
     }
@@ -221,8 +257,8 @@ impl dyn AnySlot {
         }
         let me = current().id();
         self.head(|head| {
-            if let Some(rest) = &mut head.0 {
-                rest.waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(thread) if thread.id() == me));
+            if let Some(notes) = head.noted() {
+                notes.waiters.retain(|waiter| !matches!(waiter, Waiter::Thread(thread) if thread.id() == me));
             }
         });
     }
@@ -235,7 +271,7 @@ impl dyn AnySlot {
                 return false;
             }
             let me = current();
-            let waiters = &mut head.rest().waiters;
+            let waiters = &mut head.notes().waiters;
             if !waiters
                 .iter()
                 .any(|waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == me.id()))
@@ -248,17 +284,14 @@ impl dyn AnySlot {
 
     /// Tells everybody who waits that the slot is settled.
     fn wake_all(&self) {
-        let settled = self
-            .head(|head| head.0.as_mut().map(|rest| (std::mem::take(&mut rest.waiters), rest.task.take())));
-        let Some((waiters, task)) = settled else { return };
-        for waiter in waiters {
+        let waiters = self.head(|head| head.noted().map(|notes| std::mem::take(&mut notes.waiters)));
+        for waiter in waiters.into_iter().flatten() {
             match waiter {
                 Waiter::Thread(thread) => thread.unpark(),
                 Waiter::Call(call) => call_soon(call),
                 Waiter::Change(change) => change(),
             }
         }
-        drop(task);
         run_calls();
     }
 
@@ -266,8 +299,8 @@ impl dyn AnySlot {
     fn wake_waiters(&self) {
         let changes = self.head(|head| {
             let mut changes = Vec::new();
-            let Some(rest) = &mut head.0 else { return changes };
-            rest.waiters.retain(|waiter| match waiter {
+            let Some(notes) = head.noted() else { return changes };
+            notes.waiters.retain(|waiter| match waiter {
                 Waiter::Thread(thread) => {
                     thread.unpark();
                     false
@@ -278,7 +311,7 @@ impl dyn AnySlot {
                 }
                 Waiter::Call(_) => true,
             });
-            if rest.waiters.is_empty() {
+            if notes.waiters.is_empty() {
                 self.unwatch();
             }
             changes
@@ -380,14 +413,27 @@ pub(crate) fn run_waiting_calls() -> bool {
 
 /// What a slot holds until it is full or failed.
 pub(crate) enum Content<T> {
-    /// How to compute the value; empty if a task brings it.
+    /// How to compute the value.
     Expression(Expression<T>),
+    /// What else; in a type of its own, so that all of it fits into the place of an expression.
+    Brought(Brought<T>),
+}
+
+/// The value of a slot that a task fills, or where it comes from.
+pub(crate) enum Brought<T> {
+    /// Nobody has it yet.
+    Nothing,
+    /// The task that brings it, as long as the slot is empty.
+    By(Arc<dyn Body>),
     /// The encoded value, and how to decode it.
     Encoded(Encoded, fn(&Parcel) -> Result<T, TaskError>),
     /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
     /// so that reading a full slot has nothing to ask.
-    Held(Option<T>),
+    Held(Option<Box<T>>),
 }
+
+/// Every result of a queued task has a slot, so its size matters.
+const _: () = assert!(size_of::<Content<u64>>() == size_of::<Expression<u64>>());
 
 /// The write-once place for a result of type `T`.
 pub(crate) type Slot<T> = Cell<Content<T>, T, TaskError, Head>;
@@ -402,7 +448,33 @@ impl<T: Send + 'static> Slot<T> {
 
     /// A slot that a task will fill.
     pub(crate) fn pending() -> Reader<T> {
-        Self::empty(Content::Expression(Expression::none()), Head::default())
+        Self::empty(Content::Brought(Brought::Nothing), Head::default())
+    }
+
+    /// A slot that a task will fill of which this is known; the task itself is said by [`set_task`](Self::set_task).
+    pub(crate) fn of_task(about: Arc<About>) -> Reader<T> {
+        Self::empty(Content::Brought(Brought::Nothing), Head::of_task(about))
+    }
+
+    /// Says which task will fill the slot, unless it has already.
+    pub(crate) fn set_task(&self, task: Arc<dyn Body>) {
+        self.beside(|_| {
+            let mut key = Key::new();
+            if self.claim(&key, Phase::Empty) {
+                *self.content(&mut key) = Content::Brought(Brought::By(task));
+                self.give_back(&key);
+            }
+        });
+    }
+
+    /// Claims an empty slot for good, to fill it, and forgets its task.
+    fn take_over(&self) -> (Key, Content<T>) {
+        let mut key = Key::new();
+        // Under the lock: who asks for the task claims the slot for a moment, under the lock, too.
+        let is_ours = self.beside(|_| self.claim(&key, Phase::Empty));
+        assert!(is_ours, "a slot is filled by the one who claimed its task");
+        let task = std::mem::replace(self.content(&mut key), Content::Brought(Brought::Nothing));
+        (key, task)
     }
 
     /// A slot that has its value.
@@ -423,28 +495,28 @@ impl<T: Send + 'static> Slot<T> {
 
     /// Fills the slot of a task.
     pub(crate) fn fulfil(&self, outcome: Result<T, TaskError>) {
-        let key = Key::new();
-        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
-        self.conclude(&key, outcome);
-        self.any().wake_all();
+        let (key, _task) = self.take_over();
+        if self.conclude(&key, outcome) {
+            self.any().wake_all();
+        }
     }
 
     /// Fills the slot of a task with the encoded value.
     pub(crate) fn fulfil_encoded(&self, parcel: Encoded, decode: fn(&Parcel) -> Result<T, TaskError>) {
-        let mut key = Key::new();
-        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
-        *self.content(&mut key) = Content::Encoded(parcel, decode);
-        self.encode(&key);
-        self.any().wake_all();
+        self.fulfil_later(Brought::Encoded(parcel, decode));
     }
 
     /// Fills the slot of a task with a value that is not read without [`settled`].
     pub(crate) fn fulfil_held(&self, value: T) {
-        let mut key = Key::new();
-        assert!(self.claim(&key, Phase::Empty), "a slot is filled by the one who claimed its task");
-        *self.content(&mut key) = Content::Held(Some(value));
-        self.encode(&key);
-        self.any().wake_all();
+        self.fulfil_later(Brought::Held(Some(Box::new(value))));
+    }
+
+    fn fulfil_later(&self, brought: Brought<T>) {
+        let (mut key, _task) = self.take_over();
+        *self.content(&mut key) = Content::Brought(brought);
+        if self.encode(&key) {
+            self.any().wake_all();
+        }
     }
 
     fn conclude(&self, key: &Key, outcome: Result<T, TaskError>) -> bool {
@@ -463,8 +535,8 @@ impl<T: Send + 'static> Slot<T> {
                 return None;
             }
             let bytes = match self.content(&mut key) {
-                Content::Encoded(parcel, _) => Some(parcel.clone()),
-                Content::Expression(_) | Content::Held(_) => None,
+                Content::Brought(Brought::Encoded(parcel, _)) => Some(parcel.clone()),
+                _ => None,
             };
             self.give_back(&key);
             bytes
@@ -479,9 +551,11 @@ impl<T: Send + 'static> Slot<T> {
                 return;
             }
             let outcome = match self.content(&mut key) {
-                Content::Encoded(parcel, decode) => decode(parcel),
-                Content::Held(value) => Ok(value.take().expect("it is there until it is decoded")),
-                Content::Expression(_) => unreachable!("the phase says encoded"),
+                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel),
+                Content::Brought(Brought::Held(value)) => {
+                    Ok(*value.take().expect("it is there until it is decoded"))
+                }
+                _ => unreachable!("the phase says encoded"),
             };
             // Nobody watches: the slot was settled before.
             self.conclude(&key, outcome);
@@ -498,12 +572,12 @@ impl<T: Send + 'static> Slot<T> {
             let content = self.content(&mut key);
             // What unwinds is code of the user; the claim must end all the same.
             let shown = catch_unwind(AssertUnwindSafe(|| match content {
-                Content::Encoded(parcel, decode) => decode(parcel).map(|value| to(&value)),
-                Content::Held(Some(value)) => {
+                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel).map(|value| to(&value)),
+                Content::Brought(Brought::Held(Some(value))) => {
                     to(value);
                     Ok(())
                 }
-                Content::Held(None) | Content::Expression(_) => unreachable!("the phase says encoded"),
+                _ => unreachable!("the phase says encoded"),
             }));
             self.give_back(&key);
             shown.unwrap_or_else(|payload| resume_unwind(payload)).map(|()| true)
@@ -557,6 +631,22 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
 
     fn error(&self) -> Option<&TaskError> {
         self.error()
+    }
+
+    fn task(&self) -> Option<Arc<dyn Body>> {
+        // The lock keeps others from claiming it meanwhile, so that a claim that fails means an outcome.
+        self.beside(|_| {
+            let mut key = Key::new();
+            if !self.claim(&key, Phase::Empty) {
+                return None;
+            }
+            let task = match self.content(&mut key) {
+                Content::Brought(Brought::By(task)) => Some(task.clone()),
+                _ => None,
+            };
+            self.give_back(&key);
+            task
+        })
     }
 
     fn watch(&self) -> bool {

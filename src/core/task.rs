@@ -5,20 +5,23 @@ use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
-use crate::core::limits::Terms;
+use crate::core::limits::{Limits, Terms};
 use crate::core::output::{self, Part};
 use crate::core::pause;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
-use crate::core::slot::AnySlot;
+use crate::core::seed::{self, Position};
+use crate::core::slot::{About, AnySlot};
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
 use crate::ground::wire::parcel::Parcel;
+use std::any::Any;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::panic::Location;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 const WAITING: u8 = 0;
@@ -67,102 +70,270 @@ pub(crate) trait Remote {
     fn release(&self);
 }
 
-/// What every task has, whatever its types.
+/// What every task has for itself, whatever its types. A program may have millions of tasks queued, so what can be told
+/// from elsewhere is not stored again: ready inputs are counted in the place of the thread's number, the seed follows from
+/// the position, and the ticket from the id.
 pub(crate) struct TaskCore {
+    shared: Arc<Shared>,
     /// Whose text it is that the task prints, however often it is tried.
     pub(crate) id: TaskId,
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) place: &'static Location<'static>,
-    /// The task that forked this one.
-    pub(crate) parent: Option<Arc<dyn Body>>,
-    /// The runners for its own forks, when they were chosen for a scope.
-    pub(crate) runners: Option<Arc<Runners>>,
-    pub(crate) runner: Arc<dyn Runner>,
-    pub(crate) terms: Terms,
-    /// The scope that it can be cancelled with.
-    pub(crate) group: Option<Arc<Members>>,
-    /// How the thread that forked it got there, if somebody wants to know.
-    frames: Option<Box<Frames>>,
+    /// The seed's position in its branch, counted from that of the first task that shares `shared`.
+    index: u32,
     forks: Forks,
+    /// Until the task is queued, the inputs that are not there yet, plus one while it is being set up. While it runs, the
+    /// number of the thread that runs it, with [`THREAD`]; then zero.
+    number: AtomicU32,
     state: AtomicU8,
-    /// Inputs that are not there yet, plus one while the task is being set up.
-    unready: AtomicUsize,
-    /// Whether the one that forked it counts it.
-    counted: bool,
-    /// The number of the thread that runs it, or zero.
-    thread: AtomicU32,
-    /// The number under which its runner last gave it to another process, or zero.
-    ticket: AtomicU64,
     /// Somebody has asked to end it: it is not tried again.
     unwanted: AtomicBool,
+    /// How many tickets it has had.
+    tickets: AtomicU16,
+}
+
+/// The mark of a thread's number, which is less: threads are counted from one, and there are not so many.
+const THREAD: u32 = 1 << 31;
+
+/// Where an id ends in a ticket and the number of the ticket begins. So many tasks are not forked in a year.
+const TICKET_SHIFT: u32 = 48;
+
+/// What is equal for all tasks that one place forks in one context; a loop of forks has it once.
+pub(crate) struct Shared {
+    /// Their name and place, as the slots of their results keep it.
+    about: Arc<About>,
+    /// The task that forked them.
+    parent: Option<Arc<dyn Body>>,
+    /// The runners for their own forks, when they were chosen for a scope.
+    runners: Option<Arc<Runners>>,
+    runner: Arc<dyn Runner>,
+    limits: Limits,
+    /// The scope that they can be cancelled with.
+    group: Option<Arc<Members>>,
+    seed: Seed,
+    /// Whether the one that forked them counts them.
+    counted: bool,
+    /// What few tasks have; then the task has a `Shared` to itself.
+    unusual: Unusual,
+}
+
+/// Where the seeds of tasks come from.
+enum Seed {
+    Given(u64),
+    /// The position of the first.
+    After(Position),
+}
+
+/// What few tasks have.
+#[derive(Default)]
+pub(crate) struct Unusual {
+    /// The proxies among the arguments, and what else the task waits for.
+    pub(crate) inputs: Vec<Arc<dyn AnySlot>>,
+    /// How to make the call once more: an `Again` of the task's types.
+    pub(crate) again: Option<Box<dyn Any + Send + Sync>>,
+    /// How often a runner has given the task back.
+    pub(crate) tries: AtomicU32,
+    /// How the thread that forked it got there, if somebody wants to know.
+    frames: Option<Box<Frames>>,
+}
+
+impl Unusual {
+    pub(crate) fn new(inputs: Vec<Arc<dyn AnySlot>>, again: Option<Box<dyn Any + Send + Sync>>) -> Self {
+        Self { inputs, again, ..Self::default() }
+    }
+
+    fn is_needed(&self, limits: &Limits) -> bool {
+        !self.inputs.is_empty() || self.again.is_some() || self.frames.is_some() || limits.retries.is_some()
+    }
+}
+
+/// A fork as its caller describes it.
+pub(crate) struct Fork<'a> {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) runner: &'a Arc<dyn Runner>,
+    pub(crate) limits: Limits,
+    pub(crate) unusual: Unusual,
+}
+
+/// What the last fork of a thread had. Weak, because a pool ends with its last task; the name and the place may stay.
+#[derive(Default)]
+struct Last {
+    shared: Weak<Shared>,
+    about: Option<Arc<About>>,
+}
+
+thread_local! {
+    static LAST: Cell<Last> = const { Cell::new(Last { shared: Weak::new(), about: None }) };
+}
+
+impl Shared {
+    /// What a task forked here and now shares with others: that of the last fork, if it is the same.
+    fn of_fork(fork: Fork<'_>, position: Position) -> Arc<Self> {
+        let has_its_own = fork.unusual.is_needed(&fork.limits);
+        // Taken out, not borrowed: when the stale one is dropped, so may be a task, which may drop what forks.
+        let mut last = LAST.try_with(Cell::take).unwrap_or_default();
+        let known = if has_its_own { None } else { last.shared.upgrade() };
+        let place = context::with_place(|parent, runners| match &known {
+            Some(shared) if shared.suits(&fork, parent, runners, position) => None,
+            _ => Some((parent.cloned(), runners.cloned())),
+        });
+        let shared = match (known, place) {
+            (Some(shared), None) => shared,
+            (_stale, place) => {
+                let (parent, runners) = place.unwrap_or_default();
+                let about = match last.about.take() {
+                    Some(about) if about.is(&fork.name, fork.place) => about,
+                    _ => About::new(fork.name, fork.place),
+                };
+                let shared = Arc::new(Self {
+                    about: about.clone(),
+                    parent,
+                    runners,
+                    runner: fork.runner.clone(),
+                    limits: fork.limits,
+                    group: group::current(),
+                    seed: Seed::After(position),
+                    counted: true,
+                    unusual: fork.unusual,
+                });
+                if !has_its_own {
+                    last.shared = Arc::downgrade(&shared);
+                }
+                last.about = Some(about);
+                shared
+            }
+        };
+        let _ = LAST.try_with(|kept| kept.set(last));
+        shared
+    }
+
+    fn suits(
+        &self,
+        fork: &Fork<'_>,
+        parent: Option<&Arc<dyn Body>>,
+        runners: Option<&Arc<Runners>>,
+        position: Position,
+    ) -> bool {
+        fn is<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+            one.map(|one| Arc::as_ptr(one).cast::<()>()) == other.map(|other| Arc::as_ptr(other).cast())
+        }
+        self.about.is(&fork.name, fork.place)
+            && is(self.parent.as_ref(), parent)
+            && is(self.runners.as_ref(), runners)
+            && is(Some(&self.runner), Some(fork.runner))
+            && self.limits == fork.limits
+            && group::is_current(self.group.as_ref())
+            && self.index(position).is_some()
+    }
+
+    fn index(&self, position: Position) -> Option<u32> {
+        match &self.seed {
+            Seed::After(first) if first.branch == position.branch => {
+                position.index.checked_sub(first.index)?.try_into().ok()
+            }
+            _ => None,
+        }
+    }
 }
 
 impl TaskCore {
     /// A task forked here and now by the current task, or by the program outside any.
-    pub(crate) fn new(
-        name: Cow<'static, str>,
-        place: &'static Location<'static>,
-        runner: Arc<dyn Runner>,
-        terms: Terms,
-    ) -> Self {
-        let parent = context::task();
-        match &parent {
+    pub(crate) fn new(mut fork: Fork<'_>) -> Self {
+        let position = seed::fork_position();
+        fork.unusual.frames = Frames::of_fork().map(Box::new);
+        let shared = Shared::of_fork(fork, position);
+        match &shared.parent {
             Some(parent) => parent.core().forks.enter(),
             None => ROOT.enter(),
         }
-        Self {
-            id: TaskId::next(),
-            name,
-            place,
-            parent,
-            runners: context::scoped_runners(),
-            runner,
-            terms,
-            group: group::current(),
-            frames: Frames::of_fork().map(Box::new),
-            forks: Forks::new(),
-            state: AtomicU8::new(WAITING),
-            unready: AtomicUsize::new(1),
-            counted: true,
-            thread: AtomicU32::new(0),
-            ticket: AtomicU64::new(0),
-            unwanted: AtomicBool::new(false),
-        }
+        let index = shared.index(position).expect("it was made for this position, or suits it");
+        Self::with(shared, index, WAITING)
     }
 
     /// A task that another process forked; nobody here counts it.
     pub(crate) fn served(name: Cow<'static, str>, runner: Arc<dyn Runner>, terms: Terms) -> Self {
-        Self {
-            id: TaskId::next(),
-            name,
-            place: Location::caller(),
+        let shared = Shared {
+            about: About::new(name, Location::caller()),
             parent: None,
             runners: None,
             runner,
-            terms,
+            limits: terms.limits,
             group: None,
-            frames: None,
-            forks: Forks::new(),
-            state: AtomicU8::new(CLAIMED),
-            unready: AtomicUsize::new(0),
+            seed: Seed::Given(terms.seed),
             counted: false,
-            thread: AtomicU32::new(0),
-            ticket: AtomicU64::new(0),
+            unusual: Unusual::default(),
+        };
+        Self::with(Arc::new(shared), 0, CLAIMED)
+    }
+
+    fn with(shared: Arc<Shared>, index: u32, state: u8) -> Self {
+        Self {
+            shared,
+            id: TaskId::next(),
+            index,
+            forks: Forks::new(),
+            number: AtomicU32::new(1),
+            state: AtomicU8::new(state),
             unwanted: AtomicBool::new(false),
+            tickets: AtomicU16::new(0),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.shared.about.name()
+    }
+
+    /// Its name and place, for the slot of its result.
+    pub(crate) fn about(&self) -> &Arc<About> {
+        &self.shared.about
+    }
+
+    /// The task that forked this one.
+    pub(crate) fn parent(&self) -> Option<&Arc<dyn Body>> {
+        self.shared.parent.as_ref()
     }
 
     pub(crate) fn parent_id(&self) -> Option<TaskId> {
-        self.parent.as_ref().map(|parent| parent.core().id)
+        self.parent().map(|parent| parent.core().id)
+    }
+
+    /// The runners for its own forks, when they were chosen for a scope.
+    pub(crate) fn runners(&self) -> Option<&Arc<Runners>> {
+        self.shared.runners.as_ref()
+    }
+
+    pub(crate) fn runner(&self) -> &Arc<dyn Runner> {
+        &self.shared.runner
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// The scope that it can be cancelled with.
+    pub(crate) fn group(&self) -> Option<&Arc<Members>> {
+        self.shared.group.as_ref()
+    }
+
+    pub(crate) fn unusual(&self) -> &Unusual {
+        &self.shared.unusual
+    }
+
+    /// The seed of its random numbers and of its forks.
+    pub(crate) fn seed(&self) -> u64 {
+        match self.shared.seed {
+            Seed::Given(seed) => seed,
+            Seed::After(first) => seed::at(Position { index: first.index + u64::from(self.index), ..first }),
+        }
+    }
+
+    /// What it takes along to wherever it runs.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { limits: self.shared.limits, seed: self.seed() }
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {
-        let frames = self.frames.as_deref().cloned();
-        ForkPlace { place: self.place.into(), task: self.name.to_string(), frames }
+        let frames = self.shared.unusual.frames.as_deref().cloned();
+        ForkPlace { frames, ..self.shared.about.fork_place().expect("that of a task has an origin") }
     }
 
     /// Takes the right to run or end the task; true for exactly one caller.
@@ -186,15 +357,26 @@ impl TaskCore {
 
     /// A new number for another process to know the task by.
     pub(crate) fn new_ticket(&self) -> u64 {
-        let ticket = TaskId::next().0;
-        // Relaxed: who cancels the task with an old one comes too late for that try.
-        self.ticket.store(ticket, Ordering::Relaxed);
-        ticket
+        // Relaxed: who cancels the task with an old one comes too late for that try. The number of tickets may wrap: by then
+        // the first ones are forgotten everywhere. It is never zero again, which means none.
+        let count = self.tickets.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if count == 0 {
+            return self.new_ticket();
+        }
+        self.nth_ticket(count)
     }
 
     /// The number under which another process knows the task; 0 if none does.
     pub(crate) fn ticket(&self) -> u64 {
-        self.ticket.load(Ordering::Relaxed)
+        match self.tickets.load(Ordering::Relaxed) {
+            0 => 0,
+            count => self.nth_ticket(count),
+        }
+    }
+
+    /// Unique as long as ids are less than 2⁴⁸.
+    fn nth_ticket(&self, count: u16) -> u64 {
+        self.id.0 | u64::from(count - 1) << TICKET_SHIFT
     }
 
     /// Whether somebody has asked to end the task.
@@ -213,17 +395,24 @@ impl TaskCore {
     /// Says that this thread begins to run the task.
     pub(crate) fn begin(&self) {
         // Relaxed, here and below: who looks for a circle of waits sees the store when it counts, under a lock.
-        self.thread.store(ThreadNumber::current().get(), Ordering::Relaxed);
+        self.number.store(ThreadNumber::current().get() | THREAD, Ordering::Relaxed);
     }
 
     /// Says that this thread has stopped running the task, which may still wait for what it forked.
     pub(crate) fn end(&self) {
-        self.thread.store(0, Ordering::Relaxed);
+        self.number.store(0, Ordering::Relaxed);
     }
 
     /// The thread that runs the task now.
     pub(crate) fn runs_on(&self) -> Option<ThreadNumber> {
-        ThreadNumber::from_number(self.thread.load(Ordering::Relaxed))
+        let number = self.number.load(Ordering::Relaxed);
+        // Without the mark it counts inputs.
+        if number & THREAD == 0 { None } else { ThreadNumber::from_number(number & !THREAD) }
+    }
+
+    /// Whether none of the task's forks is unfinished; for the task, once it can fork no more.
+    pub(crate) fn has_no_forks(&self) -> bool {
+        self.forks.is_alone()
     }
 
     /// Says that the task itself has finished; true when none of its forks is unfinished.
@@ -233,11 +422,16 @@ impl TaskCore {
 }
 
 /// Makes the task wait for `inputs`, and hands it to its runner when all are there.
-pub(crate) fn schedule(task: Arc<dyn Body>, inputs: &[Arc<dyn AnySlot>]) {
+pub(crate) fn schedule(task: Arc<dyn Body>) {
+    let core = task.core();
+    let inputs = &core.unusual().inputs;
     group::join(&task);
+    if inputs.is_empty() {
+        return enqueue(task);
+    }
     for input in inputs {
         if !input.is_settled() {
-            task.core().unready.fetch_add(1, Ordering::Relaxed);
+            task.core().number.fetch_add(1, Ordering::Relaxed);
             let waiting = task.clone();
             input.when_settled(move || input_ready(waiting));
         }
@@ -247,9 +441,13 @@ pub(crate) fn schedule(task: Arc<dyn Body>, inputs: &[Arc<dyn AnySlot>]) {
 
 fn input_ready(task: Arc<dyn Body>) {
     // AcqRel: the last one to count down sees every input.
-    if task.core().unready.fetch_sub(1, Ordering::AcqRel) != 1 {
+    if task.core().number.fetch_sub(1, Ordering::AcqRel) != 1 {
         return;
     }
+    all_ready(task);
+}
+
+fn all_ready(task: Arc<dyn Body>) {
     if let Some(error) = task.failed_input() {
         // Unless it was cancelled meanwhile.
         if task.core().move_on(WAITING, CLAIMED) {
@@ -265,7 +463,7 @@ fn enqueue(task: Arc<dyn Body>) {
     if cancel::is_interrupted() {
         cancel::cancel(&task, Unwanted::Interrupt);
     } else if task.core().move_on(WAITING, QUEUED) {
-        let runner = task.core().runner.clone();
+        let runner = task.core().runner().clone();
         runner.run(Runnable(Some(task)));
     }
 }
@@ -286,23 +484,27 @@ pub(crate) fn try_again(task: Arc<dyn Body>, pause: Duration) -> bool {
 /// Says that `task` itself has finished. The last of the task and its forks delivers the outcome, then counts
 /// the task as finished for the one that forked it, and so on upwards.
 pub(crate) fn finished(task: &dyn Body) {
-    if !task.core().finish() {
+    if task.core().finish() {
+        task.deliver();
+        delivered(task);
+    }
+}
+
+/// Says that `task`, which has no unfinished forks, has finished and its outcome been delivered; see [`finished`].
+pub(crate) fn delivered(task: &dyn Body) {
+    let core = task.core();
+    if !core.shared.counted {
         return;
     }
-    task.deliver();
-    if !task.core().counted {
-        return;
-    }
-    let mut parent = task.core().parent.clone();
-    loop {
-        let Some(body) = parent else { return ROOT.leave() };
-        if !body.core().finish() {
+    let Some(mut parent) = core.parent() else { return ROOT.leave() };
+    while parent.core().finish() {
+        parent.deliver();
+        if !parent.core().shared.counted {
             return;
         }
-        body.deliver();
-        if !body.core().counted {
-            return;
+        match parent.core().parent() {
+            Some(next) => parent = next,
+            None => return ROOT.leave(),
         }
-        parent = body.core().parent.clone();
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::core::error::TaskError;
 use crate::core::expression::{Progress, evaluate};
-use crate::core::runner::Until;
+use crate::core::runner::{Sleep, Until};
 use crate::core::slot::{AnySlot, State, run_waiting_calls};
 use crate::core::{context, cycle};
 use crate::ground::sys;
@@ -32,11 +32,15 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
         // What only has to be calculated is not too late, even if there is no time at all.
         evaluate(slot);
     }
-    let mut needed = vec![slot.clone()];
-    while let Some(top) = needed.last() {
+    // What `slot` needs, and what that needs; usually nothing, and then nothing is allocated.
+    let mut needed = Vec::new();
+    loop {
+        let top = needed.last().unwrap_or(slot);
         if top.is_settled() {
-            needed.pop();
-            continue;
+            match needed.pop() {
+                Some(_) => continue,
+                None => return Ok(true),
+            }
         }
         // Not `is_over`: `top` may have been settled since, and is only something that `slot` needs.
         if deadline.is_some_and(|end| Instant::now() >= end) {
@@ -58,9 +62,9 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
             needed.push(input);
         } else if deadline.is_none()
             && task.core().is_queued()
-            && task.core().runner.gives_back()
+            && task.core().runner().gives_back()
             // Who runs it can't be freed from it when its time is over.
-            && task.core().terms.limits.timeout.is_none()
+            && task.core().limits().timeout.is_none()
             && task.core().claim()
         {
             run_here(task);
@@ -68,7 +72,6 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
             block(top, deadline)?;
         }
     }
-    Ok(true)
 }
 
 /// Evaluates what `slot` needs without waiting for anything that a task still computes.
@@ -131,9 +134,20 @@ fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskE
         return Err(cycle::error(slot));
     }
     let until = Until::new(slot, deadline);
+    let helper = slot.task().map(|task| task.core().runner().clone());
+    if let Some(helper) = &helper {
+        helper.help(&until);
+        if until.is_over() {
+            return until.into_result();
+        }
+        helper.sleeps(Sleep::Begins);
+    }
     match context::thread_runner() {
         Some(runner) => runner.block(&until),
         None => until.park(),
+    }
+    if let Some(helper) = &helper {
+        helper.sleeps(Sleep::Ends);
     }
     until.into_result()
 }

@@ -8,6 +8,7 @@ pub(crate) mod cell;
 pub(crate) mod memory;
 pub(crate) mod panics;
 pub(crate) mod registry;
+pub(crate) mod ring;
 pub(crate) mod sync;
 pub(crate) mod sys;
 pub(crate) mod tape;

@@ -1,13 +1,13 @@
 //! The atomics, locks and parking that the slot is made of: the system's, or loom's when a model is checked.
 //!
-//! Only what a loom model runs uses this module (`cell`, and the slot and the walk in the core); everything else takes
-//! its locks directly.
+//! Only what a loom model runs uses this module (`cell`, `ring`, and the slot and the walk in the core); everything else
+//! takes its locks directly.
 
 #[cfg(not(xfork_loom))]
 mod chosen {
     use parking_lot::RawMutex;
     use parking_lot::lock_api::RawMutex as _;
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
     pub(crate) use std::thread::{Thread, current, park, park_timeout, yield_now};
 
     /// What a model checks for races; nothing here.
@@ -51,7 +51,7 @@ mod chosen {
 
 #[cfg(xfork_loom)]
 mod chosen {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
     pub(crate) use loom::thread::{Thread, current, park, yield_now};
 
     /// Time does not pass in a model.

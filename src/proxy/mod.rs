@@ -105,7 +105,7 @@ impl<T: Send + 'static> ResultProxy<T> {
         }
         match self.reader.content_mut()? {
             Content::Expression(expression) => Some(expression),
-            Content::Encoded(..) | Content::Held(_) => None,
+            Content::Brought(_) => None,
         }
     }
 
@@ -223,8 +223,10 @@ impl<T: Send + 'static> ResultProxy<T> {
         if waiting::wait(&this.any_slot(), deadline)? {
             return Self::wait(this);
         }
-        let name =
-            this.any_slot().task().map_or("a deferred expression".into(), |task| task.core().name.clone());
+        let name = this
+            .any_slot()
+            .task()
+            .map_or("a deferred expression".into(), |task| task.core().name().to_string());
         Err(TaskError::new(&name, None, Kind::Timeout { waited_ms: limit.as_millis() as u64 }))
     }
 

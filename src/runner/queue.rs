@@ -1,53 +1,92 @@
 //! Tasks that wait for a thread: the most urgent first, and of equally urgent ones the oldest.
+//!
+//! Those of priority 0, which are nearly all, go through a queue without a lock (crossbeam's `Injector`, which rayon stands
+//! on, too); the others lie in classes under one, and two counts tell whether it is worth looking there.
 
 use super::Runnable;
+use crossbeam_deque::{Injector, Steal};
+use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-#[derive(Default)]
 pub(super) struct Queue {
+    usual: Injector<Runnable>,
     /// By priority.
-    classes: BTreeMap<Reverse<i32>, VecDeque<Runnable>>,
-    length: usize,
+    classes: Mutex<BTreeMap<Reverse<i32>, VecDeque<Runnable>>>,
+    /// How many in the classes come before the usual ones, and how many after; written under the lock.
+    urgent: AtomicUsize,
+    patient: AtomicUsize,
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, task: Runnable) {
-        let priority = task.priority();
-        self.classes.entry(Reverse(priority)).or_default().push_back(task);
-        self.length += 1;
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Runnable> {
-        loop {
-            let mut first = self.classes.first_entry()?;
-            if let Some(task) = first.get_mut().pop_front() {
-                self.length -= 1;
-                return Some(task);
-            }
-            // The last one stays, lest it be made again for each task.
-            if self.length == 0 {
-                return None;
-            }
-            first.remove();
+    pub(super) fn new() -> Self {
+        Self {
+            usual: Injector::new(),
+            classes: Mutex::default(),
+            urgent: AtomicUsize::new(0),
+            patient: AtomicUsize::new(0),
         }
     }
 
+    pub(super) fn push(&self, task: Runnable) {
+        match task.priority() {
+            0 => self.usual.push(task),
+            priority => {
+                let mut classes = self.classes.lock();
+                classes.entry(Reverse(priority)).or_default().push_back(task);
+                self.count(priority).fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    pub(super) fn pop(&self) -> Option<Runnable> {
+        // Relaxed, here and below: who must see a task has locked or fenced after it was queued.
+        if self.urgent.load(Ordering::Relaxed) != 0
+            && let Some(task) = self.pop_class(|priority| priority > 0)
+        {
+            return Some(task);
+        }
+        loop {
+            match self.usual.steal() {
+                Steal::Success(task) => return Some(task),
+                Steal::Retry => std::hint::spin_loop(),
+                Steal::Empty => break,
+            }
+        }
+        if self.patient.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.pop_class(|_| true)
+    }
+
+    /// The first task of the most urgent class, if that is one of these.
+    fn pop_class(&self, is_asked: fn(i32) -> bool) -> Option<Runnable> {
+        let mut classes = self.classes.lock();
+        let mut first = classes.first_entry()?;
+        let Reverse(priority) = *first.key();
+        if !is_asked(priority) {
+            return None;
+        }
+        let task = first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        self.count(priority).fetch_sub(1, Ordering::SeqCst);
+        task
+    }
+
+    fn count(&self, priority: i32) -> &AtomicUsize {
+        if priority > 0 { &self.urgent } else { &self.patient }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.usual.len() + self.urgent.load(Ordering::SeqCst) + self.patient.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-}
-
-impl IntoIterator for Queue {
-    type Item = Runnable;
-    type IntoIter =
-        std::iter::Flatten<std::collections::btree_map::IntoValues<Reverse<i32>, VecDeque<Runnable>>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.classes.into_values().flatten()
+        self.usual.is_empty()
+            && self.urgent.load(Ordering::SeqCst) == 0
+            && self.patient.load(Ordering::SeqCst) == 0
     }
 }

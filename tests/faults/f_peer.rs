@@ -1,14 +1,15 @@
 //! Section F: hostile or broken peers. What a lying worker does, and what becomes of its task, of the next and of the pool.
 
-use crate::fixture::{alone, double, ended, hear, leave_a_trace, pool, tell, traces};
+use crate::fixture::{Dir, alone, double, ended, has_rings, hear, leave_a_trace, pool, tell, traces};
 use crate::own::peak_memory;
 use crate::saboteur::{
-    BLOCKED, CHILD, DONE, FAILED, HELLO, LAST_PANIC, LET_GO, PROTOCOL, Peer, RECALLED, REFUSED, RETURNED,
-    STARTED, STOLEN, SURPLUS, TEXT, Then, UNBLOCKED, UNSEEN, WITH, frame, number, panic, panic_error,
-    sabotage, text, with,
+    BLOCKED, CHILD, DONE, FAILED, FIRST, FROM_WORKER, HELLO, LAST_PANIC, LET_GO, PROTOCOL, Peer, RECALLED,
+    REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED, UNSEEN, WITH, frame, number,
+    panic, panic_error, sabotage, text, with,
 };
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use xfork::{Plan, TaskError, process, with_plan};
 
@@ -36,9 +37,45 @@ fn build() -> u64 {
     u64::from_str_radix(&ours[..16], 16).unwrap()
 }
 
+/// Ways of misbehaving in the memory of the ring.
+const RING_LIES: [&str; 5] = [
+    "says more than fits",
+    "takes back what it said",
+    "says a piece of no bytes",
+    "says a piece too long",
+    "scribbles",
+];
+
+fn misbehave_in_the_ring(way: &str, peer: &mut Peer) -> io::Result<Then> {
+    peer.start()?;
+    let memory = peer.memory.as_ref().expect("only for those that have it");
+    let tail = memory.word(FROM_WORKER + TAIL);
+    let begin = tail.load(SeqCst);
+    let next = memory.word(FROM_WORKER + FIRST + begin as usize % 16384);
+    match way {
+        "says more than fits" => tail.store(begin + 20_000, SeqCst),
+        "takes back what it said" => tail.store(begin - 1, SeqCst),
+        "says a piece of no bytes" => {
+            next.store(0, SeqCst);
+            tail.store(begin + 2, SeqCst);
+        }
+        "says a piece too long" => {
+            next.store(9, SeqCst);
+            tail.store(begin + 2, SeqCst);
+        }
+        _ => (512..FROM_WORKER + FIRST + 16384).for_each(|word| memory.word(word).store(!0, SeqCst)),
+    }
+    peer.knock()?;
+    Ok(Then::Waits)
+}
+
 /// All ways of misbehaving.
 pub(crate) fn misbehave(way: &str, peer: &mut Peer) -> io::Result<Then> {
     match way {
+        way if RING_LIES.contains(&way) => {
+            peer.hello()?;
+            return misbehave_in_the_ring(way, peer);
+        }
         "is of another build" => peer.hello_of(PROTOCOL, 0xb01d00)?,
         "speaks an older protocol" => peer.hello_of(PROTOCOL - 1, peer.build)?,
         "speaks a newer protocol" => peer.hello_of(PROTOCOL + 1, peer.build)?,
@@ -86,10 +123,12 @@ fn misbehave_after_hello(way: &str, peer: &mut Peer) -> io::Result<Then> {
         "returns a result before it starts" => {
             let task = peer.task()?;
             peer.say(DONE, &[&task.id.to_le_bytes(), &micros, &value])?;
+            return Ok(Then::Ends);
         }
         "fails before it starts" => {
             let task = peer.task()?;
             peer.say(FAILED, &[&task.id.to_le_bytes(), &panic_error(b"no")])?;
+            return Ok(Then::Ends);
         }
         "starts a task that it was not sent" => {
             let task = peer.task()?;
@@ -302,9 +341,6 @@ fn a_task_that_a_liar_may_have_started_is_not_run_again_unasked() {
     alone(|| {
         let build = build();
         for way in [
-            "says hello twice",
-            "returns a result before it starts",
-            "fails before it starts",
             "starts a task that it was not sent",
             "returns a task that it was not sent",
             "starts what it was sent after a lie",
@@ -317,6 +353,15 @@ fn a_task_that_a_liar_may_have_started_is_not_run_again_unasked() {
                 sabotage(way, build, 1, |_| pool(1, || ended(xfork::task(double, 21).limits(again).fork())));
             assert_eq!(value.unwrap_or_else(|error| panic!("{way}: {error}")), 42);
         }
+        // If both come together, it was sent nothing in between.
+        match outcome("says hello twice", build) {
+            Ok(value) => assert_eq!(value, 42),
+            Err(error) => assert!(error.to_string().contains("a second hello"), "{error}"),
+        }
+        // That says that it had started.
+        assert_eq!(outcome("returns a result before it starts", build).unwrap(), 42);
+        let error = outcome("fails before it starts", build).unwrap_err();
+        assert!(error.is_panic() && error.message() == "no", "{error}");
     });
 }
 
@@ -356,7 +401,7 @@ fn a_lie_about_a_started_task_costs_that_task_only() {
             ("mentions shared memory in a message without values", "a message that has no values"),
             ("mentions shared memory in a mention", "a message that has no values"),
             ("mentions more shared memory than it sends", "a malformed list"),
-            ("mentions shared memory without end", "malformed message of kind 83"),
+            ("mentions shared memory without end", "malformed message of kind 84"),
             ("lets go of what it was not lent", "was not told to forget"),
             ("refuses what it was not lent", "was not lent to it"),
         ] {
@@ -495,32 +540,59 @@ fn descriptors_from_a_worker_are_closed_and_cost_it_its_task() {
     });
 }
 
-/// Row 98: truncates its shared memfd: no SIGBUS in parent (sealed or read). Here it is read: nothing that is mapped in the
-/// program is shared, and a worker shares one page, for its last words.
+/// Row 98: truncates its shared memfd: no SIGBUS in parent (sealed or read). It is sealed, and what is cut out of its middle
+/// reads as zeros.
 #[test]
-fn a_worker_that_truncates_its_shared_page_harms_itself_only() {
-    fn shared() -> Vec<String> {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let shared =
-            maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.ends_with('s')));
-        shared.map(|line| line.rsplit_once("/memfd:").unwrap().1.to_string()).collect()
-    }
-    fn truncates_and_dies(program: u32) -> u64 {
+fn a_worker_that_truncates_its_shared_memory_harms_itself_only() {
+    fn truncates_and_dies(program: u32, pipe: String) -> u64 {
+        let mut tried = 0;
         for fd in std::fs::read_dir(format!("/proc/{program}/fd")).unwrap().flatten() {
-            if std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("xfork-crash"))
+            if std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("xfork-worker"))
             {
-                std::fs::File::options().write(true).open(fd.path()).unwrap().set_len(0).unwrap();
+                let file = std::fs::File::options().write(true).open(fd.path()).unwrap();
+                assert_eq!(file.set_len(0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+                assert_eq!(file.set_len(1 << 30).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+                let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+                // SAFETY: takes numbers.
+                assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), how, 0, 1 << 20) }, 0);
+                tried += 1;
             }
         }
+        tell(&pipe, &tried.to_string());
         std::process::abort()
     }
     alone(|| {
+        let dir = Dir::new();
+        let pipe = dir.pipe("tried");
         pool(1, || {
-            assert_eq!(ended(process(shared, ())).unwrap(), ["xfork-crash (deleted)"]);
-            assert_eq!(shared(), [""; 0]);
-            let error = ended(process(truncates_and_dies, std::process::id())).unwrap_err();
-            assert!(error.is_crash() && error.backtrace().is_none(), "{error}");
+            let task = process(truncates_and_dies, (std::process::id(), &pipe));
+            assert_eq!(hear(&pipe), "1");
+            let error = ended(task).unwrap_err();
+            assert!(error.is_crash() || error.is_transport(), "{error}");
         });
+    });
+}
+
+/// Rows 92 and 93 over the ring: what can't be in it costs the liar its life and its task, and nobody else anything.
+#[test]
+fn a_ring_that_makes_no_sense_costs_the_liars_task_only() {
+    if !has_rings() {
+        return;
+    }
+    alone(|| {
+        let build = build();
+        for way in RING_LIES {
+            let error = sabotage(way, build, 1, |_| {
+                pool(1, || {
+                    let lost = ended(process(double, 21)).unwrap_err();
+                    // What is written to it shows that its own end makes no sense, too.
+                    assert_eq!(ended(process(double, 4)).unwrap(), 8, "{way}");
+                    lost
+                })
+            });
+            assert!(error.is_transport() || error.is_crash(), "{way}: {error}");
+            assert!(error.to_string().contains("makes no sense"), "{way}: {error}");
+        }
     });
 }
 

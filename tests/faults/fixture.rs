@@ -327,6 +327,11 @@ pub(crate) fn pool_of<R>(plan: Plan, scope: impl FnOnce() -> R) -> R {
     })
 }
 
+/// Whether messages travel through shared memory: unless the environment says otherwise.
+pub(crate) fn has_rings() -> bool {
+    std::env::var_os("XFORK_TRANSPORT").is_none()
+}
+
 pub(crate) fn the_next_task_succeeds() {
     assert_eq!(ended(process(double, 21)).expect("the next task succeeds"), 42);
 }

@@ -1,7 +1,7 @@
 //! A worker that lies: it takes the place of an honest one before that is one, and speaks the protocol wrongly.
 //!
-//! Written from the section "Bytes" of `src/runner/process/README.md` and nothing else, so that it is a second opinion on
-//! that section, too. Owns the constructor that takes over, and writing and reading frames by hand. Promises that as many
+//! Written from the sections "Bytes" and "The ring" of `src/runner/process/README.md` and nothing else, so that it is a second
+//! opinion on those, too. Owns the constructor that takes over, and writing and reading frames by hand. Promises that as many
 //! workers lie as were ordered, and that all later ones are honest. What they do is in `f_peer.rs`.
 
 use crate::fixture::Dir;
@@ -11,6 +11,8 @@ use std::mem::ManuallyDrop;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// What to do, the build to claim, and a directory with a permission for each worker that is to do it.
 const ORDER: &str = "XFORK_FAULTS_SABOTEUR";
@@ -34,8 +36,10 @@ extern "C" fn take_over() {
     }
     // SAFETY: the first number is the worker's socket, which nobody has adopted yet; it is never closed here.
     let stream = unsafe { UnixStream::from_raw_fd(socket.split(':').next().unwrap().parse().unwrap()) };
+    let memory = socket.split(':').nth(1).and_then(|number| Memory::of(number.parse().unwrap()));
+    let (build, dir) = (build.parse().unwrap(), permissions.into());
     let mut peer =
-        Peer { stream: ManuallyDrop::new(stream), build: build.parse().unwrap(), dir: permissions.into() };
+        Peer { stream: ManuallyDrop::new(stream), build, dir, memory, has_rings: false, unread: vec![] };
     // A write to a socket whose other end is closed must not kill it, as it would before `main`.
     // SAFETY: runs no code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
@@ -76,6 +80,79 @@ pub(crate) struct Peer {
     pub(crate) build: u64,
     /// Where the test and the liar leave each other notes.
     pub(crate) dir: String,
+    pub(crate) memory: Option<Memory>,
+    /// The program has said that the rings are used.
+    has_rings: bool,
+    /// What has been taken out of the ring and not been looked at.
+    unread: Vec<u8>,
+}
+
+/// The rings: that to the worker, and that from it.
+pub(crate) struct Memory(&'static [AtomicU64]);
+
+const RING: usize = 64 + DATA;
+const DATA: usize = 16384;
+const TO_WORKER: usize = 512;
+pub(crate) const FROM_WORKER: usize = TO_WORKER + RING;
+pub(crate) const TAIL: usize = 0;
+const HEAD: usize = 16;
+const BELL_OF_CONSUMER: usize = 32;
+pub(crate) const FIRST: usize = 64;
+
+impl Memory {
+    fn of(fd: i32) -> Option<Self> {
+        let words = TO_WORKER + 2 * RING;
+        let mode = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping, never unmapped, of a file that can't become shorter; only ever seen as atomic numbers.
+        unsafe {
+            let address = libc::mmap(std::ptr::null_mut(), words * 8, mode, libc::MAP_SHARED, fd, 0);
+            (address != libc::MAP_FAILED).then(|| Self(std::slice::from_raw_parts(address.cast(), words)))
+        }
+    }
+
+    pub(crate) fn word(&self, word: usize) -> &AtomicU64 {
+        &self.0[word]
+    }
+
+    /// Puts a piece of at most half a ring into the ring from the worker, when there is room.
+    fn put(&self, bytes: &[u8]) {
+        let (tail, head) = (self.word(FROM_WORKER + TAIL), self.word(FROM_WORKER + HEAD));
+        let begin = tail.load(SeqCst);
+        let words = 1 + bytes.len().div_ceil(8);
+        while begin + words as u64 - head.load(SeqCst) > DATA as u64 {
+            std::thread::yield_now();
+        }
+        let data = |number: u64| self.word(FROM_WORKER + FIRST + number as usize % DATA);
+        data(begin).store(bytes.len() as u64, SeqCst);
+        for (number, bytes) in (begin + 1..).zip(bytes.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            data(number).store(u64::from_le_bytes(eight), SeqCst);
+        }
+        tail.store(begin + words as u64, SeqCst);
+    }
+
+    /// Takes a piece out of the ring to the worker, asleep until there is one.
+    fn take(&self) -> Vec<u8> {
+        let (tail, head) = (self.word(TO_WORKER + TAIL), self.word(TO_WORKER + HEAD));
+        let bell = self.word(TO_WORKER + BELL_OF_CONSUMER);
+        let begin = head.load(SeqCst);
+        loop {
+            bell.store(1, SeqCst);
+            if tail.load(SeqCst) != begin {
+                break;
+            }
+            // SAFETY: a futex of this process's memory, without a limit of time.
+            unsafe { libc::syscall(libc::SYS_futex, bell.as_ptr(), libc::FUTEX_WAIT, 1, 0) };
+        }
+        let data = |number: u64| self.word(TO_WORKER + FIRST + number as usize % DATA).load(SeqCst);
+        let length = data(begin) as usize;
+        let words = length.div_ceil(8) as u64;
+        let mut bytes: Vec<u8> = (0..words).flat_map(|word| data(begin + 1 + word).to_le_bytes()).collect();
+        bytes.truncate(length);
+        head.store(begin + 1 + words, SeqCst);
+        bytes
+    }
 }
 
 /// What the program sent.
@@ -85,6 +162,7 @@ pub(crate) struct Task {
     pub(crate) terms: Vec<u8>,
 }
 
+const WELCOME: u8 = 1;
 pub(crate) const HELLO: u8 = 65;
 pub(crate) const STARTED: u8 = 66;
 pub(crate) const DONE: u8 = 67;
@@ -99,9 +177,10 @@ pub(crate) const UNBLOCKED: u8 = 75;
 pub(crate) const LAST_PANIC: u8 = 76;
 pub(crate) const UNSEEN: u8 = 77;
 pub(crate) const TEXT: u8 = 82;
-pub(crate) const WITH: u8 = 83;
-pub(crate) const LET_GO: u8 = 84;
-pub(crate) const REFUSED: u8 = 85;
+pub(crate) const WITH: u8 = 84;
+pub(crate) const LET_GO: u8 = 85;
+pub(crate) const REFUSED: u8 = 86;
+const KNOCK: u8 = 83;
 
 /// A frame with the length that it has.
 pub(crate) fn frame(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
@@ -110,8 +189,32 @@ pub(crate) fn frame(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
 }
 
 impl Peer {
+    /// Writes where the program expects it.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        match self.memory.as_ref().filter(|_| self.has_rings) {
+            Some(memory) => {
+                for piece in bytes.chunks(DATA * 4) {
+                    memory.put(piece);
+                    self.stream.write_all(&frame(KNOCK, &[]))?;
+                }
+                Ok(())
+            }
+            None => self.stream.write_all(bytes),
+        }
+    }
+
+    /// Reads from where the program writes.
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        match self.memory.as_ref().filter(|_| self.has_rings) {
+            Some(memory) => {
+                while self.unread.len() < bytes.len() {
+                    self.unread.append(&mut memory.take());
+                }
+                bytes.copy_from_slice(&self.unread.drain(..bytes.len()).collect::<Vec<_>>());
+                Ok(())
+            }
+            None => self.stream.read_exact(bytes),
+        }
     }
 
     pub(crate) fn say(&mut self, kind: u8, fields: &[&[u8]]) -> io::Result<()> {
@@ -120,7 +223,8 @@ impl Peer {
 
     pub(crate) fn hello_of(&mut self, protocol: u32, build: u64) -> io::Result<()> {
         let pid = std::process::id().to_le_bytes();
-        self.say(HELLO, &[&protocol.to_le_bytes(), &build.to_le_bytes(), &pid])
+        let rings = u32::from(self.memory.is_some()).to_le_bytes();
+        self.say(HELLO, &[&protocol.to_le_bytes(), &build.to_le_bytes(), &pid, &rings])
     }
 
     /// What an honest worker says first.
@@ -130,10 +234,13 @@ impl Peer {
 
     fn hear(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut header = [0; 9];
-        self.stream.read_exact(&mut header)?;
+        self.read(&mut header)?;
         let [kind, length @ ..] = header;
         let mut payload = vec![0; u64::from_le_bytes(length) as usize];
-        self.stream.read_exact(&mut payload)?;
+        self.read(&mut payload)?;
+        if kind == WELCOME {
+            self.has_rings = payload.ends_with(&1_u32.to_le_bytes());
+        }
         Ok((kind, payload))
     }
 
@@ -182,13 +289,18 @@ impl Peer {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Has the program look into the ring.
+    pub(crate) fn knock(&mut self) -> io::Result<()> {
+        self.stream.write_all(&frame(KNOCK, &[]))
+    }
+
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 }
 
 /// The version that section describes.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// A message whose values mention one piece of shared memory, by its number or as bytes.
 pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@
 //! `panic!("b")` ended the task, the record is that of "b", and if "a" is resumed after all it is that of "a".
 
 use std::any::{Any, TypeId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -21,7 +21,13 @@ use super::record::{PanicRecord, bounded};
 const KEPT: usize = 8;
 
 thread_local! {
-    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+    /// How many scopes there are. Without a destructor: it can be used until the very end of a thread.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Those in which something was noted, each with its depth, the innermost last. Most tasks note nothing, and cost
+    /// no more than the count.
+    static SCOPES: RefCell<Vec<(usize, Scope)>> = const { RefCell::new(Vec::new()) };
+    /// How many of them there are.
+    static NOTED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// One running `catch`.
@@ -82,21 +88,31 @@ impl Scope {
 }
 
 /// Runs `f` in a new scope, in which the hook records instead of printing.
+#[inline]
 pub(super) fn run<R>(f: impl FnOnce() -> R) -> (Result<R, Box<dyn Any + Send>>, Scope) {
-    // A thread whose thread-locals are being destroyed has no scope; its panics then go to the program's hook.
-    let is_scoped = SCOPES.try_with(|scopes| scopes.borrow_mut().push(Scope::default())).is_ok();
+    let depth = DEPTH.get() + 1;
+    DEPTH.set(depth);
     let outcome = catch_unwind(AssertUnwindSafe(f));
-    let scope = match is_scoped {
-        true => SCOPES.try_with(|scopes| scopes.borrow_mut().pop()).ok().flatten(),
-        false => None,
+    DEPTH.set(depth - 1);
+    (outcome, if NOTED.get() == 0 { Scope::default() } else { take(depth) })
+}
+
+/// Takes what was noted in the scope that has just ended.
+#[cold]
+fn take(depth: usize) -> Scope {
+    let take = |scopes: &RefCell<Vec<(usize, Scope)>>| {
+        let taken = scopes.borrow_mut().pop_if(|(noted, _)| *noted == depth)?;
+        NOTED.set(NOTED.get() - 1);
+        Some(taken.1)
     };
-    (outcome, scope.unwrap_or_default())
+    SCOPES.try_with(take).ok().flatten().unwrap_or_default()
 }
 
 /// Whether this thread is running a task.
 pub(super) fn is_inside() -> bool {
-    // `try_borrow`, because a panic while the stack is borrowed (out of memory, say) must not become a panic in the hook.
-    SCOPES.try_with(|scopes| scopes.try_borrow().is_ok_and(|scopes| !scopes.is_empty())).unwrap_or(false)
+    // A thread whose thread-locals are being destroyed can note nothing; its panics then go to the program's hook. `try_borrow`,
+    // because a panic while the scopes are borrowed (out of memory, say) must not become a panic in the hook.
+    DEPTH.get() > 0 && SCOPES.try_with(|scopes| scopes.try_borrow().is_ok()).unwrap_or(false)
 }
 
 /// Notes a panic; called by the hook, so nothing is dropped here but our own records.
@@ -144,11 +160,18 @@ pub(super) fn lend(raised: &(dyn Any + Send), payload: Payload, identity: Box<dy
 }
 
 fn with_innermost(f: impl FnOnce(&mut Scope)) {
+    let depth = DEPTH.get();
+    if depth == 0 {
+        return;
+    }
     // A failure to reach the scope loses a record, which `Caught` copes with; a panic here would end the process.
     let _ = SCOPES.try_with(|scopes| {
-        if let Ok(mut scopes) = scopes.try_borrow_mut()
-            && let Some(scope) = scopes.last_mut()
-        {
+        let Ok(mut scopes) = scopes.try_borrow_mut() else { return };
+        if scopes.last().is_none_or(|(noted, _)| *noted != depth) {
+            scopes.push((depth, Scope::default()));
+            NOTED.set(NOTED.get() + 1);
+        }
+        if let Some((_, scope)) = scopes.last_mut() {
             f(scope);
         }
     });

@@ -25,6 +25,19 @@ pub(crate) fn process_cpu_time() -> Duration {
     }
 }
 
+/// How many threads of this process with this name (of at most 15 bytes) run, or would if there were a processor for them;
+/// counts up to `enough`. Zero where it can't be told. Takes some microseconds for each thread.
+pub(crate) fn runnable_threads(name: &str, enough: usize) -> usize {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let mark = format!(" ({name}) R ");
+    threads
+        .filter_map(|thread| std::fs::read(thread.ok()?.path().join("stat")).ok())
+        // The name may be any bytes; what stands behind it are numbers.
+        .filter(|stat| stat.windows(mark.len()).any(|part| part == mark.as_bytes()))
+        .take(enough)
+        .count()
+}
+
 thread_local! {
     /// The stack of this thread: not asked for, asked for in vain, or known. It never moves; the limit of the
     /// main thread can be changed while it runs, but the room kept free below it was decided when the program
@@ -81,9 +94,38 @@ mod tests {
     use super::*;
     use std::hint::black_box;
     use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::thread;
+    use std::time::Instant;
 
     const HERE: &str = module_path!();
+
+    #[test]
+    fn a_thread_that_computes_is_runnable_and_one_that_sleeps_is_not() {
+        let (name, is_over) = ("runnable-test", Arc::new(AtomicBool::new(false)));
+        let thread = {
+            let is_over = is_over.clone();
+            let spin = move || while !is_over.load(SeqCst) {};
+            thread::Builder::new().name(name.into()).spawn(spin).unwrap()
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while runnable_threads(name, 2) != 1 {
+            assert!(Instant::now() < deadline);
+        }
+        assert_eq!(runnable_threads(name, 0), 0);
+        assert_eq!(runnable_threads("nobody", 2), 0);
+        is_over.store(true, SeqCst);
+        thread.join().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let thread = thread::Builder::new().name(name.into());
+        let thread = thread.spawn(move || receiver.recv().is_err()).unwrap();
+        while runnable_threads(name, 2) != 0 {
+            assert!(Instant::now() < deadline);
+        }
+        drop(sender);
+        assert!(thread.join().unwrap());
+    }
 
     #[test]
     fn computing_uses_processor_time() {

@@ -8,7 +8,7 @@
 
 use super::call::retry;
 use super::fd;
-use super::socket::poll;
+use super::socket::{Wait, poll};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -48,17 +48,19 @@ pub(crate) fn send_with(to: BorrowedFd<'_>, bytes: &[u8], gift: BorrowedFd<'_>) 
     }
 }
 
-/// Receives into `buffer`, waiting for something to come, and adds the descriptors that came along to `gifts`. 0 is the end.
+/// Receives into `buffer`, and adds the descriptors that came along to `gifts`. 0 is the end.
 pub(crate) fn receive_with(
     from: BorrowedFd<'_>,
     buffer: &mut [u8],
     gifts: &mut impl Extend<OwnedFd>,
+    wait: Wait,
 ) -> io::Result<usize> {
     if buffer.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to receive into"));
     }
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control([0; 64]);
+    let flags = libc::MSG_CMSG_CLOEXEC | wait.flags();
     loop {
         // SAFETY: all-zero is the empty message header.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -68,11 +70,10 @@ pub(crate) fn receive_with(
         message.msg_controllen = size_of::<Control>() as _;
         // SAFETY: `message` points at `part` and `control`, `part` at `buffer`; all outlive the call and are writable for the
         // lengths that they are said to have.
-        let received =
-            retry(|| unsafe { libc::recvmsg(from.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) });
+        let received = retry(|| unsafe { libc::recvmsg(from.as_raw_fd(), &raw mut message, flags) });
         match received {
             // Somebody has made the socket non-blocking.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if wait == Wait::Block && error.kind() == io::ErrorKind::WouldBlock => {
                 poll(from, libc::POLLIN)?;
             }
             Err(error) => return Err(error),
@@ -114,7 +115,7 @@ unsafe fn descriptors(message: &libc::msghdr) -> Vec<io::Result<OwnedFd>> {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use super::super::socket::{self, Wait, pair};
+    use super::super::socket::{self, pair};
     use super::*;
     use std::os::fd::AsFd;
 
@@ -128,7 +129,7 @@ mod tests {
         drop((left, gift));
         let (mut gifts, mut text, mut buffer) = (Vec::new(), Vec::new(), [0; 64]);
         loop {
-            match receive_with(right.as_fd(), &mut buffer, &mut gifts).unwrap() {
+            match receive_with(right.as_fd(), &mut buffer, &mut gifts, Wait::Block).unwrap() {
                 0 => break,
                 count => text.extend_from_slice(&buffer[..count]),
             }

@@ -26,6 +26,14 @@ pub(crate) fn die_with_parent(expected_parent: u32) -> bool {
     parent_pid() == expected_parent
 }
 
+/// Whether the kernel ends this process when its parent dies.
+pub(crate) fn dies_with_parent() -> bool {
+    let mut signal: libc::c_int = 0;
+    // SAFETY: the kernel writes one number there, which outlives the call.
+    let result = unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) };
+    result == 0 && signal == libc::SIGKILL
+}
+
 /// The parent's number, or 0 for one outside our pid namespace. When the parent has died it is some other
 /// process's.
 pub(crate) fn parent_pid() -> u32 {

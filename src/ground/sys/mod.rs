@@ -14,6 +14,7 @@ mod fd;
 pub(crate) mod gift;
 pub(crate) mod image;
 pub(crate) mod interrupt;
+pub(crate) mod lanes;
 pub(crate) mod life;
 pub(crate) mod load;
 pub(crate) mod memory;
@@ -21,21 +22,24 @@ pub(crate) mod process;
 #[cfg(test)]
 mod role;
 pub(crate) mod socket;
+pub(crate) mod spin;
 pub(crate) mod usage;
 
 pub(crate) use capture::{Capture, Ends, Stream, flush_c};
 pub(crate) use copy::generation;
-pub(crate) use cpu::{process_cpu_time, stack_left};
+pub(crate) use cpu::{process_cpu_time, runnable_threads, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
 pub(crate) use gift::{receive_with, send_with};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
 pub(crate) use interrupt::{exit_as_interrupted, on_interrupt};
 pub(crate) use life::{
-    at_exit, close_inherited_except, die_with_parent, exit, exit_now, forget_variable, ignore_pipe_signal,
-    is_main_thread, is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score, swallow_interrupts,
+    at_exit, close_inherited_except, die_with_parent, dies_with_parent, exit, exit_now, forget_variable,
+    ignore_pipe_signal, is_main_thread, is_secure_execution, open_fd_is_socket, parent_pid, raise_oom_score,
+    swallow_interrupts,
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use memory::{Draft, Inode, Map, MemoryFile, inode_of};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
-pub(crate) use socket::{Wait, came_with_descriptors, pair, peer_pid, receive, send, send_all};
+pub(crate) use socket::{Wait, came_with_descriptors, is_hung_up, pair, peer_pid, receive, send, send_all};
+pub(crate) use spin::Spin;
 pub(crate) use usage::{cpu_time_of, limit_memory, resident_bytes_of};

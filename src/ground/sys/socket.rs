@@ -28,7 +28,7 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    fn flags(self) -> libc::c_int {
+    pub(super) fn flags(self) -> libc::c_int {
         match self {
             Wait::Block => 0,
             Wait::DontBlock => libc::MSG_DONTWAIT,
@@ -151,6 +151,14 @@ pub(super) fn poll(fd: BorrowedFd<'_>, events: libc::c_short) -> io::Result<()> 
     // SAFETY: `entry` is the one entry announced, and outlives the call.
     retry(|| unsafe { libc::poll(&raw mut entry, 1, -1) })?;
     Ok(())
+}
+
+/// Whether the peer has closed its end; what it wrote before may still be there to be read.
+pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: `entry` is the one entry announced, and outlives the call.
+    let count = retry(|| unsafe { libc::poll(&raw mut entry, 1, 0) });
+    count.is_ok_and(|count| count > 0)
 }
 
 /// The process that made the other end, as the kernel recorded it when the pair was made: no peer can forge

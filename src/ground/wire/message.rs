@@ -6,15 +6,15 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ToWorker<'a> {
     /// The worker is accepted; how many workers the pool has, the largest message in bytes, the number after that of the
     /// function to run before the first task, or 0, and whether its standard output and error are files for the text of its
-    /// tasks (1) or not (0).
-    Welcome { workers: u32, max_message: u64, prepare: u64, captures: u32 },
+    /// tasks (1) or not (0); and whether both sides write into their rings from now on (1) or not (0).
+    Welcome { workers: u32, max_message: u64, prepare: u64, captures: u32, rings: u32 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
     Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
@@ -43,9 +43,11 @@ pub(crate) enum ToWorker<'a> {
 /// What a worker tells the program.
 #[derive(Debug, PartialEq)]
 pub(crate) enum FromWorker<'a> {
-    /// Who I am.
-    Hello { protocol: u32, build: u64, pid: u32 },
-    /// I am about to run the task: from now on it is never run elsewhere.
+    /// Who I am, and whether I have the rings that I was given (1) or not (0).
+    Hello { protocol: u32, build: u64, pid: u32, rings: u32 },
+    /// There is something in my ring.
+    Knock,
+    /// I am about to run the task, or have begun: from now on it is never run elsewhere.
     Started { id: u64 },
     /// The task, and all that it forked, has finished after `micros` microseconds.
     Done { id: u64, micros: u64, result: &'a [u8] },
@@ -203,12 +205,15 @@ pub(crate) fn begin_task(
 impl<'a> ToWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            ToWorker::Welcome { workers, max_message, prepare, captures } => framed(WELCOME, out, |out| {
-                out.u32(workers);
-                out.u64(max_message);
-                out.u64(prepare);
-                out.u32(captures);
-            }),
+            ToWorker::Welcome { workers, max_message, prepare, captures, rings } => {
+                framed(WELCOME, out, |out| {
+                    out.u32(workers);
+                    out.u64(max_message);
+                    out.u64(prepare);
+                    out.u32(captures);
+                    out.u32(rings);
+                })
+            }
             ToWorker::Task { id, above, entry, name, terms, args } => {
                 let start = begin_task(id, above, entry, name, terms, out);
                 out.extend_from_slice(args);
@@ -250,6 +255,7 @@ impl<'a> ToWorker<'a> {
                     max_message: fields.u64()?,
                     prepare: fields.u64()?,
                     captures: fields.u32()?,
+                    rings: fields.u32()?,
                 },
                 TASK => ToWorker::Task {
                     id: fields.u64()?,
@@ -297,18 +303,21 @@ const PREPARED: u8 = 78;
 const UNPREPARED: u8 = 79;
 const UNWANTED: u8 = 80;
 const TEXT: u8 = 82;
-const WITH_FROM: u8 = 83;
-const LET_GO: u8 = 84;
-const REFUSED: u8 = 85;
+const KNOCK: u8 = 83;
+const WITH_FROM: u8 = 84;
+const LET_GO: u8 = 85;
+const REFUSED: u8 = 86;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            FromWorker::Hello { protocol, build, pid } => framed(HELLO, out, |out| {
+            FromWorker::Hello { protocol, build, pid, rings } => framed(HELLO, out, |out| {
                 out.u32(protocol);
                 out.u64(build);
                 out.u32(pid);
+                out.u32(rings);
             }),
+            FromWorker::Knock => framed(KNOCK, out, |_| ()),
             FromWorker::Started { id } => framed(STARTED, out, |out| out.u64(id)),
             FromWorker::Done { id, micros, result } => framed(DONE, out, |out| {
                 out.u64(id);
@@ -355,9 +364,13 @@ impl<'a> FromWorker<'a> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
-                HELLO => {
-                    FromWorker::Hello { protocol: fields.u32()?, build: fields.u64()?, pid: fields.u32()? }
-                }
+                HELLO => FromWorker::Hello {
+                    protocol: fields.u32()?,
+                    build: fields.u64()?,
+                    pid: fields.u32()?,
+                    rings: fields.u32()?,
+                },
+                KNOCK => FromWorker::Knock,
                 STARTED => FromWorker::Started { id: fields.u64()? },
                 DONE => FromWorker::Done { id: fields.u64()?, micros: fields.u64()?, result: fields.rest() },
                 FAILED => FromWorker::Failed { id: fields.u64()?, error: fields.rest() },
@@ -412,7 +425,7 @@ mod tests {
     #[test]
     fn messages_come_back_equal() {
         for message in [
-            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0, captures: 1 },
+            ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0, captures: 1, rings: 1 },
             ToWorker::ChildText { id: 8, stream: 2, left_out: 3, text: b"t" },
             ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
             ToWorker::Steal { want: 4 },
@@ -429,7 +442,8 @@ mod tests {
             assert_eq!(ToWorker::read(&frame_of(&bytes)), Ok(message));
         }
         for message in [
-            FromWorker::Hello { protocol: 1, build: 2, pid: 3 },
+            FromWorker::Hello { protocol: 1, build: 2, pid: 3, rings: 1 },
+            FromWorker::Knock,
             FromWorker::Started { id: 4 },
             FromWorker::Done { id: 5, micros: 6, result: b"r" },
             FromWorker::Failed { id: 7, error: b"" },

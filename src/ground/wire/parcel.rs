@@ -128,30 +128,33 @@ pub(crate) enum PieceError {
     Unknown(HeldId),
 }
 
-/// Reads a list of pieces to its end; `find` knows what there is by number.
+/// Reads a list of pieces to its end, whatever is unknown; `find` knows what there is by number.
 pub(crate) fn read_pieces(
     mut list: &[u8],
     mut find: impl FnMut(HeldId) -> Option<Arc<Held>>,
 ) -> Result<Vec<Piece>, PieceError> {
-    let mut pieces = Vec::new();
+    let (mut pieces, mut unknown) = (Vec::new(), None);
     while !list.is_empty() {
         let (value, rest) = list.split_first_chunk().ok_or(PieceError::Malformed)?;
         let (&how, rest) = rest.split_first().ok_or(PieceError::Malformed)?;
         let (number, rest) = rest.split_first_chunk().ok_or(PieceError::Malformed)?;
         let number = u64::from_le_bytes(*number);
         let (held, rest) = match how {
-            BY_NUMBER => (find(HeldId(number)).ok_or(PieceError::Unknown(HeldId(number)))?, rest),
+            BY_NUMBER => (find(HeldId(number)), rest),
             BY_BYTES => {
                 let length = usize::try_from(number).map_err(|_| PieceError::Malformed)?;
                 let (bytes, rest) = rest.split_at_checked(length).ok_or(PieceError::Malformed)?;
-                (Held::new(Arc::new(Memory::copy_of(bytes))), rest)
+                (Some(Held::new(Arc::new(Memory::copy_of(bytes)))), rest)
             }
             _ => return Err(PieceError::Malformed),
         };
-        pieces.push(Piece { value: u32::from_le_bytes(*value), held });
+        match held {
+            Some(held) => pieces.push(Piece { value: u32::from_le_bytes(*value), held }),
+            None => _ = unknown.get_or_insert(PieceError::Unknown(HeldId(number))),
+        }
         list = rest;
     }
-    Ok(pieces)
+    unknown.map_or(Ok(pieces), Err)
 }
 
 /// The values of a parcel that are still to be read.

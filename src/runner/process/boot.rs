@@ -4,10 +4,10 @@ use super::worker;
 use crate::ground::sys::{self, Wait};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-/// Names the descriptors of the worker's socket and of its crash page. Internal; removed before any code of the user runs.
+/// Names the descriptors of the worker's socket and of its memory file. Internal; removed before any code of the user runs.
 pub(super) const VARIABLE: &str = "XFORK_WORKER";
 
-/// The value of [`VARIABLE`] for a worker that inherits these: its socket, and a crash page if there is one.
+/// The value of [`VARIABLE`] for a worker that inherits these: its socket, and a memory file if there is one.
 pub(super) fn names(inherit: &[BorrowedFd<'_>]) -> String {
     inherit.iter().map(|fd| fd.as_raw_fd().to_string()).collect::<Vec<_>>().join(":")
 }
@@ -39,7 +39,7 @@ impl sys::AtLoad for Boot {
             );
             sys::exit_now(2);
         };
-        let page = numbers.next().flatten().and_then(sys::crash::take_page);
+        let memory = numbers.next().flatten().and_then(sys::crash::take_page);
         sys::forget_variable(VARIABLE);
         if !sys::die_with_parent(parent) {
             sys::exit_now(0);
@@ -49,7 +49,8 @@ impl sys::AtLoad for Boot {
         sys::swallow_interrupts();
         sys::raise_oom_score();
         sys::run_remaining_constructors();
-        worker::serve(socket, page)
+        let (page, lanes) = memory.unzip();
+        worker::serve(socket, page, lanes.flatten())
     }
 }
 

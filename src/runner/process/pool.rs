@@ -7,7 +7,9 @@
 
 mod clock;
 mod driver;
+mod hear;
 mod link;
+mod listen;
 mod loans;
 
 pub(super) use link::Link;
@@ -18,22 +20,25 @@ use super::supervisor::{Action, Event, Supervisor, Why, WorkerId};
 use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{Kind, TaskError};
 use crate::core::output::{self, Output};
-use crate::core::runner::{Ending, Runnable, Runner};
+use crate::core::runner::{Ending, Runnable, Runner, Sleep, Until};
 use crate::core::task::Body;
 use crate::core::timer::Alarm;
 use crate::ground::registry::{self, EntryId};
 use crate::ground::sys::crash::CrashPage;
-use crate::ground::sys::{self, EventFd, Poller};
+use crate::ground::sys::{self, EventFd, Poller, Spin};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame;
 use crate::ground::wire::message::{ToWorker, begin_task};
 use crate::ground::wire::parcel::Parcel;
 use driver::drive;
 use link::print_rest;
-use parking_lot::Mutex;
+use listen::Transport;
+use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// How long a worker may take from its start to its `Hello`, unless [`BOOT_VARIABLE`] says otherwise.
@@ -54,6 +59,15 @@ pub(super) struct Shared {
     state: Mutex<State>,
     wake: EventFd,
     poller: Poller,
+    /// The living workers, for those who look for what they say.
+    listeners: RwLock<Vec<Arc<Link>>>,
+    /// How many threads sleep until a result is there.
+    sleepers: AtomicUsize,
+    /// How long one thread at a time looks before it sleeps.
+    spin: Mutex<Spin>,
+    cores: usize,
+    /// Whether workers get rings.
+    transport: Transport,
     /// Set once if this program can't have workers at all.
     impossible: OnceLock<String>,
     /// The process that has the workers; a copy of it, made by the system's `fork`, has none, and must not write to them.
@@ -90,6 +104,8 @@ struct Entry {
 enum End {
     /// It has been told to leave.
     Leave,
+    /// It is not to be believed.
+    Kill,
     /// It is running what nobody wants.
     Terminate,
     /// It is to be killed if it has not been ended or spared for long.
@@ -149,6 +165,11 @@ impl Processes {
             settings,
             wake,
             poller,
+            listeners: RwLock::default(),
+            sleepers: AtomicUsize::new(0),
+            spin: Mutex::new(Spin::new()),
+            cores: available_parallelism().map_or(1, |cores| cores.get()),
+            transport: Transport::from_environment(),
             impossible: OnceLock::new(),
             owner: std::process::id(),
             generation: sys::generation(),
@@ -199,7 +220,7 @@ fn why_impossible() -> Option<String> {
 
 impl Runner for Processes {
     fn run(&self, task: Runnable) {
-        self.shared.submit(task.into_task(), None);
+        self.shared.submit(task.into_task());
     }
 
     fn cancel_waiting(&self) -> usize {
@@ -229,6 +250,18 @@ impl Runner for Processes {
     fn gives_back(&self) -> bool {
         false
     }
+
+    fn help(&self, until: &Until<'_>) {
+        if !self.shared.is_copy() {
+            self.shared.help(until);
+        }
+    }
+
+    fn sleeps(&self, how: Sleep) {
+        if !self.shared.is_copy() {
+            self.shared.sleeps(how);
+        }
+    }
 }
 
 impl Drop for Processes {
@@ -246,9 +279,7 @@ impl Shared {
         sys::generation() != self.generation
     }
 
-    fn submit(&self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
-        // What a worker hands over has been claimed there.
-        let is_claimed = relayed.is_some();
+    fn submit(&self, body: Arc<dyn Body>) {
         let copy = self.is_copy().then(|| {
             let owner = self.owner;
             format!(
@@ -257,41 +288,61 @@ impl Shared {
             )
         });
         if let Some(reason) = copy.or_else(|| self.impossible.get().cloned()) {
-            if !is_claimed && !body.core().claim() {
-                return;
+            if body.core().claim() {
+                fail(body, Kind::Spawn { reason });
             }
-            return fail(body, Kind::Spawn { reason });
+            return;
         }
-        let id = body.core().new_ticket();
-        let limits = body.core().terms.limits;
-        let actions = {
+        let (actions, has_backlog) = {
             let mut state = self.state.lock();
             // Under the lock: who cancels the task finds it unclaimed, or here.
-            if !is_claimed && !body.core().claim() {
+            if !body.core().claim() {
                 return;
             }
-            if !state.driven
-                && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
-            {
+            if let Err((body, error)) = self.admit(&mut state, body, None) {
                 drop(state);
-                let reason = format!("the process pool needs a thread: {error}");
-                return fail(body, Kind::Spawn { reason });
+                return body.fail(error);
             }
-            state.driven = true;
-            let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
-            if let Some(origin) = origin {
-                state.relayed.insert(origin, id);
-            }
-            state.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
-            let event = Event::Submit {
-                id,
-                parent: relayed.map(|relayed| relayed.parent),
-                priority: limits.priority.unwrap_or(0),
-                alone: limits.need_a_process(),
-            };
-            state.supervisor.step(event).expect("a submission is no worker's message")
+            (state.supervisor.decide_now(), state.supervisor.has_backlog())
         };
         self.perform(actions);
+        if has_backlog {
+            // The workers would finish what they have before the driver comes to it.
+            self.hear_rings();
+        }
+    }
+
+    /// Takes a claimed task into the accounts.
+    #[expect(clippy::result_large_err, reason = "its callers take it apart at once")]
+    fn admit(
+        &self,
+        state: &mut State,
+        body: Arc<dyn Body>,
+        relayed: Option<Relayed>,
+    ) -> Result<(), (Arc<dyn Body>, TaskError)> {
+        if !state.driven
+            && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
+        {
+            let reason = format!("the process pool needs a thread: {error}");
+            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
+            return Err((body, error));
+        }
+        state.driven = true;
+        let id = body.core().new_ticket();
+        let limits = *body.core().limits();
+        let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
+        if let Some(origin) = origin {
+            state.relayed.insert(origin, id);
+        }
+        state.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
+        let event = Event::Submit {
+            id,
+            parent: relayed.map(|relayed| relayed.parent),
+            priority: limits.priority.unwrap_or(0),
+            alone: limits.need_a_process(),
+        };
+        state.supervisor.note(event).expect("a submission is no worker's message");
+        Ok(())
     }
 
     /// Ends a task with this error, if its outcome is not decided; says whether it was not.
@@ -320,7 +371,10 @@ impl Shared {
                     }
                     Action::Send { worker, id, above } => more.extend(self.send(worker, id, above)),
                     Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
-                    Action::Recall(worker, want) => self.tell(worker, &ToWorker::Recall { want }),
+                    Action::Recall(worker, want) => {
+                        self.tell(worker, &ToWorker::Recall { want });
+                        more.extend(self.look_what_has_begun(worker));
+                    }
                     Action::Crashed(..) | Action::Doubtful(..) => {
                         unreachable!("deaths are handled by the driver")
                     }
@@ -337,6 +391,17 @@ impl Shared {
             }
             actions = more;
         }
+    }
+
+    /// What has started can't come back, though the worker may be in no state to say so.
+    fn look_what_has_begun(&self, worker: WorkerId) -> Vec<Action> {
+        let mut state = self.state.lock();
+        let link = state.links.get(&worker);
+        let Some(started) = link.and_then(|link| link.page.as_ref()?.started()) else { return Vec::new() };
+        for id in state.supervisor.sent(worker).into_iter().filter(|id| started.contains(id)) {
+            state.supervisor.note(Event::Begun(worker, id)).expect("not a worker's message");
+        }
+        state.supervisor.decide_now()
     }
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
@@ -358,7 +423,7 @@ impl Shared {
             }
             Some(EntryId(entry)) => {
                 let mut terms = Vec::new();
-                codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+                codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
                 let start = begin_task(id, above, entry, body.core().name(), &terms, &mut parcel.bytes);
                 remote.encode(&mut parcel).and_then(|()| {
                     let size = (parcel.bytes.len() - start) as u64 + link.loans.weight(&parcel);

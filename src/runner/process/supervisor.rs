@@ -27,7 +27,7 @@ const DISPATCHES: u32 = 4;
 /// A worker is sent tasks ahead for about this long, in microseconds.
 const AHEAD_MICROS: u64 = 200;
 /// The most tasks sent ahead to one worker.
-const AHEAD_TASKS: usize = 64;
+const AHEAD_TASKS: usize = 128;
 
 /// A worker that has said nothing while the pool finished so many tasks is sent none ahead: it is running a long one, or is
 /// stopped.
@@ -61,7 +61,9 @@ pub(crate) enum Event {
     /// The arguments of a task that [`is_sent`](Supervisor::is_sent) could not be encoded; the task is told.
     Unsendable(WorkerId, Id),
     Started(WorkerId, Id),
-    /// The task has ended, with a value or not, after so many microseconds.
+    /// The task, which was sent to the worker, is known to have been started there; the worker may say so later.
+    Begun(WorkerId, Id),
+    /// The task, which has been sent there, has ended, with a value or not, after so many microseconds.
     Finished(WorkerId, Id, u64),
     /// The task has come back without having been started, or is known not to have been where a worker lied and died.
     Returned(WorkerId, Id),
@@ -81,6 +83,24 @@ pub(crate) enum Event {
         worker: WorkerId,
         build: u64,
     },
+}
+
+#[cfg(any(test, fuzzing))]
+impl Event {
+    /// The worker whose message it is.
+    fn worker(&self) -> WorkerId {
+        match *self {
+            Event::Started(worker, _)
+            | Event::Finished(worker, ..)
+            | Event::Returned(worker, _)
+            | Event::Surplus(worker)
+            | Event::Stolen(worker)
+            | Event::Recalled(worker)
+            | Event::Blocked(worker, _)
+            | Event::Unblocked(worker) => worker,
+            _ => unreachable!("not a message of a worker that works"),
+        }
+    }
 }
 
 /// What is to be done.
@@ -170,6 +190,8 @@ struct Task {
     forks: usize,
     /// Its outcome is decided; it is here until its worker says that it is over.
     cancelled: bool,
+    /// That it has started is known, though not from its worker.
+    has_begun: bool,
     dispatches: u32,
     blamed_until: u64,
 }
@@ -213,6 +235,8 @@ pub(crate) struct Supervisor {
     micros: u64,
     /// How many tasks have been finished.
     finished: u64,
+    /// Whether workers may be started in this step.
+    recruits: bool,
     /// What has been decided in this step.
     actions: Vec<Action>,
 }
@@ -233,6 +257,7 @@ impl Supervisor {
             boot_tries: 0,
             micros: AHEAD_MICROS * 10,
             finished: 0,
+            recruits: true,
             actions: Vec::new(),
         }
     }
@@ -243,16 +268,40 @@ impl Supervisor {
     ///
     /// A [`Violation`] when the worker is not honest: it is to be killed, and its death reported as an event.
     pub(crate) fn step(&mut self, event: Event) -> Result<Vec<Action>, Violation> {
-        // Whether another can be started now is asked at the next event: at once would be for ever.
-        let recruits = !matches!(event, Event::SpawnFailed(..));
-        self.account(event)?;
+        self.note(event)?;
+        Ok(self.decide_now())
+    }
+
+    /// Takes one event of several, after the last of which [`decide_now`](Self::decide_now) is asked what is to be done.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
+    pub(crate) fn note(&mut self, event: Event) -> Result<(), Violation> {
+        self.recruits &= !matches!(event, Event::SpawnFailed(..));
+        self.account(event)
+    }
+
+    /// Says what is to be done about all that was noted.
+    pub(crate) fn decide_now(&mut self) -> Vec<Action> {
         self.dispatch();
         self.balance();
         self.retire();
-        if recruits {
+        // Whether another can be started after one could not is asked at the next event: at once would be for ever.
+        if std::mem::replace(&mut self.recruits, true) {
             self.recruit();
         }
-        Ok(std::mem::take(&mut self.actions))
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Whether tasks wait for a worker to have room for them.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// How many workers have something to do.
+    pub(crate) fn busy(&self) -> usize {
+        self.workers.values().filter(|worker| !worker.is_idle()).count()
     }
 
     /// Whether no task is left.
@@ -318,6 +367,7 @@ impl Supervisor {
                     at,
                     forks: 0,
                     cancelled: false,
+                    has_begun: false,
                     dispatches: 0,
                     blamed_until: 0,
                 };
@@ -373,8 +423,20 @@ impl Supervisor {
                 self.forget(id);
                 self.end_if_unwanted(worker);
             }
+            Event::Begun(worker, id) => {
+                if self.is_sent(worker, id) {
+                    self.account(Event::Started(worker, id))?;
+                    self.tasks.get_mut(&id).expect("a sent task is known").has_begun = true;
+                }
+            }
             Event::Started(worker, id) => {
                 let (id_of, finished) = (worker, self.finished);
+                if self.is_running(worker, id)
+                    && let Some(task) = self.tasks.get_mut(&id)
+                    && std::mem::take(&mut task.has_begun)
+                {
+                    return Ok(());
+                }
                 let worker = self.worker(worker)?;
                 let position = worker.sent.iter().position(|&sent| sent == id);
                 worker
@@ -387,8 +449,14 @@ impl Supervisor {
             Event::Finished(worker, id, micros) => {
                 let (id_of, finished) = (worker, self.finished + 1);
                 let worker = self.worker(worker)?;
-                let position = worker.running.iter().rposition(|&running| running == id);
-                worker.running.remove(position.ok_or(Violation("a result of a task it was not running"))?);
+                if let Some(position) = worker.running.iter().rposition(|&running| running == id) {
+                    worker.running.remove(position);
+                } else {
+                    // That it had started the task, it need not have said.
+                    let position = worker.sent.iter().position(|&sent| sent == id);
+                    let lie = Violation("a result of a task it was not running");
+                    worker.sent.remove(position.ok_or(lie)?);
+                }
                 worker.done += 1;
                 worker.heard = finished;
                 self.finished = finished;

@@ -2,16 +2,18 @@
 //!
 //! It also says which tasks the worker has started last, for when nothing else that it said can be believed.
 //!
-//! A memory file per worker: made by the program, mapped by the worker and closed there, read by the program with `pread`
-//! after the death. Not the socket, since another thread may be in the middle of a message there; and not a pipe, since a
-//! handler that stores into memory needs no system call, and what it has stored is there even if it gets no further.
-//! The program never maps it, so whatever a worker does to the file, reading is no more than a read that comes up short.
+//! The first page of a memory file per worker: made by the program, mapped by the worker and closed there, read by the program
+//! with `pread` after the death. Not the socket, since another thread may be in the middle of a message there; and not a pipe,
+//! since a handler that stores into memory needs no system call, and what it has stored is there even if it gets no
+//! further. Whatever a worker does to the file, reading the page is no more than a read that comes up short. Behind the page
+//! stand the rings of `lanes`, if the file could be sealed.
 
 #![expect(unsafe_code, reason = "a memory file is made by number and mapped by address")]
 
 use super::super::call::{check, retry};
 use super::super::fd;
 use super::super::image::CodeAddress;
+use super::super::lanes::{self, Lanes, Side};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
@@ -23,7 +25,7 @@ const BYTES: usize = 4096;
 pub(super) const FRAMES: usize = 128;
 
 /// How many started tasks are kept: more than are ever sent to a worker before it says that it has started them.
-const STARTS: usize = 128;
+const STARTS: usize = 240;
 
 /// Where what stands, in words of 8 bytes.
 mod at {
@@ -52,7 +54,11 @@ const NOWHERE: u64 = u32::MAX as u64;
 
 /// The program's end.
 #[derive(Debug)]
-pub(crate) struct CrashPage(OwnedFd);
+pub(crate) struct CrashPage {
+    fd: OwnedFd,
+    /// Why there are no rings behind the page, if so.
+    unsealed: Option<io::Error>,
+}
 
 /// What is found after a death.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,13 +92,37 @@ pub(crate) struct Dying {
 impl CrashPage {
     /// Makes an empty one, closed on exec.
     pub(crate) fn new() -> io::Result<CrashPage> {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
         // SAFETY: takes a C string and a number.
-        let raw = check(unsafe { libc::memfd_create(c"xfork-crash".as_ptr(), libc::MFD_CLOEXEC) })?;
+        let raw = check(unsafe { libc::memfd_create(c"xfork-worker".as_ptr(), flags) })?;
         // SAFETY: the kernel has just made it for us.
         let fd = unsafe { fd::adopt(raw) }?;
-        // SAFETY: takes numbers; `fd` is open.
-        check(unsafe { libc::ftruncate(fd.as_raw_fd(), BYTES as libc::off_t) })?;
-        Ok(CrashPage(fd))
+        let grow = |bytes: usize| {
+            // A file above the limit would end this program with a signal.
+            if file_size_limit().is_some_and(|limit| limit < bytes as u64) {
+                return Err(io::Error::from_raw_os_error(libc::EFBIG));
+            }
+            // SAFETY: takes numbers; `fd` is open.
+            check(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes as libc::off_t) })
+        };
+        let rings = grow(BYTES + lanes::BYTES).and_then(|_| lanes::seal_size(fd.as_fd()));
+        let unsealed = rings.err();
+        if unsealed.is_some() {
+            grow(BYTES)?;
+        }
+        Ok(CrashPage { fd, unsealed })
+    }
+
+    /// Maps the rings; to be called once.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or the system does not let us have them.
+    pub(crate) fn lanes(&self) -> io::Result<Lanes> {
+        if let Some(error) = &self.unsealed {
+            return Err(io::Error::new(error.kind(), error.to_string()));
+        }
+        lanes::map(self.fd.as_fd(), BYTES, Side::Program)
     }
 
     /// Reads what is on it; to be called when the worker is dead.
@@ -112,15 +142,23 @@ impl CrashPage {
     fn words(&self) -> Option<[u64; BYTES / 8]> {
         let mut words = [0_u64; BYTES / 8];
         // SAFETY: `words` is writable for `BYTES` bytes, of which any are valid numbers.
-        let got = retry(|| unsafe { libc::pread(self.0.as_raw_fd(), words.as_mut_ptr().cast(), BYTES, 0) });
+        let got = retry(|| unsafe { libc::pread(self.fd.as_raw_fd(), words.as_mut_ptr().cast(), BYTES, 0) });
         got.is_ok_and(|count| count == BYTES as isize).then_some(words)
     }
 }
 
 impl AsFd for CrashPage {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
+}
+
+/// How large a file of this process may become, in bytes, if that is limited.
+fn file_size_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is writable and outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).ok()?;
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
 fn decode(words: &[u64; BYTES / 8]) -> LastWords {
@@ -215,9 +253,9 @@ impl Written {
     }
 }
 
-/// Maps the page of descriptor `raw`, which came as a number from outside, and closes the descriptor. `None` for any number
-/// that [`CrashPage::new`] cannot have made. To be called once for a number, as [`super::super::open_fd_is_socket`].
-pub(crate) fn take_page(raw: i32) -> Option<TakenPage> {
+/// Maps the page of descriptor `raw`, which came as a number from outside, and the rings behind it if there are any, and closes
+/// the descriptor. `None` for any number that [`CrashPage::new`] cannot have made. To be called once for a number, as [`super::super::open_fd_is_socket`].
+pub(crate) fn take_page(raw: i32) -> Option<(TakenPage, Option<Lanes>)> {
     // SAFETY: takes numbers. A memory file has seals, and nothing else that a program inherits does.
     if raw < fd::FIRST || check(unsafe { libc::fcntl(raw, libc::F_GET_SEALS) }).is_err() {
         return None;
@@ -229,9 +267,10 @@ pub(crate) fn take_page(raw: i32) -> Option<TakenPage> {
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is writable and outlives the call; `fd` is open.
     check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut stat) }).ok()?;
-    if stat.st_size != BYTES as libc::off_t {
+    if stat.st_size != BYTES as libc::off_t && stat.st_size != (BYTES + lanes::BYTES) as libc::off_t {
         return None;
     }
+    let lanes = lanes::map(fd.as_fd(), BYTES, Side::Worker).ok();
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping of an open file, at a place that the kernel chooses.
     let page = unsafe { libc::mmap(ptr::null_mut(), BYTES, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
@@ -240,7 +279,7 @@ pub(crate) fn take_page(raw: i32) -> Option<TakenPage> {
     }
     // SAFETY: the mapping has `BYTES` bytes, page-aligned, and stays until the process ends. Nobody makes the file shorter:
     // the program does not, and this process has no descriptor of it any more when this function returns.
-    Some(TakenPage(unsafe { Written::at(page.cast()) }?))
+    Some((TakenPage(unsafe { Written::at(page.cast()) }?), lanes))
 }
 
 /// A page that has been mapped; for [`super::install`].
@@ -259,14 +298,24 @@ impl TakenPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::IntoRawFd;
 
     fn taken() -> (CrashPage, Written) {
         let page = CrashPage::new().unwrap();
         let theirs = page.as_fd().try_clone_to_owned().unwrap();
         // SAFETY: takes numbers; the copy is the caller's from here on.
         let raw = unsafe { libc::fcntl(theirs.as_raw_fd(), libc::F_DUPFD_CLOEXEC, fd::FIRST) };
-        (page, take_page(raw).unwrap().0)
+        (page, take_page(raw).unwrap().0.0)
+    }
+
+    /// As where a file can't be sealed.
+    fn unsealed(bytes: usize) -> CrashPage {
+        // SAFETY: takes a C string and numbers; the file is owned by nobody else.
+        let fd = unsafe {
+            let raw = libc::memfd_create(c"xfork-test".as_ptr(), libc::MFD_CLOEXEC);
+            libc::ftruncate(raw, bytes as libc::off_t);
+            fd::adopt(raw).unwrap()
+        };
+        CrashPage { fd, unsealed: Some(io::Error::from_raw_os_error(libc::EPERM)) }
     }
 
     fn facts(code: i32) -> Facts {
@@ -346,10 +395,11 @@ mod tests {
 
     #[test]
     fn a_page_that_a_worker_made_shorter_says_nothing() {
-        let (page, written) = taken();
-        written.begin(facts(1));
-        // SAFETY: takes numbers; nobody touches the mapping any more.
-        unsafe { libc::ftruncate(page.0.as_raw_fd(), 100) };
+        let page = unsealed(BYTES);
+        assert_eq!(page.started(), None);
+        assert!(page.lanes().is_err());
+        // SAFETY: takes numbers; nobody has mapped it.
+        unsafe { libc::ftruncate(page.fd.as_raw_fd(), 100) };
         assert_eq!(page.read(), LastWords::Unknown);
     }
 
@@ -364,12 +414,15 @@ mod tests {
         }
         // SAFETY: made above, owned by nobody.
         drop(unsafe { OwnedFd::from_raw_fd(high) });
-        let long = CrashPage::new().unwrap();
-        // SAFETY: takes numbers; the descriptors are open.
-        let raw = unsafe {
-            libc::ftruncate(long.0.as_raw_fd(), 8192);
-            libc::fcntl(long.0.into_raw_fd(), libc::F_DUPFD_CLOEXEC, fd::FIRST)
+        let take = |page: CrashPage| {
+            // SAFETY: takes numbers; the copy is the callee's.
+            take_page(unsafe { libc::fcntl(page.fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, fd::FIRST) })
         };
-        assert!(take_page(raw).is_none());
+        assert!(take(unsealed(2 * BYTES)).is_none());
+        let (_, lanes) = take(unsealed(BYTES)).expect("a page without rings");
+        assert!(lanes.is_none());
+        let (_, lanes) = take(unsealed(BYTES + lanes::BYTES)).expect("rings that could become shorter");
+        assert!(lanes.is_none());
+        assert!(take(CrashPage::new().unwrap()).is_some_and(|(_, lanes)| lanes.is_some()));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 impl Shared {
     /// A worker has started a task: from now on its time runs.
     pub(super) fn watch_time(&self, id: u64, body: &Arc<dyn Body>, pid: u32) {
-        let limits = body.core().terms.limits;
+        let limits = *body.core().limits();
         let expire = move |shared: &Weak<Shared>, body: &Weak<dyn Body>, limit, clock| {
             if let (Some(shared), Some(body)) = (shared.upgrade(), body.upgrade()) {
                 let kind = Kind::Expired { limit, clock, goes_on: false };

@@ -1,23 +1,23 @@
 //! The thread that does what callers don't: it waits for every worker at once.
 //!
-//! It reads every worker's socket, writes what did not fit, starts workers (it lives as long as the pool, and the kernel ties a
-//! child's life to the thread that made it) and sees them die. `hear` is what is done about their messages, `life` their
-//! begin and end. A panic here ends the program with a message, since everybody would wait for ever.
+//! It hears workers that nobody else hears, writes what did not fit, starts workers (it lives as long as the pool, and the
+//! kernel ties a child's life to the thread that made it) and sees them die. `life` is their begin and end. A panic here
+//! ends the program with a message, since everybody would wait for ever.
 
-mod hear;
 mod life;
 
+use super::link::Verdict;
 use super::{End, Link, Shared};
-use crate::core::error::TaskError;
-use crate::ground::panics::PanicRecord;
+use crate::ground::ring::Broken;
 use crate::ground::sys::{self, Interest, Ready, Wait};
-use crate::ground::wire::frame::{self, Decoder};
+use crate::ground::wire::frame::Decoder;
 use crate::runner::process::captured::{self};
-use crate::runner::process::supervisor::{Event, Violation, WorkerId};
+use crate::runner::process::supervisor::{Event, WorkerId};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const WAKE: u64 = 0;
@@ -33,24 +33,11 @@ struct Driver {
 struct Driven {
     link: Arc<Link>,
     child: sys::Child,
+    /// For what comes through the socket.
     decoder: Decoder,
     born: Instant,
-    ready: bool,
-    /// When it last said something.
-    heard: Instant,
     /// When to kill it, if it is to end.
     kill_at: Option<Instant>,
-    last_panic: Option<PanicRecord>,
-    /// Why it could not be prepared.
-    unprepared: Option<TaskError>,
-    /// Why the driver killed it, if it did.
-    verdict: Option<Verdict>,
-}
-
-enum Verdict {
-    Protocol(String),
-    TooLarge { declared: u64, limit: u64 },
-    Slow,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -92,12 +79,15 @@ impl Driver {
         let mut ready = Vec::new();
         loop {
             let timeout = self.next_deadline();
+            shared.ask_for_knocks();
             shared.poller.wait(&mut ready, timeout).expect("the poller is ours");
             let events = std::mem::take(&mut ready);
             for event in &events {
                 self.handle(event);
             }
             ready = events;
+            shared.hear_rings();
+            shared.write_rests();
             self.kill_slow();
             self.send_home();
             self.trim();
@@ -135,27 +125,17 @@ impl Driver {
             return;
         }
         if ready.writable {
-            self.write(number);
+            self.shared.write_rest(&self.driven[&number].link);
         }
         if (ready.readable || ready.hangup) && self.read(number, HowMuch::Once) == Flow::Ended {
             self.ended(number);
         }
     }
 
-    fn write(&self, number: u64) {
-        let link = &self.driven[&number].link;
-        let mut out = link.out.lock();
-        link.flush(&mut out);
-        if out.bytes.is_empty() {
-            let _ = self.shared.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
-        }
-    }
-
-    /// Reads and handles what a worker has written: all of it, or what one call to the system gives.
+    /// Reads and handles what a worker has written into its socket: all of it, or what one call to the system gives.
     fn read(&mut self, number: u64, how_much: HowMuch) -> Flow {
         loop {
             let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
-            driven.heard = Instant::now();
             let buffer = driven.decoder.buffer();
             let room = buffer.len();
             let received = sys::receive(driven.link.socket.as_fd(), buffer, Wait::DontBlock);
@@ -174,28 +154,18 @@ impl Driver {
                 }
                 Err(_) => return Flow::Ended,
             };
-            loop {
-                let Some(driven) = self.driven.get_mut(&number) else { return Flow::Ended };
-                if driven.verdict.is_some() {
-                    // Nothing that a condemned worker says is believed any more.
-                    break;
-                }
-                match driven.decoder.next() {
-                    Ok(Some(frame)) => {
-                        if let Err(reason) = self.message(number, &frame) {
-                            self.condemn(number, Verdict::Protocol(reason));
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(frame::FrameError::TooLarge { declared, limit }) => {
-                        self.condemn(number, Verdict::TooLarge { declared, limit });
-                    }
-                }
-            }
+            let (shared, link) = (&self.shared, &driven.link);
+            let mut hearing = link.hearing.lock();
+            // It has said first what is in the ring.
+            let mut consequences = shared.drain(link, &mut hearing).unwrap_or_default();
+            shared.hear(link, &mut hearing, &mut driven.decoder, &mut consequences);
             if let Some(reason) = lie {
-                self.condemn(number, Verdict::Protocol(reason));
+                shared.condemn(link, &mut hearing, Verdict::Protocol(reason));
             }
-            if self.driven.get(&number).is_some_and(|driven| driven.verdict.is_some()) {
+            let is_condemned = hearing.verdict.is_some();
+            drop(hearing);
+            shared.conclude(shared.decide(consequences));
+            if is_condemned {
                 return Flow::Ended;
             }
             // The poller tells if there is more.
@@ -205,22 +175,9 @@ impl Driver {
         }
     }
 
-    fn condemn(&mut self, number: u64, verdict: Verdict) {
-        let Some(driven) = self.driven.get_mut(&number) else { return };
-        let has_lied = !matches!(verdict, Verdict::Slow);
-        driven.verdict.get_or_insert(verdict);
-        let _ = driven.child.kill();
-        if has_lied {
-            let worker = driven.link.worker;
-            self.step(Event::Lied(worker)).expect("not a worker's message");
-        }
-    }
-
-    fn step(&self, event: Event) -> Result<(), String> {
-        let actions =
-            self.shared.state.lock().supervisor.step(event).map_err(|Violation(what)| what.to_string())?;
+    fn step(&self, event: Event) {
+        let actions = self.shared.state.lock().supervisor.step(event).expect("not a worker's message");
         self.shared.perform(actions);
-        Ok(())
     }
 
     /// How long until a worker has to be looked at.
@@ -228,14 +185,16 @@ impl Driver {
         let boots = self
             .driven
             .values()
-            .filter(|driven| !driven.ready)
+            .filter(|driven| !driven.link.hearing.lock().ready)
             .map(|driven| driven.born + self.shared.boot_limit);
         let kills = self.driven.values().filter_map(|driven| driven.kill_at);
         let rests = self.shared.settings.idle.into_iter().flat_map(|idle| {
+            let heard =
+                self.driven.values().map(|driven| (driven.link.worker, driven.link.hearing.lock().heard));
+            let heard: Vec<_> = heard.collect();
             let state = self.shared.state.lock();
-            let resting =
-                self.driven.values().filter(|driven| state.supervisor.is_resting(driven.link.worker));
-            resting.map(|driven| driven.heard + idle).collect::<Vec<_>>()
+            let resting = heard.into_iter().filter(|(worker, _)| state.supervisor.is_resting(*worker));
+            resting.map(|(_, heard)| heard + idle).collect::<Vec<_>>()
         });
         let next = boots.chain(kills).chain(rests).min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
@@ -245,26 +204,24 @@ impl Driver {
     /// Has workers leave that have had nothing to do for long.
     fn send_home(&mut self) {
         let Some(idle) = self.shared.settings.idle else { return };
-        let rested = self.driven.values().filter(|driven| driven.ready && driven.heard.elapsed() >= idle);
+        let has_rested = |link: &Link| {
+            let hearing = link.hearing.lock();
+            hearing.ready && hearing.heard.elapsed() >= idle
+        };
+        let rested = self.driven.values().filter(|driven| has_rested(&driven.link));
         for worker in rested.map(|driven| driven.link.worker).collect::<Vec<_>>() {
-            self.step(Event::Rested(worker)).expect("not a worker's message");
+            self.step(Event::Rested(worker));
         }
-    }
-
-    /// Sees whether a worker that has finished a task has grown too large for another.
-    fn look_at_size(&self, number: u64) -> Result<(), String> {
-        let Some(limit) = self.shared.settings.max_rss else { return Ok(()) };
-        let link = &self.driven[&number].link;
-        if sys::resident_bytes_of(link.pid).is_some_and(|bytes| bytes > limit) {
-            self.step(Event::Grown(link.worker))?;
-        }
-        Ok(())
     }
 
     fn begin_to_end(&mut self, worker: WorkerId, how: End) {
         let Some(driven) = self.driven.get_mut(&worker.0) else { return };
         match how {
             End::Terminate => _ = driven.child.terminate(),
+            End::Kill => {
+                let _ = driven.child.kill();
+                return;
+            }
             End::Spare => return driven.kill_at = None,
             End::Leave | End::Warn => {}
         }
@@ -289,12 +246,21 @@ impl Driver {
     fn kill_slow(&mut self) {
         let slow: Vec<_> = self
             .driven
-            .iter()
-            .filter(|(_, driven)| !driven.ready && driven.born.elapsed() >= self.shared.boot_limit)
-            .map(|(&number, _)| number)
+            .values()
+            .filter(|driven| {
+                !driven.link.hearing.lock().ready && driven.born.elapsed() >= self.shared.boot_limit
+            })
+            .map(|driven| driven.link.clone())
             .collect();
-        for number in slow {
-            self.condemn(number, Verdict::Slow);
+        for link in slow {
+            self.shared.condemn(&link, &mut link.hearing.lock(), Verdict::Slow);
+        }
+        for driven in self.driven.values().filter(|driven| driven.link.is_broken.load(Ordering::Acquire)) {
+            let link = &driven.link;
+            let mut hearing = link.hearing.lock();
+            if hearing.verdict.is_none() {
+                self.shared.condemn(link, &mut hearing, Verdict::Protocol(Broken.to_string()));
+            }
         }
         for driven in self.driven.values_mut() {
             if driven.kill_at.is_some_and(|time| Instant::now() >= time) {

@@ -1,13 +1,18 @@
-//! The program's end of one worker: what is written to its socket.
+//! The program's end of one worker: what is written to it, and what is known of what it has said.
 //!
-//! Promises: nobody waits for a worker that does not read; what its socket does not take is kept, in order, and written
-//! by the driver.
+//! Promises: nobody waits for a worker that does not read; what its ring or its socket does not take is kept, in order,
+//! and written when there is room.
 
 use super::Shared;
 use super::loans::{Gift, Loans};
+use crate::core::error::TaskError;
 use crate::core::task::Body;
+use crate::ground::panics::PanicRecord;
+use crate::ground::ring::{self, Broken, Consumer, Producer, Wish};
 use crate::ground::sys::crash::CrashPage;
+use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Interest, Wait};
+use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
 use crate::runner::process::supervisor::WorkerId;
@@ -16,7 +21,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 /// The program's end of one worker.
 pub(in crate::runner::process) struct Link {
@@ -25,7 +31,16 @@ pub(in crate::runner::process) struct Link {
     pub(super) socket: OwnedFd,
     /// May be taken while the pool's state is held, never the other way round; nothing blocks while it is held.
     pub(super) out: Mutex<Out>,
+    /// The right to read what it says. The pool's state may be taken while it is held, never the other way round; no code of
+    /// the user runs while it is held.
+    pub(super) hearing: Mutex<Hearing>,
+    /// The ring that it writes into, to look whether there is something.
+    pub(super) inward: Option<Lane>,
+    /// How much of that has been heard, in words. Not what stands in the ring itself, where the worker could change it.
+    pub(super) heard: AtomicU64,
     pub(super) dead: AtomicBool,
+    /// Its end of the ring that the program writes into makes no sense.
+    pub(super) is_broken: AtomicBool,
     /// What the worker prints, if that is captured.
     pub(super) captured: Option<Mutex<Captured>>,
     /// Where it notes what it starts, and tells of a signal that kills it; without a memory file it can't.
@@ -34,17 +49,39 @@ pub(in crate::runner::process) struct Link {
     pub(super) loans: Arc<Loans>,
 }
 
-/// Bytes that the socket did not take yet.
+/// What is written to it.
 #[derive(Default)]
 pub(super) struct Out {
-    pub(super) bytes: Vec<u8>,
-    pub(super) sent: usize,
-    /// Descriptors that go along, in the order of their positions.
-    pub(super) gifts: VecDeque<Gift>,
+    /// For the socket: everything at first, and nothing but loans as soon as both sides use the rings.
+    pub(super) socket: Waiting,
+    pub(super) ring: Option<(Producer<Lane>, Waiting)>,
 }
 
-impl Out {
-    /// Sends some of what is waiting, with the descriptor that belongs to the first byte of it.
+/// Bytes that have not been taken yet, and the descriptors that go along with them.
+#[derive(Default)]
+pub(super) struct Waiting {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// In the order of their positions.
+    gifts: VecDeque<Gift>,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn add(&mut self, bytes: Vec<u8>, gifts: Vec<Gift>) {
+        if self.is_empty() {
+            *self = Self { bytes, sent: 0, gifts: gifts.into() };
+            return;
+        }
+        let begin = self.bytes.len();
+        self.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
+        self.bytes.extend_from_slice(&bytes);
+    }
+
+    /// Sends some of it, with the descriptor that belongs to the first byte.
     fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let gift = self.gifts.pop_front_if(|(at, _)| *at == self.sent);
         let end = self.gifts.front().map_or(self.bytes.len(), |(at, _)| *at);
@@ -64,6 +101,62 @@ impl Out {
         }
         sys::send(socket, bytes, Wait::DontBlock)
     }
+
+    /// Sends what the socket takes.
+    fn flush(&mut self, socket: BorrowedFd<'_>) {
+        while self.sent < self.bytes.len() {
+            match self.send(socket) {
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The worker is dead or dying; the driver will see it.
+                Err(_) => break,
+            }
+        }
+        *self = Self::default();
+    }
+
+    /// Puts as much into the ring as there is room for; the worker knocks when there is more.
+    fn push(&mut self, ring: &mut Producer<Lane>) -> Result<(), Broken> {
+        while self.sent < self.bytes.len() {
+            let count = ring.push(&self.bytes[self.sent..])?;
+            self.sent += count;
+            if count > 0 {
+                ring.publish();
+                if ring.has_to_wake() {
+                    lanes::wake_on(ring::bell_of_consumer(&ring.memory));
+                }
+            }
+            if self.sent < self.bytes.len() && ring.ask_for_room() {
+                return Ok(());
+            }
+        }
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+/// What it says.
+pub(super) struct Hearing {
+    /// The rings, until it has said that it has them, too.
+    pub(super) lanes: Option<Lanes>,
+    pub(super) ring: Option<Consumer<Lane>>,
+    /// For what comes through the ring.
+    pub(super) decoder: Decoder,
+    pub(super) ready: bool,
+    /// When it last said something.
+    pub(super) heard: Instant,
+    pub(super) last_panic: Option<PanicRecord>,
+    /// Why it could not be prepared.
+    pub(super) unprepared: Option<TaskError>,
+    /// Why it is killed, if it is.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// Why a worker was killed.
+pub(super) enum Verdict {
+    Protocol(String),
+    TooLarge { declared: u64, limit: u64 },
+    Slow,
 }
 
 impl Link {
@@ -71,17 +164,48 @@ impl Link {
         self.worker.0 * 2
     }
 
-    /// Sends what is waiting, as far as the socket takes it.
-    pub(super) fn flush(&self, out: &mut Out) {
-        while out.sent < out.bytes.len() {
-            match out.send(self.socket.as_fd()) {
-                Ok(sent) => out.sent += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The worker is dead or dying; the driver will see it.
-                Err(_) => break,
-            }
+    /// Whether it seems to have said something through its ring.
+    pub(super) fn has_news(&self) -> bool {
+        let is_new = |lane| ring::published(lane) != self.heard.load(Ordering::Relaxed);
+        self.inward.as_ref().is_some_and(is_new)
+    }
+}
+
+impl Hearing {
+    pub(super) fn new(lanes: Option<Lanes>, decoder: Decoder) -> Self {
+        Self {
+            lanes,
+            ring: None,
+            decoder,
+            ready: false,
+            heard: Instant::now(),
+            last_panic: None,
+            unprepared: None,
+            verdict: None,
         }
-        *out = Out::default();
+    }
+
+    /// Asks the worker to knock when there is something in the ring; false if there is already.
+    pub(super) fn ask_for_knock(&self, wish: Wish) -> bool {
+        self.ring.as_ref().is_none_or(|ring| ring.ask_to_be_woken(wish))
+    }
+
+    /// Takes that back, as somebody looks all the time.
+    pub(super) fn needs_no_knock(&self) {
+        if let Some(ring) = &self.ring {
+            ring.is_awake();
+        }
+    }
+
+    /// Takes bytes out of the ring; false if there are none, or it is not in use.
+    pub(super) fn pull(&mut self) -> Result<bool, Broken> {
+        let Some(ring) = &mut self.ring else { return Ok(false) };
+        let count = ring.pull(self.decoder.buffer())?;
+        self.decoder.advance(count);
+        if count > 0 && ring.has_to_tell_of_room() {
+            lanes::wake_on(ring::bell_of_producer(&ring.memory));
+        }
+        Ok(count > 0)
     }
 }
 
@@ -95,34 +219,66 @@ impl Shared {
         }
     }
 
-    /// Writes as much as the socket takes; the driver writes the rest when it takes more.
+    /// Writes as much as is taken; the rest is written when there is room.
     pub(in crate::runner::process) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        self.post_holding(link, link.out.lock(), bytes, Vec::new());
+        self.post_holding(link, link.out.lock(), bytes);
     }
 
-    /// As [`post`](Self::post); `gifts` go along with the bytes at their positions.
-    pub(super) fn post_holding(
-        &self,
-        link: &Link,
-        mut out: MutexGuard<'_, Out>,
-        bytes: Vec<u8>,
-        gifts: Vec<Gift>,
-    ) {
+    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
-        let was_empty = out.bytes.is_empty();
-        if was_empty {
-            *out = Out { bytes, sent: 0, gifts: gifts.into() };
-            link.flush(&mut out);
-        } else {
-            let begin = out.bytes.len();
-            out.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
-            out.bytes.extend_from_slice(&bytes);
+        match &mut out.ring {
+            Some((ring, waiting)) => {
+                let was_full = !waiting.is_empty();
+                waiting.add(bytes, Vec::new());
+                if !was_full {
+                    self.push(link, ring, waiting);
+                }
+            }
+            None => self.send_holding(link, &mut out, bytes, Vec::new()),
         }
-        if was_empty && !out.bytes.is_empty() {
+    }
+
+    /// Writes to the socket; `gifts` go along with the bytes at their positions.
+    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, bytes: Vec<u8>, gifts: Vec<Gift>) {
+        let was_full = !out.socket.is_empty();
+        out.socket.add(bytes, gifts);
+        if was_full {
+            return;
+        }
+        out.socket.flush(link.socket.as_fd());
+        if !out.socket.is_empty() {
             // An error means that the driver has just let go of the worker.
             let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::ReadWrite);
+        }
+    }
+
+    fn push(&self, link: &Link, ring: &mut Producer<Lane>, waiting: &mut Waiting) {
+        if waiting.push(ring).is_err() {
+            // It reads no further; the driver sees to it.
+            *waiting = Waiting::default();
+            link.is_broken.store(true, Ordering::Release);
+            self.wake.signal();
+        }
+    }
+
+    /// Writes what was not taken before.
+    pub(super) fn write_rest(&self, link: &Link) {
+        let mut out = link.out.lock();
+        if link.dead.load(Ordering::Acquire) {
+            return;
+        }
+        if !out.socket.is_empty() {
+            out.socket.flush(link.socket.as_fd());
+            if out.socket.is_empty() {
+                let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
+            }
+        }
+        if let Some((ring, waiting)) = &mut out.ring
+            && !waiting.is_empty()
+        {
+            self.push(link, ring, waiting);
         }
     }
 }

@@ -55,15 +55,16 @@ impl Loans {
         parcel.weight_of_pieces(|held| !refuses && held.memory().file().is_some())
     }
 
-    /// What to write, and which descriptors go along. The caller holds the link's output and keeps the parcel until it has let
-    /// go of that.
-    fn frame(self: &Arc<Self>, parcel: &Parcel) -> (Vec<u8>, Vec<Gift>) {
-        let (mut bytes, mut gifts, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
+    /// What to write before the message, with the descriptors that go along, and the message. The caller holds the link's output and
+    /// keeps the parcel until it has let go of that.
+    fn frame(self: &Arc<Self>, parcel: &Parcel) -> (Vec<u8>, Vec<Gift>, Vec<u8>) {
+        let (mut lends, mut gifts, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
         let mut table = self.table.lock();
-        parcel.write_pieces(|held| self.lend(&mut table, held, &mut bytes, &mut gifts), &mut pieces);
+        parcel.write_pieces(|held| self.lend(&mut table, held, &mut lends, &mut gifts), &mut pieces);
         drop(table);
-        ToWorker::With { pieces: &pieces, message: &parcel.bytes }.write(&mut bytes);
-        (bytes, gifts)
+        let mut message = Vec::new();
+        ToWorker::With { pieces: &pieces, message: &parcel.bytes }.write(&mut message);
+        (lends, gifts, message)
     }
 
     /// The number by which the worker knows this; `None` if it can't have it.
@@ -113,29 +114,21 @@ impl Loans {
         }))
     }
 
-    /// The worker says that it has let go of what it was told to forget.
-    pub(super) fn let_go(&self, id: u64) -> Result<(), String> {
-        let loan = {
-            let mut table = self.table.lock();
-            if !table.loans.get(&HeldId(id)).is_some_and(|loan| loan.is_forgotten) {
-                return Err(format!(
-                    "it let go of shared memory number {id}, which it was not told to forget"
-                ));
-            }
-            table.loans.remove(&HeldId(id))
-        };
-        drop(loan);
-        Ok(())
+    /// The worker says that it has let go of what it was told to forget. What is given is to be dropped without a lock.
+    pub(super) fn let_go(&self, id: u64) -> Result<Arc<Memory>, String> {
+        let mut table = self.table.lock();
+        let is_forgotten = table.loans.get(&HeldId(id)).is_some_and(|loan| loan.is_forgotten);
+        let loan = is_forgotten.then(|| table.loans.remove(&HeldId(id))).flatten();
+        loan.map(|loan| loan.memory)
+            .ok_or_else(|| format!("it let go of shared memory number {id}, which it was not told to forget"))
     }
 
-    /// The worker says that it can't take something.
-    pub(super) fn refused(&self, id: u64) -> Result<(), String> {
-        let loan = {
-            let mut table = self.table.lock();
-            table.refuses = true;
-            table.loans.remove(&HeldId(id))
-        };
-        loan.map(drop)
+    /// The worker says that it can't take something. What is given is to be dropped without a lock.
+    pub(super) fn refused(&self, id: u64) -> Result<Arc<Memory>, String> {
+        let mut table = self.table.lock();
+        table.refuses = true;
+        let loan = table.loans.remove(&HeldId(id));
+        loan.map(|loan| loan.memory)
             .ok_or_else(|| format!("it refused shared memory number {id}, which was not lent to it"))
     }
 
@@ -165,15 +158,26 @@ impl Lender for Loans {
 
 impl Shared {
     /// Writes a message whose values may mention shared memory.
-    pub(super) fn post_parcel(&self, link: &Link, out: MutexGuard<'_, Out>, parcel: Parcel) {
+    pub(super) fn post_parcel(&self, link: &Link, mut out: MutexGuard<'_, Out>, parcel: Parcel) {
         if !parcel.mentions_any() {
-            return self.post_holding(link, out, parcel.bytes, Vec::new());
+            return self.post_holding(link, out, parcel.bytes);
         }
         if link.dead.load(Ordering::Acquire) {
             return drop(out);
         }
-        let (bytes, gifts) = link.loans.frame(&parcel);
-        self.post_holding(link, out, bytes, gifts);
+        let (mut lends, gifts, mut message) = link.loans.frame(&parcel);
+        if out.ring.is_none() {
+            lends.append(&mut message);
+        }
+        // Before the message: what it finds missing there, the worker waits for at the socket.
+        if !lends.is_empty() {
+            self.send_holding(link, &mut out, lends, gifts);
+        }
+        if !message.is_empty() {
+            self.post_holding(link, out, message);
+        } else {
+            drop(out);
+        }
         // Not before: this may be the last holder, and then the worker is told.
         drop(parcel);
     }

@@ -41,11 +41,29 @@ pub(crate) struct Pretended {
     open: HashMap<Id, usize>,
     blocked: Option<Id>,
     advertised: bool,
+    /// Started, and the program has not been told.
+    untold: Vec<Id>,
+    /// Where the tasks stand that it has started, if it has such a page.
+    page: Option<BTreeSet<Id>>,
 }
 
 impl Pretended {
     fn say(&mut self, event: Event) {
+        if let Event::Finished(_, id, _) = event {
+            self.untold.retain(|&untold| untold != id);
+        }
+        self.tell_of_starts(event.worker());
         self.outward.push_back(FromWorker::Event(event));
+    }
+
+    fn tell_of_starts(&mut self, me: WorkerId) {
+        let told = self.untold.drain(..).map(|id| FromWorker::Event(Event::Started(me, id)));
+        self.outward.extend(told);
+    }
+
+    fn hand_over(&mut self, me: WorkerId, parent: Id, alone: bool) {
+        self.tell_of_starts(me);
+        self.outward.push_back(FromWorker::Child { parent, alone });
     }
 
     fn hear(&mut self, me: WorkerId) {
@@ -64,7 +82,7 @@ impl Pretended {
             ToWorker::Steal(want) => {
                 for _ in 0..want {
                     let Some(parent) = self.forked.pop_front() else { break };
-                    self.outward.push_back(FromWorker::Child { parent, alone: false });
+                    self.hand_over(me, parent, false);
                 }
                 self.advertised = !self.forked.is_empty();
                 self.say(Event::Stolen(me));
@@ -111,7 +129,13 @@ impl Pretended {
 
     fn start(&mut self, me: WorkerId, id: Id) {
         self.unblock(me);
-        self.say(Event::Started(me, id));
+        let has_page = self.page.as_mut().map(|page| page.insert(id)).is_some();
+        // Some tasks are to be told of at once.
+        if has_page && id % 3 > 0 {
+            self.untold.push(id);
+        } else {
+            self.say(Event::Started(me, id));
+        }
         self.stack.push(id);
         self.open.insert(id, 0);
     }
@@ -121,7 +145,7 @@ impl Pretended {
         let Some(&top) = self.stack.last().filter(|_| self.blocked.is_none()) else { return false };
         *self.open.get_mut(&top).expect("on the stack") += 1;
         if alone {
-            self.outward.push_back(FromWorker::Child { parent: top, alone });
+            self.hand_over(me, top, alone);
             return true;
         }
         self.forked.push_back(top);
@@ -330,6 +354,8 @@ pub(crate) struct Pool {
     alone: BTreeSet<Id>,
     /// Tasks are of several priorities, and some must be possible to end.
     mixed: bool,
+    /// Every second worker has a page of memory.
+    paged: bool,
     /// Forks that may still be made.
     budget: usize,
 }
@@ -350,6 +376,7 @@ impl Pool {
             left: Vec::new(),
             alone: BTreeSet::new(),
             mixed: false,
+            paged: false,
             budget: 100,
         }
     }
@@ -383,12 +410,28 @@ impl Pool {
 
     pub(crate) fn event(&mut self, event: Event) {
         match event {
-            Event::Started(_, id) => assert!(self.started.insert(id), "task {id} has started twice"),
+            Event::Started(_, id) => {
+                let is_known = self.supervisor.tasks.get(&id).is_some_and(|task| task.has_begun);
+                assert!(self.started.insert(id) || is_known, "task {id} has started twice");
+            }
+            Event::Begun(worker, id) if self.supervisor.is_sent(worker, id) => {
+                assert!(self.started.insert(id), "task {id} has started twice");
+            }
+            _ => {}
+        }
+        match event {
+            Event::Finished(worker, id, _) if self.supervisor.is_sent(worker, id) => {
+                assert!(self.started.insert(id), "task {id} has started twice");
+            }
+            _ => {}
+        }
+        match event {
             Event::Finished(_, id, _) if !self.supervisor.is_cancelled(id) => self.end(id, End::Finished),
             _ => {}
         }
         let text = format!("{event:?}");
         let actions = self.supervisor.step(event).unwrap_or_else(|Violation(what)| panic!("{text}: {what}"));
+        let mut recalled = Vec::new();
         for action in actions {
             match action {
                 Action::Spawn(worker) => self.spawns.push(worker),
@@ -402,7 +445,10 @@ impl Pool {
                     self.sends.push((worker, id, above));
                 }
                 Action::Steal(worker, want) => self.tell(worker, ToWorker::Steal(want)),
-                Action::Recall(worker, want) => self.tell(worker, ToWorker::Recall(want)),
+                Action::Recall(worker, want) => {
+                    self.tell(worker, ToWorker::Recall(want));
+                    recalled.push(worker);
+                }
                 Action::Crashed(worker, id) => {
                     assert!(!self.is_ending, "{text}: {id} ends with {worker:?}, which was ended for others");
                     assert!(!self.workers.contains_key(&worker));
@@ -425,6 +471,19 @@ impl Pool {
             }
         }
         self.check(&text);
+        for worker in recalled {
+            for id in self.begun_in(worker) {
+                self.event(Event::Begun(worker, id));
+            }
+        }
+    }
+
+    /// What was sent to a worker and stands on its page, in the order of sending.
+    fn begun_in(&self, worker: WorkerId) -> Vec<Id> {
+        let Some(page) = self.workers.get(&worker).and_then(|worker| worker.page.as_ref()) else {
+            return vec![];
+        };
+        self.supervisor.sent(worker).into_iter().filter(|id| page.contains(id)).collect()
     }
 
     /// Every task has ended or is in exactly one place, and there are no more workers than wanted.
@@ -477,6 +536,7 @@ impl Pool {
                 FromWorker::Event(Event::Started(_, id)) => Some(*id),
                 _ => None,
             })
+            .chain(self.workers.keys().flat_map(|&worker| self.begun_in(worker)))
             .collect();
         let open: Vec<_> = begun.iter().copied().filter(|id| !self.ends.contains_key(id)).collect();
         self.event(Event::CancelWaiting { begun });
@@ -527,6 +587,10 @@ impl Pool {
             self.read(worker);
         }
         // What it said may have had it leave.
+        for id in self.begun_in(worker) {
+            self.event(Event::Started(worker, id));
+        }
+        // And so may that.
         let Some(_) = self.workers.remove(&worker) else { return };
         self.ending.retain(|&other| other != worker);
         self.event(Event::Gone(worker, format!("{worker:?} was killed")));
@@ -534,7 +598,8 @@ impl Pool {
 
     pub(crate) fn boot(&mut self) -> WorkerId {
         let worker = self.spawns.remove(0);
-        self.workers.insert(worker, Pretended::default());
+        let page = (self.paged && worker.0 % 2 == 0).then(BTreeSet::new);
+        self.workers.insert(worker, Pretended { page, ..Pretended::default() });
         worker
     }
 
@@ -706,6 +771,7 @@ pub(crate) fn play(wanted: usize, micros: u64, numbers: impl IntoIterator<Item =
     let mut pool = Pool::new(wanted);
     pool.supervisor.micros = micros;
     pool.mixed = true;
+    pool.paged = true;
     // Some pools have workers that soon leave.
     pool.supervisor.max_tasks = if micros.is_multiple_of(3) { 2 + micros % 5 } else { u64::MAX };
     for number in numbers {

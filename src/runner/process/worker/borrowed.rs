@@ -9,9 +9,9 @@ use super::{LOCAL, Local};
 use crate::ground::memory::{Held, HeldId, Lender, Memory};
 use crate::ground::sys::{self, Inode, Map};
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
@@ -27,6 +27,8 @@ struct Table {
     /// Held until the program forgets it, lest it be lent again for the next task.
     held: HashMap<HeldId, Arc<Held>>,
     arrived: VecDeque<OwnedFd>,
+    /// What could not be had, until the program forgets it, too. It lends nothing more once it knows.
+    refused: HashSet<HeldId>,
 }
 
 impl Borrowed {
@@ -54,19 +56,29 @@ impl Borrowed {
         true
     }
 
+    fn refuse(&self, id: HeldId) {
+        self.table.lock().refused.insert(id);
+    }
+
     fn forget(&self, id: HeldId) {
-        let held = self.table.lock().held.remove(&id);
+        let held = {
+            let mut table = self.table.lock();
+            table.refused.remove(&id);
+            table.held.remove(&id)
+        };
         // Without the lock: this may be the last holder.
         drop(held);
     }
 
-    fn find(&self, id: HeldId) -> Option<Arc<Held>> {
-        self.table.lock().held.get(&id).cloned()
+    /// Whether the program's word of this loan has been heard, and it has not been forgotten.
+    pub(super) fn has_come(&self, id: HeldId) -> bool {
+        let table = self.table.lock();
+        table.held.contains_key(&id) || table.refused.contains(&id)
     }
 
-    /// The pieces of a message from the program; an error if one of them has been refused.
-    pub(super) fn pieces(&self, list: &[u8]) -> Result<Vec<Piece>, PieceError> {
-        read_pieces(list, |id| self.find(id))
+    /// What is lent by this number; `None` if it has been refused.
+    pub(super) fn find(&self, id: HeldId) -> Option<Arc<Held>> {
+        self.table.lock().held.get(&id).cloned()
     }
 }
 
@@ -74,6 +86,7 @@ impl Local {
     /// The program lends something.
     pub(super) fn borrow(&self, id: u64, bytes: u64, inode: u64) {
         if !self.borrowed.take(HeldId(id), bytes, Inode(inode)) {
+            self.borrowed.refuse(HeldId(id));
             self.say(&FromWorker::Refused { id });
         }
     }

@@ -1,10 +1,13 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
+use super::borrowed::weight;
+use super::line::Patience;
 use super::listen::{portable, serving};
 use super::record::Owner;
 use super::served::{Call, Served};
 use super::{Incoming, LOCAL, Local, State};
 use crate::core::error::{Kind, panic_error};
+use crate::core::limits::Limits;
 use crate::core::runner::{Ending, Runnable, Runner, Until};
 use crate::core::task::{Body, TaskCore};
 use crate::core::{context, expression};
@@ -39,6 +42,7 @@ impl Local {
             self.follow.begin();
             self.perform(work);
             self.follow.end();
+            self.end_if_mute();
         }
     }
 
@@ -67,10 +71,11 @@ impl Local {
             state.idle = true;
             // With nothing to do, the executor reads the socket itself: a task then starts without a hand-over. Tried
             // under the lock, because a follower that stops reading says so under the lock.
-            if let Some(mut decoder) = self.reading.try_lock() {
+            if let Some(mut inlet) = self.reading.try_lock() {
                 drop(state);
-                self.read(&mut decoder);
+                self.read(&mut inlet, Patience::Looks);
             } else {
+                self.settle_up();
                 self.changed.wait(&mut state);
             }
         }
@@ -160,9 +165,9 @@ impl Local {
         }
         FromWorker::Blocked { id }.write(&mut bytes);
         // Another thread may finish the task as soon as the lock is free: its result must not overtake this.
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         drop(state);
-        self.write_holding(&writing, &bytes);
+        self.write_holding(&mut writing, &bytes);
         drop(writing);
         self.state.lock()
     }
@@ -194,7 +199,11 @@ impl Local {
         if let Some(page) = &self.page {
             page.note_start(incoming.id);
         }
-        self.say(&FromWorker::Started { id: incoming.id });
+        // Who keeps its time, its text or large arguments has to know it now.
+        let Limits { timeout, cpu_time, memory, .. } = incoming.terms.limits;
+        let is_watched =
+            timeout.is_some() || cpu_time.is_some() || memory.is_some() || self.record.get().is_some();
+        self.say_started(incoming.id, is_watched || weight(&incoming.args) > LARGE);
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
             core: TaskCore::served(Cow::Owned(incoming.name), self.clone(), incoming.terms),
@@ -218,6 +227,9 @@ impl Local {
         }
     }
 }
+
+/// Arguments of more bytes are dropped by the program as soon as their task has started.
+const LARGE: u64 = 64 << 10;
 
 /// The stack of a thread beside the executor, in bytes; address space only, until it is used.
 const STACK_BESIDE: usize = 64 * 1024 * 1024;
@@ -256,12 +268,12 @@ impl Drop for GivenUp<'_> {
 
 /// Whether `ancestor` forked `body`, itself or through others.
 fn descends(body: &Arc<dyn Body>, ancestor: &Arc<dyn Body>) -> bool {
-    let mut parent = body.core().parent.as_ref();
+    let mut parent = body.core().parent();
     while let Some(task) = parent {
         if std::ptr::eq(task.core(), ancestor.core()) {
             return true;
         }
-        parent = task.core().parent.as_ref();
+        parent = task.core().parent();
     }
     false
 }
@@ -270,7 +282,7 @@ impl Runner for Local {
     fn run(&self, task: Runnable) {
         let task = task.into_task();
         // One that may have to be ended can't share this process with the task that forked it.
-        if task.core().terms.limits.need_a_process()
+        if task.core().limits().need_a_process()
             && let Some((parent, entry)) = portable(&task)
         {
             self.follow.promote();

@@ -1,10 +1,11 @@
-//! Who reads the socket of a worker.
+//! Who reads what the program says, and what is done about it.
 //!
 //! An executor that has nothing to do reads it itself. While it runs a task, the *follower* reads, but only once that is
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
 //! of short tasks passes through one thread, and a long task never keeps the worker from answering.
 
 use super::borrowed::write_with;
+use super::line::{Inlet, Patience};
 use super::record::Record;
 use super::{Incoming, Local};
 use crate::core::context;
@@ -14,12 +15,11 @@ use crate::core::task::Body;
 use crate::ground::registry::EntryId;
 use crate::ground::sys;
 use crate::ground::wire::codec;
-use crate::ground::wire::frame::{Decoder, Frame};
+use crate::ground::wire::frame::Frame;
 use crate::ground::wire::message::{FromWorker, ToWorker};
-use crate::ground::wire::parcel::{Parcel, Piece, PieceError};
+use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
 use parking_lot::{Condvar, Mutex};
 use std::borrow::Cow;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -96,41 +96,28 @@ impl Local {
     pub(super) fn follow(self: &Arc<Self>) -> ! {
         loop {
             self.follow.wait();
-            let mut decoder = self.reading.lock();
+            // What runs now runs for long: nobody else would tell the program.
+            self.settle_up();
+            let mut inlet = self.reading.lock();
             loop {
-                self.read(&mut decoder);
+                self.read(&mut inlet, Patience::Sleeps);
                 let state = self.state.lock();
                 if state.idle && !state.inbox.is_empty() {
                     break;
                 }
             }
-            drop(decoder);
+            drop(inlet);
             // By now the executor may have done that task, found the socket taken, and gone to sleep.
             let _state = self.state.lock();
             self.changed.notify_all();
         }
     }
 
-    /// Reads once, and does what the program says.
-    pub(super) fn read(self: &Arc<Self>, decoder: &mut Decoder) {
-        let mut gifts = Vec::new();
-        match sys::receive_with(self.socket.as_fd(), decoder.buffer(), &mut gifts) {
-            // The program is gone without a word: whatever is running here is of no use to anybody.
-            Ok(0) | Err(_) => sys::exit_now(0),
-            Ok(count) => decoder.advance(count),
-        }
-        if !gifts.is_empty() {
-            self.borrowed.arrived(gifts);
-        }
-        while let Ok(Some(frame)) = decoder.next() {
-            self.hear_frame(&frame);
-        }
-    }
-
-    fn hear_frame(self: &Arc<Self>, frame: &Frame) {
+    /// Does what a message says.
+    pub(super) fn hear_frame(self: &Arc<Self>, frame: &Frame, inlet: &mut Inlet) {
         match ToWorker::read(frame) {
             Ok(ToWorker::With { pieces, message }) => {
-                let pieces = self.borrowed.pieces(pieces);
+                let pieces = read_pieces(pieces, |id| self.borrowed_by(id, inlet));
                 match (pieces, Frame::only(message)) {
                     (Err(PieceError::Malformed), _) | (_, None) => self.hear_nonsense("half a message"),
                     (pieces, Some(frame)) => match ToWorker::read(&frame) {
@@ -139,12 +126,17 @@ impl Local {
                     },
                 }
             }
-            Ok(message) => self.hear(message, Some(Vec::new())),
+            Ok(message) => {
+                if let ToWorker::Welcome { rings: 1, .. } = message {
+                    self.use_rings(inlet);
+                }
+                self.hear(message, Some(Vec::new()));
+            }
             Err(error) => self.hear_nonsense(error),
         }
     }
 
-    fn hear_nonsense(&self, what: impl std::fmt::Display) {
+    pub(super) fn hear_nonsense(&self, what: impl std::fmt::Display) {
         eprintln!("xfork: worker {} got {what}", std::process::id());
         sys::exit_now(3);
     }
@@ -152,7 +144,7 @@ impl Local {
     /// `pieces` is the shared memory that the values of the message mention; `None` if this worker could not take some of it.
     fn hear(self: &Arc<Self>, message: ToWorker<'_>, pieces: Option<Vec<Piece>>) {
         match message {
-            ToWorker::Welcome { workers, max_message, prepare, captures } => {
+            ToWorker::Welcome { workers, max_message, prepare, captures, rings: _ } => {
                 if captures == 1
                     && let Some(record) = Record::new()
                 {
@@ -278,7 +270,7 @@ impl Local {
         let mut bytes = Vec::new();
         let name = body.core().name();
         let mut terms = Vec::new();
-        codec::encode(&body.core().terms, &mut terms).expect("numbers can be encoded");
+        codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
         write_with(&args, &mut bytes, |args, out| {
             FromWorker::Child { parent, id, entry, name, terms: &terms, args }.write(out);
         });
@@ -287,9 +279,9 @@ impl Local {
             return;
         }
         // Who cancels the task from now on says so after this.
-        let writing = self.writing.lock();
+        let mut writing = self.writing.lock();
         drop(state);
-        self.write_holding(&writing, &bytes);
+        self.write_holding(&mut writing, &bytes);
         drop(writing);
         // Who is blocked with nothing away has not told the program, which may have to start a worker for this.
         self.changed.notify_all();
@@ -335,7 +327,7 @@ pub(super) fn serving(body: &Arc<dyn Body>) -> Option<u64> {
         if let Some(id) = task.served_as() {
             return Some(id);
         }
-        let parent = task.core().parent.clone()?;
+        let parent = task.core().parent().cloned()?;
         task = parent;
     }
 }

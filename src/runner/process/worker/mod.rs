@@ -1,12 +1,14 @@
 //! The other end: what a worker process does.
 //!
 //! One executor thread runs tasks, first those that its own tasks forked, then those sent to it (`execute`, `served`).
-//! It reads the socket itself while it has nothing to do; the main thread reads when it is busy (`listen`). A third
+//! It reads what the program says itself while it has nothing to do; the main thread reads when it is busy (`listen`, and `line` for
+//! how). A third
 //! thread, started when first asked, hands tasks over to other workers, since encoding them runs code of the user.
 //! Tasks forked here stay unencoded until they are handed over.
 
 mod borrowed;
 mod execute;
+mod line;
 mod listen;
 mod prepare;
 mod record;
@@ -20,16 +22,17 @@ use crate::ground::memory;
 use crate::ground::panics::{self, PanicRecord};
 use crate::ground::sys;
 use crate::ground::sys::crash::{self, TakenPage};
+use crate::ground::sys::lanes::Lanes;
 use crate::ground::wire::codec;
-use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
 use crate::ground::wire::parcel::Parcel;
 use borrowed::Borrowed;
+use line::{Inlet, Outlet};
 use listen::Follow;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use record::Record;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
@@ -51,11 +54,11 @@ pub(super) fn local() -> Option<Arc<dyn Runner>> {
 struct Local {
     socket: OwnedFd,
     /// May be taken while `state` is held, never the other way round.
-    writing: Mutex<()>,
+    writing: Mutex<Outlet>,
     state: Mutex<State>,
     changed: Condvar,
-    /// The right to read the socket, with what has been read of the next message.
-    reading: Mutex<Decoder>,
+    /// The right to read what the program says.
+    reading: Mutex<Inlet>,
     follow: Follow,
     /// Asks the thread that hands tasks over.
     stealing: Mutex<Option<Sender<u32>>>,
@@ -117,7 +120,7 @@ struct Incoming {
 }
 
 /// Turns this process into a worker; does not return.
-pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
+pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>, lanes: Option<Lanes>) -> ! {
     context::become_worker();
     memory::only_borrow();
     if let Some(page) = &page {
@@ -126,12 +129,14 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
     }
     panics::install();
     panics::on_abort(send_last_panic);
+    let inlet = Inlet::new(lanes);
+    let rings = u32::from(inlet.has_rings());
     let local = Arc::new(Local {
         socket,
-        writing: Mutex::new(()),
+        writing: Mutex::default(),
         state: Mutex::new(State { workers: 1, ..State::default() }),
         changed: Condvar::new(),
-        reading: Mutex::new(Decoder::new(u64::MAX)),
+        reading: Mutex::new(inlet),
         follow: Follow::default(),
         stealing: Mutex::new(None),
         record: OnceLock::new(),
@@ -143,6 +148,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>) -> ! {
         protocol: PROTOCOL,
         build: sys::build_fingerprint(),
         pid: std::process::id(),
+        rings,
     });
     let executor = STACKS.iter().any(|&stack| {
         let local = local.clone();
@@ -163,24 +169,5 @@ fn send_last_panic(record: &PanicRecord) {
         && codec::encode(record, &mut bytes).is_ok()
     {
         local.say(&FromWorker::LastPanic { record: &bytes });
-    }
-}
-
-impl Local {
-    fn say(&self, message: &FromWorker<'_>) {
-        let mut bytes = Vec::new();
-        message.write(&mut bytes);
-        self.write(&bytes);
-    }
-
-    fn write(&self, bytes: &[u8]) {
-        self.write_holding(&self.writing.lock(), bytes);
-    }
-
-    fn write_holding(&self, _one_at_a_time: &MutexGuard<'_, ()>, bytes: &[u8]) {
-        if sys::send_all(self.socket.as_fd(), bytes).is_err() {
-            // The program is gone, or a task has closed what isn't its own. Whatever was started from now on would be unknown.
-            sys::exit_now(BROKEN);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Local;
 use super::borrowed::{weight, write_with};
+use super::line::Next;
 use super::record::{self, Owner};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
@@ -74,10 +75,10 @@ impl Body for Served {
                 record::write(self.id, 0, &part, &mut bytes);
             }
         }
-        let limit = {
+        let (limit, next) = {
             let mut state = self.local.state.lock();
             state.serving.retain(|&id| id != self.id);
-            state.max_message
+            (state.max_message, if state.inbox.is_empty() { Next::Nothing } else { Next::Task })
         };
         // The executor may wait for nothing but this.
         self.local.changed.notify_all();
@@ -87,16 +88,14 @@ impl Body for Served {
             }
             _ => Ok(result),
         });
-        match outcome {
+        let mentioned = match outcome {
             Ok(result) => {
                 let micros = self.begin.elapsed().as_micros() as u64;
                 let done = |result: &[u8], out: &mut Vec<u8>| {
                     FromWorker::Done { id: self.id, micros, result }.write(out);
                 };
                 write_with(&result, &mut bytes, done);
-                self.local.write(&bytes);
-                // Not before: that this was the last holder of something lent is said after the result.
-                return drop(result);
+                Some(result)
             }
             Err(failure) => {
                 let mut error = Vec::new();
@@ -104,9 +103,12 @@ impl Body for Served {
                     error.clear();
                 }
                 FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
+                None
             }
-        }
-        self.local.write(&bytes);
+        };
+        self.local.write_end(self.id, &bytes, next);
+        // Not before: that this was the last holder of something lent is said after the result.
+        drop(mentioned);
     }
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
         None

@@ -4,15 +4,14 @@
 //! running, with how it died, and nothing else.
 
 use super::super::Link;
-use super::super::link::Out;
+use super::super::link::{Hearing, Verdict};
 use super::super::loans::Loans;
-use super::{Driven, Driver, Flow, Verdict, WAKE};
+use super::{Driven, Driver, Flow, WAKE};
 use crate::core::error::{Exit, Kind, TaskError};
 use crate::core::output::{self, Output};
 use crate::ground::panics::LastStack;
 use crate::ground::sys::crash::{CrashPage, LastWords};
 use crate::ground::sys::{self, Interest, Wait};
-use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::boot;
 use crate::runner::process::captured::Captured;
@@ -23,7 +22,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 impl Driver {
@@ -38,13 +37,14 @@ impl Driver {
                     "xfork: the work goes on with {living} of {wanted} worker processes: {reason}"
                 );
             }
-            self.step(Event::SpawnFailed(worker, reason)).expect("not a worker's message");
+            self.step(Event::SpawnFailed(worker, reason));
         }
     }
 
     fn try_spawn(&mut self, worker: WorkerId) -> io::Result<()> {
         let (ours, theirs) = sys::pair()?;
         let page = CrashPage::new().ok();
+        let lanes = self.shared.rings_for(page.as_ref());
         let inherit: Vec<_> = [theirs.as_fd()].into_iter().chain(page.as_ref().map(AsFd::as_fd)).collect();
         let mut env: Vec<(OsString, OsString)> = vec![(boot::VARIABLE.into(), boot::names(&inherit).into())];
         // One worker per core is enough: libraries inside a task don't start threads for all cores again.
@@ -66,7 +66,11 @@ impl Driver {
             pid: child.pid,
             socket: ours,
             out: Mutex::default(),
+            inward: lanes.as_ref().map(|lanes| lanes.consumer.memory.clone()),
+            heard: AtomicU64::new(0),
+            hearing: Mutex::new(Hearing::new(lanes, self.shared.decoder())),
             dead: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
             captured: captured.map(Mutex::new),
             page,
             loans: Loans::new(self.shared.me.clone(), link.clone()),
@@ -77,19 +81,9 @@ impl Driver {
             return Err(error);
         }
         self.shared.state.lock().links.insert(worker, link.clone());
-        let decoder = Decoder::new(self.shared.settings.max_message.saturating_add(1 << 16));
-        let driven = Driven {
-            link,
-            child,
-            decoder,
-            born: Instant::now(),
-            ready: false,
-            heard: Instant::now(),
-            kill_at: None,
-            last_panic: None,
-            unprepared: None,
-            verdict: None,
-        };
+        self.shared.listeners.write().push(link.clone());
+        let decoder = self.shared.decoder();
+        let driven = Driven { link, child, decoder, born: Instant::now(), kill_at: None };
         self.driven.insert(worker.0, driven);
         Ok(())
     }
@@ -124,33 +118,35 @@ impl Driver {
             Ok(sys::Exit::Unavailable) | Err(_) => Exit::Unavailable,
         };
         let link = &driven.link;
-        {
+        self.shared.listeners.write().retain(|listener| listener.worker != link.worker);
+        let mut hearing = link.hearing.lock();
+        let consequences = self.shared.drain(link, &mut hearing);
+        let unwritten = {
             let mut out = link.out.lock();
             link.dead.store(true, Ordering::Release);
-            *out = Out::default();
-        }
-        link.loans.end();
+            std::mem::take(&mut *out)
+        };
         let _ = self.shared.poller.remove(link.socket.as_fd());
         if let Some(pidfd) = &driven.child.pidfd {
             let _ = self.shared.poller.remove(pidfd.as_fd());
         }
-        let kind = match &driven.verdict {
+        let kind = match &hearing.verdict {
             Some(Verdict::Protocol(reason)) => Kind::Protocol { reason: reason.clone() },
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
-            _ => Kind::crash(exit, driven.last_panic.take(), last_stack(link.page.as_ref(), exit)),
+            _ => Kind::crash(exit, hearing.last_panic.take(), last_stack(link.page.as_ref(), exit)),
         };
         // Of what it may have started, too, it says only that the worker is not to be believed.
-        let doubt = match &driven.verdict {
+        let doubt = match &hearing.verdict {
             Some(Verdict::TooLarge { declared, .. }) => {
                 Kind::Protocol { reason: format!("a message of {declared} bytes") }
             }
             _ => kind.clone(),
         };
-        let cause = match (&driven.verdict, exit) {
-            _ if driven.unprepared.is_some() => {
-                let error = driven.unprepared.take().expect("just seen");
+        let cause = match (&hearing.verdict, exit) {
+            _ if hearing.unprepared.is_some() => {
+                let error = hearing.unprepared.take().expect("just seen");
                 format!("worker {} could not be prepared: {error}", link.pid)
             }
             (Some(Verdict::Slow), _) => {
@@ -165,22 +161,31 @@ impl Driver {
         let (innermost, actions) = {
             let mut state = self.shared.state.lock();
             state.links.remove(&link.worker);
-            let innermost = state.supervisor.innermost(link.worker);
-            // If it has lied, that it has not said of a task that it had started it says nothing.
-            let started = driven.verdict.as_ref().and(link.page.as_ref()).and_then(CrashPage::started);
             let mut actions = Vec::new();
-            if let Some(started) = started {
+            // It need not have said that it had started a task, and if it has lied, what it has not said says nothing.
+            if let Some(started) = link.page.as_ref().and_then(CrashPage::started) {
                 let sent = state.supervisor.sent(link.worker);
+                for &id in sent.iter().filter(|id| started.contains(id)) {
+                    state.supervisor.note(Event::Started(link.worker, id)).expect("it was sent");
+                }
                 // The last first, as a worker gives them back.
-                for id in sent.into_iter().rev().filter(|id| !started.contains(id)) {
-                    let returned = Event::Returned(link.worker, id);
-                    actions.append(&mut state.supervisor.step(returned).expect("it was sent"));
+                let unstarted = sent.into_iter().rev().filter(|id| !started.contains(id));
+                for id in unstarted.filter(|_| hearing.verdict.is_some()) {
+                    state.supervisor.note(Event::Returned(link.worker, id)).expect("it was sent");
                 }
             }
+            let innermost = state.supervisor.innermost(link.worker);
             let gone = Event::Gone(link.worker, cause);
             actions.append(&mut state.supervisor.step(gone).expect("a death is no message"));
             (innermost, actions)
         };
+        drop(hearing);
+        // Both keep memory that may be large.
+        drop(unwritten);
+        link.loans.end();
+        if let Some(consequences) = consequences {
+            self.shared.conclude(consequences);
+        }
         // What it had not told is that of the task on top.
         let mut rest = link.captured.as_ref().map(|captured| captured.lock().rest()).unwrap_or_default();
         let mut others = Vec::new();
@@ -200,7 +205,7 @@ impl Driver {
                 }
                 let mut kind = kind.clone();
                 if let Kind::Crash { memory, .. } = &mut kind {
-                    *memory = body.core().terms.limits.memory;
+                    *memory = body.core().limits().memory;
                 }
                 let error = TaskError::new(body.core().name(), Some(link.pid), kind);
                 body.fail(error);
@@ -235,7 +240,7 @@ impl Driver {
                     self.shared.wake.clear();
                 } else if event.token % 2 == 0 && self.driven.contains_key(&number) {
                     if event.writable {
-                        self.write(number);
+                        self.shared.write_rest(&self.driven[&number].link);
                     }
                     if self.drain(number) == Flow::Ended {
                         let _ = self.shared.poller.remove(self.driven[&number].link.socket.as_fd());

@@ -1,0 +1,400 @@
+//! What the program does about what a worker says.
+//!
+//! Whoever finds something in a worker's ring, or in its socket, handles it: the driver, or a thread that forks or waits. Owns the
+//! order of that. Promises: whatever a worker says is checked before it is believed, and an error of these functions
+//! condemns it; what was said is accounted for in order, under the lock of that worker's [`Hearing`], and code of the user
+//! runs only when no lock is held.
+
+use super::link::{Hearing, Verdict, Waiting};
+use super::{End, Link, Relayed, Shared};
+use crate::core::cancel::Unwanted;
+use crate::core::error::{Kind, TaskError, WireError};
+use crate::core::limits::Terms;
+use crate::core::runner::{Runnable, Runner};
+use crate::core::task::{Body, TaskCore};
+use crate::ground::memory::Memory;
+use crate::ground::registry::{self, EntryId};
+use crate::ground::ring::Wish;
+use crate::ground::sys;
+use crate::ground::sys::lanes::Lanes;
+use crate::ground::wire::codec;
+use crate::ground::wire::frame::{Decoder, Frame, FrameError};
+use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker};
+use crate::ground::wire::parcel::{Parcel, Piece};
+use crate::runner::process::relay::Relay;
+use crate::runner::process::settings::Settings;
+use crate::runner::process::supervisor::{Action, Event, Violation, WorkerId};
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Instant;
+
+/// What is left to be done about messages when they have been accounted for, in this order.
+#[derive(Default)]
+pub(super) struct Consequences {
+    actions: Vec<Action>,
+    for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
+    /// What messages have mentioned: who lets go of it last, tells workers.
+    mentioned: Vec<Piece>,
+    /// What a worker has let go of, which may be large.
+    let_go: Vec<Arc<Memory>>,
+}
+
+enum Outcome {
+    Done(Parcel),
+    Failed(TaskError),
+    /// It has started, and its arguments are not needed any more.
+    Started,
+    /// It is not wanted any more.
+    Unwanted(u64),
+}
+
+impl Shared {
+    /// Hears everything that is in a worker's ring; says whether there was anything.
+    pub(super) fn hear_ring(&self, link: &Arc<Link>) -> bool {
+        let mut any = false;
+        // Who comes while another hears leaves it to him: he looks again after he has let go.
+        while link.has_news()
+            && let Some(mut hearing) = link.hearing.try_lock()
+        {
+            let Some(consequences) = self.drain(link, &mut hearing) else { return any };
+            any = true;
+            drop(hearing);
+            self.conclude(consequences);
+            // SeqCst: who has found the lock taken has seen the news before; so does the next look.
+            fence(Ordering::SeqCst);
+        }
+        any
+    }
+
+    /// Accounts for all that is in the ring; `None` if there is nothing, or the worker isn't believed any more.
+    pub(super) fn drain(&self, link: &Arc<Link>, hearing: &mut Hearing) -> Option<Consequences> {
+        let mut consequences = Consequences::default();
+        let mut any = false;
+        while hearing.verdict.is_none() {
+            match hearing.pull() {
+                Ok(true) => any = true,
+                Ok(false) => break,
+                Err(broken) => {
+                    self.condemn(link, hearing, Verdict::Protocol(broken.to_string()));
+                    break;
+                }
+            }
+            let mut decoder = std::mem::replace(&mut hearing.decoder, Decoder::new(0));
+            self.hear(link, hearing, &mut decoder, &mut consequences);
+            hearing.decoder = decoder;
+        }
+        if let Some(ring) = &hearing.ring {
+            link.heard.store(ring.taken(), Ordering::Relaxed);
+        }
+        any.then(|| self.decide(consequences))
+    }
+
+    /// Accounts for all messages that the decoder has.
+    pub(super) fn hear(
+        &self,
+        link: &Arc<Link>,
+        hearing: &mut Hearing,
+        decoder: &mut Decoder,
+        consequences: &mut Consequences,
+    ) {
+        if self.settings.idle.is_some() {
+            hearing.heard = Instant::now();
+        }
+        // Nothing that a condemned worker says is believed any more.
+        while hearing.verdict.is_none() {
+            let verdict = match decoder.next() {
+                Ok(None) => return,
+                Ok(Some(frame)) => match self.message(link, hearing, &frame, consequences) {
+                    Ok(()) => continue,
+                    Err(reason) => Verdict::Protocol(reason),
+                },
+                Err(FrameError::TooLarge { declared, limit }) => Verdict::TooLarge { declared, limit },
+            };
+            self.condemn(link, hearing, verdict);
+        }
+    }
+
+    /// Decides what to do after what was accounted for.
+    pub(super) fn decide(&self, mut consequences: Consequences) -> Consequences {
+        consequences.actions.append(&mut self.state.lock().supervisor.decide_now());
+        consequences
+    }
+
+    /// Does what follows; called without any lock, since it runs code of the user.
+    pub(super) fn conclude(&self, consequences: Consequences) {
+        // First of all the workers get something to do.
+        self.perform(consequences.actions);
+        for (body, outcome) in consequences.for_tasks {
+            match outcome {
+                Outcome::Done(result) => body.complete(result),
+                Outcome::Failed(error) => body.fail(error),
+                Outcome::Started => body.remote().expect("only tasks that travel are submitted").release(),
+                Outcome::Unwanted(id) => {
+                    // The worker has told its own task of it already.
+                    let kind = Kind::Cancelled { why: Unwanted::Asked, goes_on: false };
+                    self.end(id, TaskError::new("", None, kind));
+                }
+            }
+        }
+    }
+
+    /// A worker is not believed any more, and is to be killed.
+    pub(super) fn condemn(&self, link: &Link, hearing: &mut Hearing, verdict: Verdict) {
+        let has_lied = !matches!(verdict, Verdict::Slow);
+        hearing.verdict.get_or_insert(verdict);
+        if has_lied {
+            self.note(Event::Lied(link.worker)).expect("not a worker's message");
+        }
+        self.end_worker(link.worker, End::Kill);
+    }
+
+    fn note(&self, event: Event) -> Result<(), String> {
+        self.state.lock().supervisor.note(event).map_err(|Violation(what)| what.to_string())
+    }
+
+    fn message(
+        &self,
+        link: &Arc<Link>,
+        hearing: &mut Hearing,
+        frame: &Frame,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
+        let message = FromWorker::read(frame).map_err(|error| error.to_string())?;
+        let FromWorker::With { pieces, message } = message else {
+            return self.message_with(link, hearing, message, Vec::new(), consequences);
+        };
+        let pieces = link.loans.pieces(pieces)?;
+        consequences.mentioned.extend_from_slice(&pieces);
+        let frame = Frame::only(message).ok_or("shared memory with half a message")?;
+        match FromWorker::read(&frame).map_err(|error| error.to_string())? {
+            message @ (FromWorker::Done { .. } | FromWorker::Child { .. }) => {
+                self.message_with(link, hearing, message, pieces, consequences)
+            }
+            _ => Err("shared memory with a message that has no values".into()),
+        }
+    }
+
+    /// `pieces` is what the values of the message mention.
+    fn message_with(
+        &self,
+        link: &Arc<Link>,
+        hearing: &mut Hearing,
+        message: FromWorker<'_>,
+        pieces: Vec<Piece>,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
+        let worker = link.worker;
+        if !hearing.ready && !matches!(message, FromWorker::Hello { .. } | FromWorker::LastPanic { .. }) {
+            return Err("something before its hello".into());
+        }
+        let event = match message {
+            FromWorker::Hello { protocol, build, pid: _, rings } => {
+                if hearing.ready {
+                    return Err("a second hello".into());
+                }
+                if protocol != PROTOCOL || build != sys::build_fingerprint() {
+                    hearing.verdict = Some(Verdict::Protocol("another build".into()));
+                    self.end_worker(worker, End::Kill);
+                    return self.note(Event::Foreign { worker, build });
+                }
+                hearing.ready = true;
+                if !self.welcome(link, hearing, rings == 1)? {
+                    return Ok(());
+                }
+                Event::Ready(worker)
+            }
+            FromWorker::Knock => return Ok(()),
+            FromWorker::Prepared => Event::Ready(worker),
+            FromWorker::Unprepared { error } => {
+                hearing.unprepared = Some(decode_error(error)?);
+                return Ok(());
+            }
+            FromWorker::Unwanted { id } => {
+                let state = self.state.lock();
+                if let Some(&known) = state.relayed.get(&(worker, id))
+                    && let Some(entry) = state.tasks.get(&known)
+                {
+                    consequences.for_tasks.push((entry.body.clone(), Outcome::Unwanted(known)));
+                }
+                return Ok(());
+            }
+            FromWorker::Started { id } => {
+                self.note(Event::Started(worker, id))?;
+                let body = self.state.lock().tasks.get(&id).map(|entry| entry.body.clone());
+                if let Some(body) = body {
+                    self.watch_time(id, &body, link.pid);
+                    consequences.for_tasks.push((body, Outcome::Started));
+                }
+                return Ok(());
+            }
+            FromWorker::Done { id, micros, result } => {
+                self.look_at_size(link)?;
+                let body = self.finished(worker, id, micros)?;
+                if let Some(body) = body {
+                    let result = Parcel::new(result.to_vec(), pieces);
+                    consequences.for_tasks.push((body, Outcome::Done(result)));
+                }
+                return Ok(());
+            }
+            FromWorker::Failed { id, error } => {
+                let decoded = decode_error(error)?;
+                let body = self.finished(worker, id, 0)?;
+                consequences.for_tasks.extend(body.map(|body| (body, Outcome::Failed(decoded))));
+                return Ok(());
+            }
+            FromWorker::Returned { id } => Event::Returned(worker, id),
+            FromWorker::Surplus => Event::Surplus(worker),
+            FromWorker::Child { parent, id, entry, name, terms, args } => {
+                let terms = codec::decode(&mut &terms[..]).map_err(|error| error.to_string())?;
+                let args = Parcel::new(args.to_vec(), pieces);
+                let fork = Fork { parent, id, entry, name, terms, args };
+                return self.child(link, fork, consequences);
+            }
+            FromWorker::Stolen => Event::Stolen(worker),
+            FromWorker::Recalled => Event::Recalled(worker),
+            FromWorker::Blocked { id } => Event::Blocked(worker, id),
+            FromWorker::Unblocked => Event::Unblocked(worker),
+            FromWorker::LastPanic { record } => {
+                let record = codec::decode(&mut &record[..]).map_err(|error| error.to_string())?;
+                hearing.last_panic = Some(record);
+                return Ok(());
+            }
+            FromWorker::Text { id, stream, seen, left_out, text } => {
+                let captured = link.captured.as_ref().ok_or("a text, though nothing is captured")?;
+                let part = captured.lock().told(stream, seen, left_out, text).ok_or("a text of no stream")?;
+                let state = self.state.lock();
+                if id != 0 && !state.supervisor.is_running(worker, id) {
+                    return Err("a text of a task that it is not running".into());
+                }
+                // None if its outcome was decided before.
+                let body = state.tasks.get(&id).map(|entry| entry.body.clone());
+                drop(state);
+                if let Some(body) = body {
+                    body.printed(part);
+                }
+                return Ok(());
+            }
+            FromWorker::LetGo { id } => {
+                consequences.let_go.push(link.loans.let_go(id)?);
+                return Ok(());
+            }
+            FromWorker::Refused { id } => {
+                consequences.let_go.push(link.loans.refused(id)?);
+                return Ok(());
+            }
+            FromWorker::With { .. } => return Err("shared memory with shared memory".into()),
+            FromWorker::Unseen { error } => {
+                decode_error(error)?.remember_sent(error.len());
+                return Ok(());
+            }
+        };
+        self.note(event)
+    }
+
+    /// Accepts a worker, and says whether it is ready for tasks.
+    fn welcome(&self, link: &Link, hearing: &mut Hearing, has_rings: bool) -> Result<bool, String> {
+        let Settings { workers, max_message, prepare, .. } = self.settings;
+        let entry = |entry: Option<EntryId>| entry.map_or(u64::MAX, |EntryId(id)| u64::from(id) + 1);
+        let prepare = prepare.map_or(0, |prepare| entry(prepare()));
+        let captures = u32::from(link.captured.is_some());
+        let lanes = hearing.lanes.take().filter(|_| has_rings);
+        let rings = u32::from(lanes.is_some());
+        let mut bytes = Vec::new();
+        ToWorker::Welcome { workers: workers as u32, max_message, prepare, captures, rings }
+            .write(&mut bytes);
+        self.post(link, bytes);
+        if let Some(Lanes { producer, consumer }) = lanes {
+            let mut out = link.out.lock();
+            if !out.socket.is_empty() {
+                return Err("a hello, though it does not read".into());
+            }
+            out.ring = Some((producer, Waiting::default()));
+            hearing.ring = Some(consumer);
+            hearing.ask_for_knock(Wish::Soon);
+        }
+        Ok(prepare == 0)
+    }
+
+    /// Takes a task that has ended out of the accounts. `None` if its outcome was decided before.
+    fn finished(&self, worker: WorkerId, id: u64, micros: u64) -> Result<Option<Arc<dyn Body>>, String> {
+        let mut state = self.state.lock();
+        let event = Event::Finished(worker, id, micros);
+        state.supervisor.note(event).map_err(|Violation(what)| what.to_string())?;
+        Ok(state.take(id))
+    }
+
+    /// Sees whether a worker that has finished a task has grown too large for another.
+    fn look_at_size(&self, link: &Link) -> Result<(), String> {
+        let Some(limit) = self.settings.max_rss else { return Ok(()) };
+        if sys::resident_bytes_of(link.pid).is_some_and(|bytes| bytes > limit) {
+            self.note(Event::Grown(link.worker))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over a task that a task of this worker has forked.
+    fn child(&self, link: &Arc<Link>, fork: Fork<'_>, consequences: &mut Consequences) -> Result<(), String> {
+        let Fork { parent, id, entry, name, terms, args } = fork;
+        if registry::lookup(EntryId(entry)).is_none() {
+            return Err(format!("a task for the function number {entry}, which does not exist"));
+        }
+        let is_wanted = {
+            let supervisor = &self.state.lock().supervisor;
+            if !supervisor.is_running(link.worker, parent) {
+                return Err("a fork of a task that it is not running".into());
+            }
+            !supervisor.is_cancelled(parent)
+        };
+        let (worker, origin) = (link.worker, Arc::downgrade(link));
+        let runner: Arc<dyn Runner> = Arc::new(NoRunner);
+        let relay = Relay {
+            core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
+            entry: EntryId(entry),
+            args: Mutex::new(args),
+            origin,
+            id,
+            shared: self.me.clone(),
+        };
+        if is_wanted {
+            let relayed = Some(Relayed { worker, id, parent });
+            if let Err((body, error)) = self.admit(&mut self.state.lock(), Arc::new(relay), relayed) {
+                consequences.for_tasks.push((body, Outcome::Failed(error)));
+            }
+        } else {
+            let kind = Kind::Cancelled { why: Unwanted::Parent, goes_on: false };
+            let error = TaskError::new(name, None, kind);
+            consequences.for_tasks.push((Arc::new(relay), Outcome::Failed(error)));
+        }
+        Ok(())
+    }
+}
+
+/// A task that a worker hands over.
+struct Fork<'a> {
+    parent: u64,
+    id: u64,
+    entry: u32,
+    name: &'a str,
+    terms: Terms,
+    args: Parcel,
+}
+
+fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {
+    let wire: WireError =
+        codec::decode(&mut &bytes[..]).map_err(|error| format!("an unreadable error: {error}"))?;
+    Ok(wire.into())
+}
+
+/// The runner of relayed tasks, which no waiter in the program ever sees.
+struct NoRunner;
+
+impl Runner for NoRunner {
+    fn run(&self, _: Runnable) {
+        unreachable!("a relayed task is given to the pool directly");
+    }
+    fn gives_back(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,143 @@
+//! Who listens to the workers, and when: whoever forks or waits, and the driver when nobody else does.
+//!
+//! Owns when a worker is asked to knock. Promises: what a worker has put into its ring is heard by a thread that looks
+//! there anyway, or the worker knocks and the driver hears it; a thread looks without sleeping only while a core is
+//! free for that. README.md of `runner/process`, "The ring", says why nothing is left lying.
+
+use super::{Link, Shared};
+use crate::core::runner::{Sleep, Until};
+use crate::ground::ring::Wish;
+use crate::ground::sys::crash::CrashPage;
+use crate::ground::sys::lanes::Lanes;
+use crate::ground::wire::frame::Decoder;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::Ordering;
+
+/// Says that workers get no rings (`socket`).
+const VARIABLE: &str = "XFORK_TRANSPORT";
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Rings,
+    Socket,
+}
+
+impl Transport {
+    pub(super) fn from_environment() -> Self {
+        match std::env::var(VARIABLE) {
+            Ok(value) if value.trim() == "socket" => Self::Socket,
+            _ => Self::Rings,
+        }
+    }
+}
+
+impl Shared {
+    /// A decoder for what a worker says.
+    pub(super) fn decoder(&self) -> Decoder {
+        Decoder::new(self.settings.max_message.saturating_add(1 << 16))
+    }
+
+    /// The rings of a new worker, if there are to be any and the system has the memory.
+    pub(super) fn rings_for(&self, page: Option<&CrashPage>) -> Option<Lanes> {
+        static SAID: Once = Once::new();
+        if self.transport == Transport::Socket {
+            return None;
+        }
+        let reason = match page.map(CrashPage::lanes) {
+            Some(Ok(lanes)) => return Some(lanes),
+            Some(Err(error)) => error.to_string(),
+            None => "there are no memory files".into(),
+        };
+        SAID.call_once(|| {
+            // Where standard error is closed nobody is told.
+            let _ = writeln!(
+                io::stderr(),
+                "xfork: no shared memory for the worker processes ({reason}): tasks travel through sockets, \
+                 which takes longer; {VARIABLE}=socket says that this is meant"
+            );
+        });
+        None
+    }
+
+    fn links(&self) -> Vec<Arc<Link>> {
+        self.listeners.read().clone()
+    }
+
+    /// Hears everything that is in the rings; says whether there was anything.
+    pub(super) fn hear_rings(&self) -> bool {
+        let mut any = false;
+        loop {
+            let news: Vec<_> = self.listeners.read().iter().filter(|link| link.has_news()).cloned().collect();
+            let mut heard = false;
+            for link in news {
+                heard |= self.hear_ring(&link);
+            }
+            // What is left somebody else hears.
+            if !heard {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    /// Writes what did not fit into the rings before.
+    pub(super) fn write_rests(&self) {
+        for link in self.links() {
+            self.write_rest(&link);
+        }
+    }
+
+    /// Has every worker knock from now on, after hearing what there is.
+    pub(super) fn ask_for_knocks(&self) {
+        let wish = if self.sleepers.load(Ordering::SeqCst) > 0 { Wish::Now } else { Wish::Soon };
+        for link in self.links() {
+            loop {
+                let mut hearing = link.hearing.lock();
+                if hearing.ask_for_knock(wish) {
+                    break;
+                }
+                let Some(consequences) = self.drain(&link, &mut hearing) else { break };
+                drop(hearing);
+                self.conclude(consequences);
+            }
+        }
+    }
+
+    /// Hears the workers for a thread that waits for one of them.
+    pub(super) fn help(&self, until: &Until<'_>) {
+        while self.hear_rings() {
+            if until.is_over() {
+                return;
+            }
+        }
+        let Some(mut spin) = self.spin.try_lock() else { return };
+        if until.is_over() || self.state.lock().supervisor.busy() >= self.cores {
+            return;
+        }
+        let links = self.links();
+        links.iter().for_each(|link| link.hearing.lock().needs_no_knock());
+        while spin.until(|| until.is_over() || links.iter().any(|link| link.has_news())) {
+            if until.is_over() || !self.hear_rings() {
+                break;
+            }
+        }
+        drop(spin);
+        self.ask_for_knocks();
+    }
+
+    /// A thread is about to sleep until a result is there, or has slept.
+    pub(super) fn sleeps(&self, how: Sleep) {
+        match how {
+            Sleep::Begins => {
+                self.sleepers.fetch_add(1, Ordering::SeqCst);
+                self.ask_for_knocks();
+            }
+            Sleep::Ends => {
+                self.sleepers.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+}
