@@ -134,12 +134,38 @@ fn where_descriptors_are_few_values_travel_as_bytes() {
             ended(process(|| _ = limit_descriptors(3), ())).unwrap();
             let value = shared(1 << 20);
             let worker = ended(process(own_process, ())).unwrap().to_string();
+            let both = process(last_of_both, (value.clone(), shared(1 << 19)));
+            assert_eq!(ended(both).unwrap(), (1 << 20) - 1 + (1 << 19) - 1);
             for _ in 0..3 {
                 assert_eq!(ended(process(last, &value)).unwrap(), (1 << 20) - 1);
                 assert_eq!(kept_by(&worker), 0);
             }
         });
         limit_descriptors(before);
+    });
+}
+
+fn sum_of_lasts(values: Vec<Shared<[u32]>>) -> (u64, usize) {
+    let kept = kept();
+    (values.into_iter().map(|value| u64::from(last(value))).sum(), kept)
+}
+
+/// Row 56: what a worker is lent at once may be more than its socket takes: the rest is written as the worker reads, and
+/// neither waits for the other for ever. Where few descriptors may be open, less is lent, and the rest is bytes.
+#[test]
+fn more_loans_than_a_socket_takes_arrive_with_one_task() {
+    alone(|| {
+        pool(1, || {
+            let values: Vec<_> = (0..3000).map(|n| shared(5000 + n)).collect();
+            let sum = (0..3000_u64).map(|n| 4999 + n).sum::<u64>();
+            let lent = kept() / 2;
+            for _ in 0..2 {
+                assert_eq!(ended(process(sum_of_lasts, &values)).unwrap(), (sum, lent));
+            }
+            drop(values);
+            assert!(within(Duration::from_secs(5), || ended(process(kept, ())).unwrap() == 0));
+            assert!(within(Duration::from_secs(5), || kept() == 0), "{}", kept());
+        });
     });
 }
 
