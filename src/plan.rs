@@ -349,7 +349,8 @@ impl Plan {
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
     /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()); `XFORK_OUTPUT` is `inherited` or `captured`.
     ///
-    /// Not part of a plan is `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
+    /// Not part of a plan are `XFORK_TRANSPORT`, which is `socket` if tasks are not to travel to workers through shared memory, and
+    /// `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
     /// before it kills it and starts another; 30000 unless it says another number.
     ///
     /// ```

@@ -153,6 +153,21 @@ impl Kind {
             (exit, last_panic) => Self::Crash { exit, last_panic, stack, memory: None },
         }
     }
+
+    /// The text in it that may be long.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Panic { record, .. } | Self::Crash { last_panic: Some(record), .. } => {
+                Some(&record.message)
+            }
+            Self::Encode { reason, .. }
+            | Self::Decode { reason, .. }
+            | Self::Spawn { reason }
+            | Self::PoolBroken { reason }
+            | Self::Protocol { reason } => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// How a worker process ended.
@@ -272,8 +287,9 @@ impl TaskError {
 
     /// Remembers the failure until the end of the process, for the report of what nobody looked at.
     pub(crate) fn remember(&self) {
-        // About: a panic has its text twice, and beside the texts there are places and frames.
-        let texts = 2 * self.message().len() + self.output().map_or(0, str::len);
+        // About: a panic has its text twice, and beside the texts there are places and frames. The message of a crash would have
+        // the names in its stack looked up, by the thread that sees to all workers.
+        let texts = 2 * self.kind().text().map_or(0, str::len) + self.output().map_or(0, str::len);
         unseen::remember(self, texts + size_of::<Failure>() + (1 << 10));
     }
 

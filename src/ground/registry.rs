@@ -54,8 +54,8 @@ fn trampoline<E: Entry>(call: &mut dyn Invocation) {
 #[cfg(not(miri))]
 mod table {
     use super::{Entry, EntryId, Trampoline, trampoline};
+    use rustc_hash::FxHashMap;
     use std::arch::asm;
-    use std::collections::HashMap;
     use std::sync::OnceLock;
 
     unsafe extern "C" {
@@ -101,12 +101,12 @@ mod table {
         }
     }
 
-    fn index() -> &'static HashMap<usize, EntryId> {
-        static INDEX: OnceLock<HashMap<usize, EntryId>> = OnceLock::new();
+    fn index() -> &'static FxHashMap<usize, EntryId> {
+        static INDEX: OnceLock<FxHashMap<usize, EntryId>> = OnceLock::new();
         // A function instantiated in two crates stands twice in the table, under one address or two: the first
         // position of an address is its name, and either address runs the same function.
         INDEX.get_or_init(|| {
-            let mut index = HashMap::new();
+            let mut index = FxHashMap::default();
             for (position, &address) in slice().iter().enumerate() {
                 index.entry(address).or_insert(EntryId(position as u32));
             }

@@ -24,7 +24,7 @@ proptest! {
     ) {
         let (mut producer, mut consumer, _) = ring(1 << capacity);
         let (mut sent, mut received, mut next) = (Vec::new(), Vec::new(), 0_u8);
-        let mut take = |consumer: &mut Consumer<Words>, room: usize, received: &mut Vec<u8>| {
+        let take = |consumer: &mut Consumer<Words>, room: usize, received: &mut Vec<u8>| {
             let mut buffer = vec![0; room];
             let count = consumer.pull(&mut buffer).unwrap();
             received.extend_from_slice(&buffer[..count]);
@@ -48,7 +48,7 @@ proptest! {
         prop_assert!(consumer.is_empty() && producer.is_read());
     }
 
-    /// faults.md, contract C7: "the parent never aborts, hangs or allocates unboundedly because of a peer's bytes".
+    /// Row 92 of faults.md, and contract C7: "the parent never aborts, hangs or allocates unboundedly because of a peer's bytes".
     #[test]
     fn whatever_stands_in_the_memory_reading_and_writing_end(
         changes in proptest::collection::vec((0..words_for(8), prop_oneof![any::<u64>(), 0..200_u64]), 0..60),

@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::supervisor::{Action, Event, Supervisor, Why, WorkerId};
 use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{Kind, TaskError};
+use crate::core::interrupt;
 use crate::core::output::{self, Output};
 use crate::core::runner::{Ending, Runnable, Runner, Sleep, Until};
 use crate::core::task::Body;
@@ -34,8 +35,10 @@ use driver::drive;
 use link::print_rest;
 use listen::Transport;
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::available_parallelism;
@@ -78,10 +81,15 @@ pub(super) struct Shared {
 
 struct State {
     supervisor: Supervisor,
-    tasks: HashMap<u64, Entry>,
+    /// The tasks behind those that the supervisor knows, the oldest first, unclaimed: one that waits here takes no more than
+    /// a pointer.
+    backlog: VecDeque<Arc<dyn Body>>,
+    /// How many tasks the supervisor knows that wait for a worker, if there are so many.
+    enough: usize,
+    tasks: FxHashMap<u64, Entry>,
     /// The tasks that workers handed over, by the worker and the number that it knows them by.
     relayed: HashMap<(WorkerId, u64), u64>,
-    links: HashMap<WorkerId, Arc<Link>>,
+    links: FxHashMap<WorkerId, Arc<Link>>,
     spawns: Vec<WorkerId>,
     /// Workers that have to end, and how.
     ends: Vec<(WorkerId, End)>,
@@ -122,13 +130,66 @@ impl State {
         Some(entry.body)
     }
 
+    /// Says what is to be done, and gives the supervisor of the backlog what it has room for.
+    fn decide(&mut self) -> Vec<Action> {
+        let mut actions = self.supervisor.decide_now();
+        while !self.backlog.is_empty() && self.supervisor.waiting() < self.enough {
+            while self.supervisor.waiting() < self.enough
+                && let Some(body) = self.backlog.pop_front()
+            {
+                // Whoever has cancelled it has claimed it.
+                if body.core().claim() {
+                    self.admit(body, None);
+                }
+            }
+            actions.append(&mut self.supervisor.decide_now());
+        }
+        // Few wait again after many did.
+        if self.backlog.is_empty() && self.backlog.capacity() > 1 << 12 {
+            self.backlog = VecDeque::new();
+        }
+        actions
+    }
+
+    /// Takes an event that is no worker's message.
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        self.supervisor.note(event).expect("only what a worker says can be wrong");
+        self.decide()
+    }
+
+    /// Whether a task is to wait in the backlog: the supervisor puts those that are urgent, or that another task waits for, before
+    /// others.
+    fn can_wait(&self, body: &Arc<dyn Body>) -> bool {
+        let limits = body.core().limits();
+        let is_usual = limits.priority.unwrap_or(0) == 0 && !limits.need_a_process();
+        is_usual && (!self.backlog.is_empty() || self.supervisor.waiting() >= self.enough)
+    }
+
+    /// Takes a claimed task into the accounts.
+    fn admit(&mut self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
+        let id = body.core().new_ticket();
+        let limits = *body.core().limits();
+        let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
+        if let Some(origin) = origin {
+            self.relayed.insert(origin, id);
+        }
+        self.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
+        let event = Event::Submit {
+            id,
+            parent: relayed.map(|relayed| relayed.parent),
+            priority: limits.priority.unwrap_or(0),
+            alone: limits.need_a_process(),
+        };
+        self.supervisor.note(event).expect("a submission is no worker's message");
+    }
+
     /// The outcome of a task was decided before it was written to the worker that was to run it: the worker will never see
     /// it, nor give it back.
     fn is_not_sent(&mut self, worker: WorkerId, id: u64) -> Vec<Action> {
         if !self.supervisor.is_sent(worker, id) {
             return Vec::new();
         }
-        self.supervisor.step(Event::Unsendable(worker, id)).expect("not a worker's message")
+        self.step(Event::Unsendable(worker, id))
     }
 
     /// The worker that is adding to the text of this task.
@@ -154,9 +215,11 @@ impl Processes {
             boot_limit: boot_limit(),
             state: Mutex::new(State {
                 supervisor: Supervisor::new(settings.workers, settings.max_tasks),
-                tasks: HashMap::new(),
+                backlog: VecDeque::new(),
+                enough: 64 + 2 * settings.workers,
+                tasks: FxHashMap::default(),
                 relayed: HashMap::new(),
-                links: HashMap::new(),
+                links: FxHashMap::default(),
                 spawns: Vec::new(),
                 ends: Vec::new(),
                 driven: false,
@@ -227,16 +290,17 @@ impl Runner for Processes {
         if self.shared.is_copy() {
             return 0;
         }
-        let actions = {
+        let (backlog, actions) = {
             let mut state = self.shared.state.lock();
             // That a worker has started a task may not have been read yet.
             let pages = state.links.values().filter_map(|link| link.page.as_ref());
             let begun = pages.filter_map(CrashPage::started).flatten().collect();
-            state.supervisor.step(Event::CancelWaiting { begun }).expect("not a worker's message")
+            let backlog = std::mem::take(&mut state.backlog);
+            (backlog, state.step(Event::CancelWaiting { begun }))
         };
         let count = actions.iter().filter(|action| matches!(action, Action::Cancelled(_))).count();
         self.shared.perform(actions);
-        count
+        count + backlog.iter().map(interrupt::cancel_waiting).sum::<usize>()
     }
 
     fn end(&self, ending: &Ending<'_>) -> Option<bool> {
@@ -293,56 +357,34 @@ impl Shared {
             }
             return;
         }
-        let (actions, has_backlog) = {
+        let (actions, is_behind) = {
             let mut state = self.state.lock();
-            // Under the lock: who cancels the task finds it unclaimed, or here.
-            if !body.core().claim() {
+            if !state.driven {
+                if let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive")) {
+                    drop(state);
+                    let reason = format!("the process pool needs a thread: {error}");
+                    if body.core().claim() {
+                        fail(body, Kind::Spawn { reason });
+                    }
+                    return;
+                }
+                state.driven = true;
+            }
+            if state.can_wait(&body) {
+                state.backlog.push_back(body);
+            } else if body.core().claim() {
+                // Under the lock: who cancels the task finds it unclaimed, or here.
+                state.admit(body, None);
+            } else {
                 return;
             }
-            if let Err((body, error)) = self.admit(&mut state, body, None) {
-                drop(state);
-                return body.fail(error);
-            }
-            (state.supervisor.decide_now(), state.supervisor.has_backlog())
+            (state.decide(), state.supervisor.waiting() > 0)
         };
         self.perform(actions);
-        if has_backlog {
+        if is_behind {
             // The workers would finish what they have before the driver comes to it.
             self.hear_rings();
         }
-    }
-
-    /// Takes a claimed task into the accounts.
-    #[expect(clippy::result_large_err, reason = "its callers take it apart at once")]
-    fn admit(
-        &self,
-        state: &mut State,
-        body: Arc<dyn Body>,
-        relayed: Option<Relayed>,
-    ) -> Result<(), (Arc<dyn Body>, TaskError)> {
-        if !state.driven
-            && let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive"))
-        {
-            let reason = format!("the process pool needs a thread: {error}");
-            let error = TaskError::new(body.core().name(), None, Kind::Spawn { reason });
-            return Err((body, error));
-        }
-        state.driven = true;
-        let id = body.core().new_ticket();
-        let limits = *body.core().limits();
-        let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
-        if let Some(origin) = origin {
-            state.relayed.insert(origin, id);
-        }
-        state.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
-        let event = Event::Submit {
-            id,
-            parent: relayed.map(|relayed| relayed.parent),
-            priority: limits.priority.unwrap_or(0),
-            alone: limits.need_a_process(),
-        };
-        state.supervisor.note(event).expect("a submission is no worker's message");
-        Ok(())
     }
 
     /// Ends a task with this error, if its outcome is not decided; says whether it was not.
@@ -351,7 +393,7 @@ impl Shared {
             let mut state = self.state.lock();
             let Some(body) = state.take(id) else { return false };
             let printer = state.printer(id);
-            (body, printer, state.supervisor.step(Event::Cancel(id)).expect("not a worker's message"))
+            (body, printer, state.step(Event::Cancel(id)))
         };
         print_rest(&body, printer);
         body.fail(error);
@@ -379,6 +421,7 @@ impl Shared {
                         unreachable!("deaths are handled by the driver")
                     }
                     Action::GiveUp(id, why) => self.give_up(id, why),
+                    Action::GiveUpRest(why) => self.give_up_backlog(&why),
                     Action::Cancelled(id) => self.cancelled(id),
                     Action::End(worker) => self.end_worker(worker, End::Terminate),
                     Action::Warn(worker) => self.end_worker(worker, End::Warn),
@@ -401,7 +444,7 @@ impl Shared {
         for id in state.supervisor.sent(worker).into_iter().filter(|id| started.contains(id)) {
             state.supervisor.note(Event::Begun(worker, id)).expect("not a worker's message");
         }
-        state.supervisor.decide_now()
+        state.decide()
     }
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
@@ -415,14 +458,15 @@ impl Shared {
             (body, link)
         };
         let remote = body.remote().expect("only tasks that travel are submitted");
-        let mut parcel = Parcel::default();
+        // What a `Serialize` forks finds none, and uses a buffer of its own.
+        let (bytes, mut terms) = BUFFERS.try_with(Cell::take).unwrap_or_default();
+        let mut parcel = Parcel::new(bytes, Vec::new());
         let encoded = match remote.entry() {
             None => {
                 let reason = "it is not in the table of functions".to_string();
                 Err(TaskError::new(body.core().name(), None, Kind::Spawn { reason }))
             }
             Some(EntryId(entry)) => {
-                let mut terms = Vec::new();
                 codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
                 let start = begin_task(id, above, entry, body.core().name(), &terms, &mut parcel.bytes);
                 remote.encode(&mut parcel).and_then(|()| {
@@ -447,7 +491,8 @@ impl Shared {
                 // Who cancels the task from now on asks for it after this.
                 let out = link.out.lock();
                 drop(state);
-                self.post_parcel(&link, out, parcel);
+                self.post_parcel(&link, out, &mut parcel);
+                keep(parcel.bytes, terms);
                 Vec::new()
             }
             Err(error) => {
@@ -458,8 +503,7 @@ impl Shared {
                         return Vec::new();
                     }
                     let open = state.take(id);
-                    let event = Event::Unsendable(worker, id);
-                    (open, state.supervisor.step(event).expect("not a worker's message"))
+                    (open, state.step(Event::Unsendable(worker, id)))
                 };
                 // Unless its outcome was decided meanwhile.
                 if let Some(body) = open {
@@ -489,12 +533,37 @@ impl Shared {
 
     fn give_up(&self, id: u64, why: Why) {
         let Some(body) = self.state.lock().take(id) else { return };
-        let kind = match why {
-            Why::BootLoop(reason) | Why::NeverStarted(reason) => Kind::PoolBroken { reason },
-            Why::NoWorker(reason) => Kind::Spawn { reason },
-            Why::Foreign { build } => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: build },
-        };
-        fail(body, kind);
+        fail(body, kind_of(&why));
+    }
+
+    fn give_up_backlog(&self, why: &Why) {
+        let backlog = std::mem::take(&mut self.state.lock().backlog);
+        for body in backlog.into_iter().filter(|body| body.core().claim()) {
+            fail(body, kind_of(why));
+        }
+    }
+}
+
+fn kind_of(why: &Why) -> Kind {
+    match why {
+        Why::BootLoop(reason) | Why::NeverStarted(reason) => Kind::PoolBroken { reason: reason.clone() },
+        Why::NoWorker(reason) => Kind::Spawn { reason: reason.clone() },
+        Why::Foreign { build } => Kind::BuildMismatch { ours: sys::build_fingerprint(), theirs: *build },
+    }
+}
+
+thread_local! {
+    /// For what a thread sends next: its message, and the terms in it.
+    static BUFFERS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// Keeps buffers for the next message, unless they are large.
+fn keep(mut bytes: Vec<u8>, mut terms: Vec<u8>) {
+    if bytes.capacity() <= 1 << 16 {
+        bytes.clear();
+        terms.clear();
+        // Where the thread is ending there is no next one.
+        let _ = BUFFERS.try_with(|buffers| buffers.set((bytes, terms)));
     }
 }
 

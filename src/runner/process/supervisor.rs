@@ -11,7 +11,8 @@ mod queue;
 mod schedule;
 
 use queue::{Place, Queue};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A worker of this pool; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +122,8 @@ pub(crate) enum Action {
     Doubtful(WorkerId, Id),
     /// No worker will run the task.
     GiveUp(Id, Why),
+    /// Nor any other that waits for one.
+    GiveUpRest(Why),
     /// The task is not wanted any more; whatever a worker may still say of it is not passed on.
     Cancelled(Id),
     /// All that the worker is running was cancelled, and nothing else can have begun there.
@@ -223,7 +226,7 @@ pub(crate) struct Supervisor {
     workers: BTreeMap<WorkerId, Worker>,
     /// Workers that were told to leave, and are not dead yet.
     leaving: BTreeSet<WorkerId>,
-    tasks: HashMap<Id, Task>,
+    tasks: FxHashMap<Id, Task>,
     queue: Queue,
     /// How many of the tasks are cancelled.
     decided: usize,
@@ -249,7 +252,7 @@ impl Supervisor {
             max_tasks: max_tasks.max(1),
             workers: BTreeMap::new(),
             leaving: BTreeSet::new(),
-            tasks: HashMap::new(),
+            tasks: FxHashMap::default(),
             queue: Queue::default(),
             decided: 0,
             next_worker: 0,
@@ -267,6 +270,7 @@ impl Supervisor {
     /// # Errors
     ///
     /// A [`Violation`] when the worker is not honest: it is to be killed, and its death reported as an event.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn step(&mut self, event: Event) -> Result<Vec<Action>, Violation> {
         self.note(event)?;
         Ok(self.decide_now())
@@ -294,9 +298,9 @@ impl Supervisor {
         std::mem::take(&mut self.actions)
     }
 
-    /// Whether tasks wait for a worker to have room for them.
-    pub(crate) fn has_backlog(&self) -> bool {
-        !self.queue.is_empty()
+    /// How many tasks wait for a worker to have room for them.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// How many workers have something to do.

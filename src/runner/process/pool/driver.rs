@@ -93,7 +93,7 @@ impl Driver {
             self.trim();
             let (spawns, ends, close) = {
                 let mut state = shared.state.lock();
-                let close = state.closing && state.supervisor.is_idle();
+                let close = state.closing && state.supervisor.is_idle() && state.backlog.is_empty();
                 (std::mem::take(&mut state.spawns), std::mem::take(&mut state.ends), close)
             };
             for (worker, how) in ends {
@@ -176,7 +176,7 @@ impl Driver {
     }
 
     fn step(&self, event: Event) {
-        let actions = self.shared.state.lock().supervisor.step(event).expect("not a worker's message");
+        let actions = self.shared.state.lock().step(event);
         self.shared.perform(actions);
     }
 

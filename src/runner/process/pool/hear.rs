@@ -118,7 +118,7 @@ impl Shared {
 
     /// Decides what to do after what was accounted for.
     pub(super) fn decide(&self, mut consequences: Consequences) -> Consequences {
-        consequences.actions.append(&mut self.state.lock().supervisor.decide_now());
+        consequences.actions.append(&mut self.state.lock().decide());
         consequences
     }
 
@@ -359,9 +359,7 @@ impl Shared {
         };
         if is_wanted {
             let relayed = Some(Relayed { worker, id, parent });
-            if let Err((body, error)) = self.admit(&mut self.state.lock(), Arc::new(relay), relayed) {
-                consequences.for_tasks.push((body, Outcome::Failed(error)));
-            }
+            self.state.lock().admit(Arc::new(relay), relayed);
         } else {
             let kind = Kind::Cancelled { why: Unwanted::Parent, goes_on: false };
             let error = TaskError::new(name, None, kind);

@@ -16,7 +16,7 @@ use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
 use crate::runner::process::supervisor::WorkerId;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -71,14 +71,26 @@ impl Waiting {
         self.bytes.is_empty()
     }
 
-    fn add(&mut self, bytes: Vec<u8>, gifts: Vec<Gift>) {
-        if self.is_empty() {
-            *self = Self { bytes, sent: 0, gifts: gifts.into() };
-            return;
+    /// Adds what is to be written, and writes it if nothing is before it; leaves nothing of `bytes` but perhaps their memory.
+    fn add(&mut self, bytes: &mut Vec<u8>, gifts: Vec<Gift>, write: impl FnOnce(&mut Self)) {
+        if !self.is_empty() {
+            let begin = self.bytes.len();
+            self.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
+            return self.bytes.append(bytes);
         }
-        let begin = self.bytes.len();
-        self.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
-        self.bytes.extend_from_slice(&bytes);
+        self.gifts = gifts.into();
+        std::mem::swap(&mut self.bytes, bytes);
+        write(self);
+        if self.is_empty() {
+            std::mem::swap(&mut self.bytes, bytes);
+        }
+    }
+
+    /// All of it is written, or nobody will read it.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.gifts.clear();
+        self.sent = 0;
     }
 
     /// Sends some of it, with the descriptor that belongs to the first byte.
@@ -112,7 +124,7 @@ impl Waiting {
                 Err(_) => break,
             }
         }
-        *self = Self::default();
+        self.clear();
     }
 
     /// Puts as much into the ring as there is room for; the worker knocks when there is more.
@@ -130,7 +142,7 @@ impl Waiting {
                 return Ok(());
             }
         }
-        *self = Self::default();
+        self.clear();
         Ok(())
     }
 }
@@ -220,35 +232,28 @@ impl Shared {
     }
 
     /// Writes as much as is taken; the rest is written when there is room.
-    pub(in crate::runner::process) fn post(&self, link: &Link, bytes: Vec<u8>) {
-        self.post_holding(link, link.out.lock(), bytes);
+    pub(in crate::runner::process) fn post(&self, link: &Link, mut bytes: Vec<u8>) {
+        self.post_holding(link, &mut link.out.lock(), &mut bytes);
     }
 
-    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: Vec<u8>) {
+    /// As [`post`](Self::post); leaves nothing of `bytes` but perhaps their memory.
+    pub(super) fn post_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
         match &mut out.ring {
             Some((ring, waiting)) => {
-                let was_full = !waiting.is_empty();
-                waiting.add(bytes, Vec::new());
-                if !was_full {
-                    self.push(link, ring, waiting);
-                }
+                waiting.add(bytes, Vec::new(), |waiting| self.push(link, ring, waiting));
             }
-            None => self.send_holding(link, &mut out, bytes, Vec::new()),
+            None => self.send_holding(link, out, bytes, Vec::new()),
         }
     }
 
-    /// Writes to the socket; `gifts` go along with the bytes at their positions.
-    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, bytes: Vec<u8>, gifts: Vec<Gift>) {
+    /// Writes to the socket of a living worker; `gifts` go along with the bytes at their positions.
+    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>, gifts: Vec<Gift>) {
         let was_full = !out.socket.is_empty();
-        out.socket.add(bytes, gifts);
-        if was_full {
-            return;
-        }
-        out.socket.flush(link.socket.as_fd());
-        if !out.socket.is_empty() {
+        out.socket.add(bytes, gifts, |waiting| waiting.flush(link.socket.as_fd()));
+        if !was_full && !out.socket.is_empty() {
             // An error means that the driver has just let go of the worker.
             let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::ReadWrite);
         }
@@ -257,7 +262,7 @@ impl Shared {
     fn push(&self, link: &Link, ring: &mut Producer<Lane>, waiting: &mut Waiting) {
         if waiting.push(ring).is_err() {
             // It reads no further; the driver sees to it.
-            *waiting = Waiting::default();
+            waiting.clear();
             link.is_broken.store(true, Ordering::Release);
             self.wake.signal();
         }
@@ -272,6 +277,7 @@ impl Shared {
         if !out.socket.is_empty() {
             out.socket.flush(link.socket.as_fd());
             if out.socket.is_empty() {
+                out.socket = Waiting::default();
                 let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
             }
         }
@@ -279,6 +285,9 @@ impl Shared {
             && !waiting.is_empty()
         {
             self.push(link, ring, waiting);
+            if waiting.is_empty() {
+                *waiting = Waiting::default();
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::Ordering;
 
-/// Says that workers get no rings (`socket`).
+/// Says whether workers get rings (`rings`, as without it) or not (`socket`).
 const VARIABLE: &str = "XFORK_TRANSPORT";
 
 /// How messages travel.
@@ -27,9 +27,10 @@ pub(super) enum Transport {
 
 impl Transport {
     pub(super) fn from_environment() -> Self {
-        match std::env::var(VARIABLE) {
-            Ok(value) if value.trim() == "socket" => Self::Socket,
-            _ => Self::Rings,
+        match std::env::var(VARIABLE).as_deref().map(str::trim) {
+            Ok("socket") => Self::Socket,
+            Ok("rings") | Err(_) => Self::Rings,
+            Ok(other) => panic!("xfork: {VARIABLE}={other:?} is no transport; it may be `rings` or `socket`"),
         }
     }
 }

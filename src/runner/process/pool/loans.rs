@@ -157,33 +157,30 @@ impl Lender for Loans {
 }
 
 impl Shared {
-    /// Writes a message whose values may mention shared memory.
-    pub(super) fn post_parcel(&self, link: &Link, mut out: MutexGuard<'_, Out>, parcel: Parcel) {
+    /// Writes a message whose values may mention shared memory, and leaves nothing of its bytes but perhaps their memory. The parcel
+    /// is dropped after `out`: it may be the last holder, and then the worker is told.
+    pub(super) fn post_parcel(&self, link: &Link, mut out: MutexGuard<'_, Out>, parcel: &mut Parcel) {
         if !parcel.mentions_any() {
-            return self.post_holding(link, out, parcel.bytes);
+            return self.post_holding(link, &mut out, &mut parcel.bytes);
         }
         if link.dead.load(Ordering::Acquire) {
-            return drop(out);
+            return;
         }
-        let (mut lends, gifts, mut message) = link.loans.frame(&parcel);
-        if out.ring.is_none() {
-            lends.append(&mut message);
-        }
+        let (mut lends, gifts, mut message) = link.loans.frame(parcel);
         // Before the message: what it finds missing there, the worker waits for at the socket.
         if !lends.is_empty() {
-            self.send_holding(link, &mut out, lends, gifts);
+            if out.ring.is_none() {
+                lends.append(&mut message);
+            }
+            self.send_holding(link, &mut out, &mut lends, gifts);
         }
         if !message.is_empty() {
-            self.post_holding(link, out, message);
-        } else {
-            drop(out);
+            self.post_holding(link, &mut out, &mut message);
         }
-        // Not before: this may be the last holder, and then the worker is told.
-        drop(parcel);
     }
 
     /// As [`post_parcel`](Self::post_parcel), for who does not hold the output.
-    pub(in crate::runner::process) fn send_parcel(&self, link: &Link, parcel: Parcel) {
-        self.post_parcel(link, link.out.lock(), parcel);
+    pub(in crate::runner::process) fn send_parcel(&self, link: &Link, mut parcel: Parcel) {
+        self.post_parcel(link, link.out.lock(), &mut parcel);
     }
 }

@@ -63,6 +63,7 @@ impl Supervisor {
             self.forget(id);
             self.actions.push(Action::GiveUp(id, why.clone()));
         }
+        self.actions.push(Action::GiveUpRest(why.clone()));
     }
 
     /// Notes that the outcome of a known task is decided; false if it was.

@@ -6,7 +6,7 @@
 //! with its place in [`OFTEN`], and an arm in [`Pool::happen`]; a new action, an arm in [`Pool::event`].
 
 use super::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is on its way to a worker.
 #[derive(Debug)]
@@ -455,6 +455,7 @@ impl Pool {
                     self.end(id, End::Crashed);
                 }
                 Action::GiveUp(id, _) => self.end(id, End::GivenUp),
+                Action::GiveUpRest(_) => {}
                 Action::Cancelled(id) => self.end(id, End::Cancelled),
                 Action::Doubtful(worker, _) => unreachable!("{worker:?} is honest"),
                 Action::Warn(_) | Action::Spare(_) => {}

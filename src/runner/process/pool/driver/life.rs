@@ -176,7 +176,7 @@ impl Driver {
             }
             let innermost = state.supervisor.innermost(link.worker);
             let gone = Event::Gone(link.worker, cause);
-            actions.append(&mut state.supervisor.step(gone).expect("a death is no message"));
+            actions.append(&mut state.step(gone));
             (innermost, actions)
         };
         drop(hearing);
