@@ -1,4 +1,5 @@
-//! The worker's end of its line to the program: the socket at first, the rings as soon as both sides have them.
+//! The worker's end of its line to the program: the socket at first, the rings as soon as both sides have them; loans always come
+//! through the socket.
 //!
 //! Owns what has been read of the next message, and what the program has not been told yet. Promises: messages leave whole and in
 //! order; the program knows that a task has started before it hears anything of it but its end; nobody waits for a
@@ -97,7 +98,8 @@ impl Local {
 
     /// What the program has lent by this number, which a message has just mentioned; `None` if this worker could not take it.
     pub(super) fn borrowed_by(&self, id: HeldId, inlet: &mut Inlet) -> Option<Arc<Held>> {
-        // A loan comes before what mentions it. If that has come through the ring, the loan is in the socket, or will be.
+        // A loan is written before what mentions it: if that has come through the ring, the loan is in the socket, or the program
+        // keeps it until there is room.
         while inlet.ring.is_some() && !self.borrowed.has_come(id) {
             if let Ok(Some(frame)) = inlet.socket.next() {
                 match ToWorker::read(&frame) {
