@@ -43,7 +43,7 @@ impl Spin {
         let mut limit = self.limit;
         if limit < SHORTEST {
             self.skipped += 1;
-            if self.skipped % TRIALS != 0 {
+            if !self.skipped.is_multiple_of(TRIALS) {
                 return is_there();
             }
             limit = TRIAL;

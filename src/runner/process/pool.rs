@@ -192,8 +192,20 @@ impl State {
         self.step(Event::Unsendable(worker, id))
     }
 
+    /// Reads what a worker has started, which it may not have said, or nobody has heard.
+    fn look_what_has_begun(&mut self, worker: WorkerId) {
+        let link = self.links.get(&worker);
+        let Some(started) = link.and_then(|link| link.page.as_ref()?.started()) else { return };
+        for id in self.supervisor.sent(worker).into_iter().filter(|id| started.contains(id)) {
+            self.supervisor.note(Event::Begun(worker, id)).expect("not a worker's message");
+        }
+    }
+
     /// The worker that is adding to the text of this task.
-    fn printer(&self, id: u64) -> Option<Arc<Link>> {
+    fn printer(&mut self, id: u64) -> Option<Arc<Link>> {
+        if let Some(worker) = self.supervisor.is_unstarted_in(id) {
+            self.look_what_has_begun(worker);
+        }
         self.links.get(&self.supervisor.is_innermost_in(id)?).cloned()
     }
 }
@@ -415,7 +427,10 @@ impl Shared {
                     Action::Steal(worker, want) => self.tell(worker, &ToWorker::Steal { want }),
                     Action::Recall(worker, want) => {
                         self.tell(worker, &ToWorker::Recall { want });
-                        more.extend(self.look_what_has_begun(worker));
+                        // What has started can't come back, though the worker may be in no state to say so.
+                        let mut state = self.state.lock();
+                        state.look_what_has_begun(worker);
+                        more.extend(state.decide());
                     }
                     Action::Crashed(..) | Action::Doubtful(..) => {
                         unreachable!("deaths are handled by the driver")
@@ -434,17 +449,6 @@ impl Shared {
             }
             actions = more;
         }
-    }
-
-    /// What has started can't come back, though the worker may be in no state to say so.
-    fn look_what_has_begun(&self, worker: WorkerId) -> Vec<Action> {
-        let mut state = self.state.lock();
-        let link = state.links.get(&worker);
-        let Some(started) = link.and_then(|link| link.page.as_ref()?.started()) else { return Vec::new() };
-        for id in state.supervisor.sent(worker).into_iter().filter(|id| started.contains(id)) {
-            state.supervisor.note(Event::Begun(worker, id)).expect("not a worker's message");
-        }
-        state.decide()
     }
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {

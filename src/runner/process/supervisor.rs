@@ -343,6 +343,14 @@ impl Supervisor {
         self.workers.get(&worker)?.running.last().copied()
     }
 
+    /// The worker that the task was sent to, if it has not started there for all that is known.
+    pub(crate) fn is_unstarted_in(&self, id: Id) -> Option<WorkerId> {
+        match self.tasks.get(&id)?.at {
+            At::Worker(worker) if self.is_sent(worker, id) => Some(worker),
+            _ => None,
+        }
+    }
+
     /// The worker in which the task is the innermost.
     pub(crate) fn is_innermost_in(&self, id: Id) -> Option<WorkerId> {
         match self.tasks.get(&id)?.at {

@@ -78,8 +78,8 @@ impl Driver {
         shared.poller.add(shared.wake.as_fd(), WAKE, Interest::Read).expect("a new poller takes an eventfd");
         let mut ready = Vec::new();
         loop {
-            let timeout = self.next_deadline();
-            shared.ask_for_knocks();
+            let is_asked = shared.ask_for_knocks();
+            let timeout = if is_asked { self.next_deadline() } else { Some(Duration::ZERO) };
             shared.poller.wait(&mut ready, timeout).expect("the poller is ours");
             let events = std::mem::take(&mut ready);
             for event in &events {

@@ -27,7 +27,7 @@ use crate::runner::process::supervisor::{Action, Event, Violation, WorkerId};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What is left to be done about messages when they have been accounted for, in this order.
@@ -51,27 +51,18 @@ enum Outcome {
 }
 
 impl Shared {
-    /// Hears everything that is in a worker's ring; says whether there was anything.
+    /// Hears what is in a worker's ring, unless somebody else is hearing it; says whether there was anything.
     pub(super) fn hear_ring(&self, link: &Arc<Link>) -> bool {
-        let mut any = false;
-        // Who comes while another hears leaves it to him: he looks again after he has let go.
-        while link.has_news()
-            && let Some(mut hearing) = link.hearing.try_lock()
-        {
-            let Some(consequences) = self.drain(link, &mut hearing) else { return any };
-            any = true;
-            drop(hearing);
-            self.conclude(consequences);
-            // SeqCst: who has found the lock taken has seen the news before; so does the next look.
-            fence(Ordering::SeqCst);
-        }
-        any
+        let heard = link.hearing.try_lock().and_then(|mut hearing| self.drain(link, &mut hearing));
+        heard.map(|consequences| self.conclude(consequences)).is_some()
     }
 
-    /// Accounts for all that is in the ring; `None` if there is nothing, or the worker isn't believed any more.
+    /// Accounts for what is in the ring, as far as it has been written by now; `None` if there is nothing, or the worker isn't
+    /// believed any more.
     pub(super) fn drain(&self, link: &Arc<Link>, hearing: &mut Hearing) -> Option<Consequences> {
         let mut consequences = Consequences::default();
         let mut any = false;
+        let end = link.published();
         while hearing.verdict.is_none() {
             match hearing.pull() {
                 Ok(true) => any = true,
@@ -84,6 +75,10 @@ impl Shared {
             let mut decoder = std::mem::replace(&mut hearing.decoder, Decoder::new(0));
             self.hear(link, hearing, &mut decoder, &mut consequences);
             hearing.decoder = decoder;
+            // What comes meanwhile may never end.
+            if hearing.ring.as_ref().is_none_or(|ring| ring.taken() >= end) {
+                break;
+            }
         }
         if let Some(ring) = &hearing.ring {
             link.heard.store(ring.taken(), Ordering::Relaxed);

@@ -178,8 +178,12 @@ impl Link {
 
     /// Whether it seems to have said something through its ring.
     pub(super) fn has_news(&self) -> bool {
-        let is_new = |lane| ring::published(lane) != self.heard.load(Ordering::Relaxed);
-        self.inward.as_ref().is_some_and(is_new)
+        self.published() != self.heard.load(Ordering::Relaxed)
+    }
+
+    /// How much it has ever said through its ring, in words, as far as it can be believed.
+    pub(super) fn published(&self) -> u64 {
+        self.inward.as_ref().map_or(0, ring::published)
     }
 }
 

@@ -67,21 +67,12 @@ impl Shared {
         self.listeners.read().clone()
     }
 
-    /// Hears everything that is in the rings; says whether there was anything.
+    /// Hears what is in the rings, once each; says whether there was anything. Of what is left nobody needs to be told: either a
+    /// knock has been asked for, or somebody is about to ask.
     pub(super) fn hear_rings(&self) -> bool {
-        let mut any = false;
-        loop {
-            let news: Vec<_> = self.listeners.read().iter().filter(|link| link.has_news()).cloned().collect();
-            let mut heard = false;
-            for link in news {
-                heard |= self.hear_ring(&link);
-            }
-            // What is left somebody else hears.
-            if !heard {
-                return any;
-            }
-            any = true;
-        }
+        let news: Vec<_> = self.listeners.read().iter().filter(|link| link.has_news()).cloned().collect();
+        // All of them, whether or not there was something in the first.
+        news.iter().fold(false, |any, link| self.hear_ring(link) || any)
     }
 
     /// Writes what did not fit into the rings before.
@@ -91,19 +82,29 @@ impl Shared {
         }
     }
 
-    /// Has every worker knock from now on, after hearing what there is.
-    pub(super) fn ask_for_knocks(&self) {
+    /// Has every worker knock from now on, after hearing what there is; false if one says so much that the caller has to
+    /// come again.
+    pub(super) fn ask_for_knocks(&self) -> bool {
         let wish = if self.sleepers.load(Ordering::SeqCst) > 0 { Wish::Now } else { Wish::Soon };
+        let mut all = true;
         for link in self.links() {
-            loop {
-                let mut hearing = link.hearing.lock();
-                if hearing.ask_for_knock(wish) {
-                    break;
-                }
-                let Some(consequences) = self.drain(&link, &mut hearing) else { break };
-                drop(hearing);
-                self.conclude(consequences);
+            let mut hearing = link.hearing.lock();
+            if hearing.ask_for_knock(wish) {
+                continue;
             }
+            let consequences = self.drain(&link, &mut hearing);
+            // One that isn't believed any more needn't knock.
+            all &= hearing.ask_for_knock(wish) || hearing.verdict.is_some();
+            drop(hearing);
+            consequences.into_iter().for_each(|consequences| self.conclude(consequences));
+        }
+        all
+    }
+
+    /// As [`ask_for_knocks`](Self::ask_for_knocks), or has the driver go on with that.
+    fn leave_it_to_the_driver(&self) {
+        if !self.ask_for_knocks() {
+            self.wake.signal();
         }
     }
 
@@ -126,7 +127,7 @@ impl Shared {
             }
         }
         drop(spin);
-        self.ask_for_knocks();
+        self.leave_it_to_the_driver();
     }
 
     /// A thread is about to sleep until a result is there, or has slept.
@@ -134,7 +135,7 @@ impl Shared {
         match how {
             Sleep::Begins => {
                 self.sleepers.fetch_add(1, Ordering::SeqCst);
-                self.ask_for_knocks();
+                self.leave_it_to_the_driver();
             }
             Sleep::Ends => {
                 self.sleepers.fetch_sub(1, Ordering::SeqCst);

@@ -131,7 +131,7 @@ impl Pretended {
         self.unblock(me);
         let has_page = self.page.as_mut().map(|page| page.insert(id)).is_some();
         // Some tasks are to be told of at once.
-        if has_page && id % 3 > 0 {
+        if has_page && !id.is_multiple_of(3) {
             self.untold.push(id);
         } else {
             self.say(Event::Started(me, id));
@@ -599,7 +599,7 @@ impl Pool {
 
     pub(crate) fn boot(&mut self) -> WorkerId {
         let worker = self.spawns.remove(0);
-        let page = (self.paged && worker.0 % 2 == 0).then(BTreeSet::new);
+        let page = (self.paged && worker.0.is_multiple_of(2)).then(BTreeSet::new);
         self.workers.insert(worker, Pretended { page, ..Pretended::default() });
         worker
     }
