@@ -169,6 +169,35 @@ fn more_loans_than_a_socket_takes_arrive_with_one_task() {
     });
 }
 
+fn close_all() {
+    // SAFETY: takes numbers. What owned these descriptors is wrong from here on; that is the point.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+}
+
+/// Row 18: a task closes its worker's socket, through which loans come. What that worker can't be lent any more is read
+/// by another; nothing else fails.
+#[test]
+fn a_task_that_closes_its_workers_socket_costs_nobody_a_shared_value() {
+    alone(|| {
+        pool(2, || {
+            for round in 0..10 {
+                // Quick ones, so that some are sent ahead.
+                let before: Vec<_> = (0..20).map(|n| process(double, n)).collect();
+                let broken = process(close_all, ());
+                let values: Vec<_> = (0..20).map(|n| shared(5000 + n)).collect();
+                let behind: Vec<_> = values.iter().map(|value| process(last, value)).collect();
+                if let Err(error) = ended(broken) {
+                    assert!(error.is_crash() || error.is_transport(), "{round}: {error}");
+                }
+                before.into_iter().for_each(|task| assert!(ended(task).is_ok(), "{round}"));
+                for (n, task) in (0..).zip(behind) {
+                    assert_eq!(ended(task).unwrap_or_else(|error| panic!("{round}: {error}")), 4999 + n);
+                }
+            }
+        });
+    });
+}
+
 /// Row 83: seccomp denies memfd_create, or the sealing of files: values travel as bytes, and are the same.
 #[test]
 fn where_no_file_can_be_made_values_travel_as_bytes() {
