@@ -71,8 +71,11 @@ impl Shared {
     /// knock has been asked for, or somebody is about to ask.
     pub(super) fn hear_rings(&self) -> bool {
         let news: Vec<_> = self.listeners.read().iter().filter(|link| link.has_news()).cloned().collect();
-        // All of them, whether or not there was something in the first.
-        news.iter().fold(false, |any, link| self.hear_ring(link) || any)
+        let mut any = false;
+        for link in news {
+            any |= self.hear_ring(&link);
+        }
+        any
     }
 
     /// Writes what did not fit into the rings before.
