@@ -1,9 +1,11 @@
 //! Arguments of a fork: values, proxies whose values come later, and collections of proxies.
 
 use crate::core::error::TaskError;
-use crate::core::slot::{AnySlot, Bytes};
+use crate::core::slot::{AnySlot, Encoded};
 use crate::ground::wire::codec;
+use crate::ground::wire::parcel::{Parcel, Reader};
 use crate::proxy::ResultProxy;
+use crate::shared::Shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
@@ -81,7 +83,7 @@ trait Later<T>: Send {
     /// Shows the value without taking it; every slot is settled.
     fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError>;
     /// The value as it came from another process, if nobody has decoded it.
-    fn encoded(&self) -> Option<Bytes>;
+    fn encoded(&self) -> Option<Encoded>;
 }
 
 impl<T> Input<T> {
@@ -101,17 +103,17 @@ impl<T> Input<T> {
 }
 
 impl<T: Portable> Input<T> {
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn encode(&self, out: &mut Parcel) -> Result<(), EncodeError> {
         let later = match &self.0 {
-            Kind::Value(value) => return Ok(codec::encode(value, out)?),
+            Kind::Value(value) => return Ok(out.put(value)?),
             Kind::Later(later) => later,
         };
-        if let Some(bytes) = later.encoded() {
-            out.extend_from_slice(&bytes);
+        if let Some(encoded) = later.encoded() {
+            out.splice(&encoded);
             return Ok(());
         }
         let mut outcome = Ok(());
-        later.show(&mut |value| outcome = codec::encode(value, out)).map_err(EncodeError::Input)?;
+        later.show(&mut |value| outcome = out.put(value)).map_err(EncodeError::Input)?;
         Ok(outcome?)
     }
 }
@@ -163,6 +165,12 @@ impl Arg<std::path::PathBuf> for &std::path::PathBuf {
     }
 }
 
+impl<T: ?Sized> Arg<Shared<T>> for &Shared<T> {
+    fn into_input(self) -> Input<Shared<T>> {
+        Input(Kind::Value(self.clone()))
+    }
+}
+
 impl<T: Clone> Arg<Vec<T>> for &Vec<T> {
     fn into_input(self) -> Input<Vec<T>> {
         Input(Kind::Value(self.clone()))
@@ -191,7 +199,7 @@ impl<T: Clone + Send + Sync + 'static> Later<T> for ResultProxy<T> {
     fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError> {
         self.show_unread(to)
     }
-    fn encoded(&self) -> Option<Bytes> {
+    fn encoded(&self) -> Option<Encoded> {
         self.encoded_value()
     }
 }
@@ -235,7 +243,7 @@ impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathere
         to(&(self.make)((self.copy)(&self.keys), values));
         Ok(())
     }
-    fn encoded(&self) -> Option<Bytes> {
+    fn encoded(&self) -> Option<Encoded> {
         None
     }
 }
@@ -321,13 +329,14 @@ pub trait Inputs<A>: Sized {
     note = "derive `serde::Serialize` and `serde::Deserialize` for each of them (and own the data: no references), or \
             run the function on a thread, with `thread(..)` or `#[io_bound]`"
 )]
+#[expect(private_interfaces, reason = "the trait is sealed by `Args`, too")]
 pub trait PortableArgs: Args + Send {
     #[doc(hidden)]
-    fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
-    fn encode_values(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
-    fn decode(input: &mut &[u8]) -> Result<Self, String>;
+    fn decode(input: &mut Reader<'_>) -> Result<Self, String>;
 }
 
 /// The arguments of a fork as the user writes them: `()`, one bare value, or a tuple.
@@ -396,20 +405,21 @@ macro_rules! tuples {
             }
         }
 
+        #[expect(private_interfaces, reason = "see the trait")]
         #[allow(non_snake_case, unused_variables, clippy::ptr_arg, reason = "as above")]
         impl<$($type: Portable),*> PortableArgs for ($($type,)*) {
-            fn encode(inputs: &Self::Inputs, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError> {
                 let ($($type,)*) = inputs;
                 $($type.encode(out).map_err(|error| name_type::<$type>(error))?;)*
                 Ok(())
             }
-            fn encode_values(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError> {
                 let ($($type,)*) = self;
-                $(codec::encode($type, out).map_err(|error| name_type::<$type>(error.into()))?;)*
+                $(out.put($type).map_err(|error| name_type::<$type>(error.into()))?;)*
                 Ok(())
             }
-            fn decode(input: &mut &[u8]) -> Result<Self, String> {
-                Ok(($(codec::decode::<$type>(input).map_err(|error| {
+            fn decode(input: &mut Reader<'_>) -> Result<Self, String> {
+                Ok(($(input.take::<$type>().map_err(|error| {
                     format!("{}: {error}", std::any::type_name::<$type>())
                 })?,)*))
             }

@@ -38,6 +38,7 @@
 //! | keep what tasks print in the order of the program | [`Plan::output`], [`Output`], or `XFORK_OUTPUT` in the environment |
 //! | have random numbers that are the same in every run | [`seed()`]; `rng()` with the feature `rand` |
 //! | keep something from task to task in each worker | [`WorkerLocal`] |
+//! | give tasks big data without copying it | [`Shared`] |
 //! | run tasks yourself | [`Runner`] |
 //!
 //! # Where tasks run
@@ -85,6 +86,7 @@ mod plan;
 mod proxy;
 mod random;
 mod runner;
+mod shared;
 mod task;
 mod tries;
 mod worker_local;
@@ -108,6 +110,7 @@ pub use crate::random::seed;
 #[cfg(feature = "rand")]
 pub use crate::random::{TaskRng, rng};
 pub use crate::runner::{Runnable, Runner};
+pub use crate::shared::{Plain, Shared};
 pub use crate::task::{Route, Task, task};
 pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{

@@ -14,7 +14,7 @@ use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
-use crate::ground::wire::codec;
+use crate::ground::wire::parcel::Parcel;
 use crate::plan;
 use crate::proxy::ResultProxy;
 use crate::tries::{Source, Tries};
@@ -78,7 +78,7 @@ impl<F: Callable<A>, A: Args> Progress<F, A> {
 
 enum Outcome<R> {
     Here(Result<R, TaskError>),
-    Encoded(Vec<u8>),
+    Encoded(Parcel),
 }
 
 /// Whether and how a task travels.
@@ -98,16 +98,16 @@ impl<F: Callable<A>, A: Args> Way<F, A> for Stays {
 /// How a task travels to a worker.
 pub(crate) struct Travel<F: Callable<A>, A: Args> {
     entry: fn() -> Option<EntryId>,
-    encode: fn(&A::Inputs, &mut Vec<u8>) -> Result<(), EncodeError>,
-    encode_values: fn(&A, &mut Vec<u8>) -> Result<(), EncodeError>,
-    decode: fn(&[u8]) -> Result<F::Output, TaskError>,
+    encode: fn(&A::Inputs, &mut Parcel) -> Result<(), EncodeError>,
+    encode_values: fn(&A, &mut Parcel) -> Result<(), EncodeError>,
+    decode: fn(&Parcel) -> Result<F::Output, TaskError>,
     /// Reads the arguments in this process, for a further try.
-    again: fn(&[u8]) -> Option<(F, A)>,
+    again: fn(&Parcel) -> Option<(F, A)>,
 }
 
 impl<F: Callable<A>, A: Args> Travel<F, A> {
     /// Appends the encoded arguments.
-    fn encode(&self, work: &Work<F, A>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn encode(&self, work: &Work<F, A>, out: &mut Parcel) -> Result<(), EncodeError> {
         match work {
             Work::Values(_, args) => (self.encode_values)(args, out),
             Work::Inputs(inputs) => (self.encode)(&inputs.1, out),
@@ -251,9 +251,9 @@ where
                 }
                 slot.fulfil(outcome);
             }
-            Outcome::Encoded(bytes) => {
+            Outcome::Encoded(parcel) => {
                 let travel = W::TRAVEL.expect("only a task that travels comes back encoded");
-                slot.fulfil_encoded(Arc::new(bytes), travel.decode);
+                slot.fulfil_encoded(Arc::new(parcel), travel.decode);
             }
         }
         drop_slot(slot);
@@ -275,10 +275,10 @@ where
         }
         let Some(travel) = W::TRAVEL else { return Source::Nowhere };
         let _for_a_task = context::for_a_task();
-        let mut bytes = Vec::new();
+        let mut parcel = Parcel::default();
         // What can't be encoded may still be given to the first try.
-        match panics::catch(|| travel.encode(work, &mut bytes)) {
-            Ok(Ok(())) => Source::Decode(bytes, travel.again),
+        match panics::catch(|| travel.encode(work, &mut parcel)) {
+            Ok(Ok(())) => Source::Decode(parcel, travel.again),
             _ => Source::Nowhere,
         }
     }
@@ -342,7 +342,7 @@ where
         true
     }
 
-    fn complete(self: Arc<Self>, result: Vec<u8>) {
+    fn complete(self: Arc<Self>, result: Parcel) {
         let work = self.progress.lock().take_work();
         drop_quietly(work);
         self.conclude(Outcome::Encoded(result));
@@ -385,7 +385,7 @@ where
         (W::TRAVEL?.entry)()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError> {
+    fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
         let travel = W::TRAVEL.expect("only reached through remote()");
         let progress = self.progress.lock();
         let what = Cow::Borrowed("arguments");
@@ -437,15 +437,15 @@ where
 {
     fn invoke(call: &mut dyn Invocation) {
         let arguments = call.arguments();
-        let args = match A::decode(&mut &arguments[..]) {
+        let args = match A::decode(&mut arguments.reader()) {
             Ok(args) => args,
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
         drop(arguments);
         let result = registry::conjure::<F>().call(args);
-        let mut bytes = Vec::new();
-        match codec::encode(&result, &mut bytes) {
-            Ok(()) => call.finish(Ok(bytes)),
+        let mut parcel = Parcel::default();
+        match parcel.put(&result) {
+            Ok(()) => call.finish(Ok(parcel)),
             Err(error) => {
                 let reason = format!("{}: {error}", std::any::type_name::<F::Output>());
                 call.finish(Err(InvocationError::Encode(reason)));
@@ -479,7 +479,7 @@ where
     });
 }
 
-fn decode<F, A>(mut bytes: &[u8]) -> Result<F::Output, TaskError>
+fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
 where
     F: Callable<A>,
     F::Output: Portable,
@@ -488,15 +488,15 @@ where
         let what = Cow::Borrowed("result");
         TaskError::new(F::name(), None, Kind::Decode { what, reason })
     };
-    match panics::catch(|| codec::decode::<F::Output>(&mut bytes)) {
+    match panics::catch(|| parcel.reader().take::<F::Output>()) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
         Err(caught) => Err(panic_error(F::name(), caught)),
     }
 }
 
-fn again<F: Copy + Send + 'static, A: PortableArgs>(mut bytes: &[u8]) -> Option<(F, A)> {
-    let args = panics::catch(|| A::decode(&mut bytes)).ok()?.ok()?;
+fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(F, A)> {
+    let args = panics::catch(|| A::decode(&mut parcel.reader())).ok()?.ok()?;
     Some((registry::conjure::<F>(), args))
 }
 

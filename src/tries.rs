@@ -6,6 +6,7 @@
 
 use crate::callable::Again;
 use crate::core::limits::Limits;
+use crate::ground::wire::parcel::Parcel;
 use std::time::Duration;
 
 /// Where the function and the arguments of a further try come from.
@@ -13,7 +14,7 @@ pub(crate) enum Source<F, A> {
     Nowhere,
     Clone(Again<F, A>),
     /// The encoded arguments, and what reads them.
-    Decode(Vec<u8>, fn(&[u8]) -> Option<(F, A)>),
+    Decode(Parcel, fn(&Parcel) -> Option<(F, A)>),
 }
 
 /// The tries of one task.
@@ -46,7 +47,7 @@ impl<F, A> Tries<F, A> {
     /// What the next try is run with; `None` if there is none: no try is left, or the task failed before the first.
     pub(crate) fn next(&mut self) -> Option<(F, A)> {
         match &self.source {
-            Source::Decode(bytes, decode) if self.begun > 0 && self.is_another_allowed() => decode(bytes),
+            Source::Decode(parcel, decode) if self.begun > 0 && self.is_another_allowed() => decode(parcel),
             _ => self.kept.take(),
         }
     }
@@ -94,9 +95,10 @@ mod tests {
     fn there_is_one_try_more_than_there_are_retries() {
         for retries in 0..4 {
             let limits = Limits::new().retries(retries);
-            let decode = |bytes: &[u8]| Some(('f', u32::from(bytes[0])));
+            let decode = |parcel: &Parcel| Some(('f', u32::from(parcel.bytes[0])));
+            let parcel = Parcel::new(vec![7], Vec::new());
             assert_eq!(runs(limits, Source::Clone(again)), retries + 1);
-            assert_eq!(runs(limits, Source::Decode(vec![7], decode)), retries + 1);
+            assert_eq!(runs(limits, Source::Decode(parcel, decode)), retries + 1);
             assert_eq!(runs(limits, Source::Nowhere), 1);
         }
         assert_eq!(runs(Limits::new(), Source::Clone(again)), 1);
@@ -104,6 +106,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_again_is_not_tried_again() {
-        assert_eq!(runs(Limits::new().retries(9), Source::Decode(Vec::new(), |_| None)), 1);
+        assert_eq!(runs(Limits::new().retries(9), Source::Decode(Parcel::default(), |_| None)), 1);
     }
 }

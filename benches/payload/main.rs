@@ -1,4 +1,4 @@
-//! What it costs to give a task something: large arguments and results, small ones, and the memory of a queue.
+//! What it costs to give a task something: large arguments and results, small ones, shared memory, and the memory of a queue.
 //!
 //! ```sh
 //! cargo bench --bench payload               # under a minute
@@ -18,6 +18,7 @@ mod memory;
 mod pipes;
 #[path = "../measure/reach.rs"]
 mod reach;
+mod shared;
 mod socket;
 #[path = "../measure/turns.rs"]
 mod turns;
@@ -58,6 +59,7 @@ fn main() {
     case.add("xfork process", 500, 1, |_| timed(|| assert_eq!(*process(there_and_back::<u8>, vec![7]), [7])));
     let mut pipes = Pipes::start();
     case.add("through pipes", 500, 1, move |_| timed(|| pipes.round_trip()));
+    shared::add(&mut field, scale);
     let rounds = field.take_turns(if quick { 1 } else { 5 }, if quick { QUICK_LIMIT } else { LIMIT });
 
     let header = format!("{machine}, {WORKERS} workers, {rounds} rounds, sizes divided by {scale}");
@@ -71,6 +73,7 @@ fn main() {
         let measured = xfork / socket.nanoseconds;
         lines.push(Line::new(format!("{case}, there and back"), time(xfork), against, measured, "×", ..=1.3));
     }
+    lines.extend(shared::lines(&field));
     lines.extend(memory);
     reach::conclude("payload", &["peers"], header, extent, rows, lines);
 }

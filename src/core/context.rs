@@ -5,6 +5,7 @@ use crate::core::limits::Limits;
 use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::task::Body;
+use crate::ground::wire::parcel;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub(crate) struct Restore {
     runners: Option<Arc<Runners>>,
     _seed: Option<seed::Entered>,
     _group: Option<group::Entered>,
+    _aside: Option<parcel::Aside>,
 }
 
 impl Drop for Restore {
@@ -116,7 +118,13 @@ pub(crate) fn enter_task(task: Arc<dyn Body>) -> Restore {
             (Some(context.task.replace(task)), runners)
         })
         .unwrap_or_default();
-    Restore { task: before.0, runners: before.1, _seed: Some(seed), _group: Some(group) }
+    Restore {
+        task: before.0,
+        runners: before.1,
+        _seed: Some(seed),
+        _group: Some(group),
+        _aside: Some(parcel::aside()),
+    }
 }
 
 /// While it lives, code of the user runs here for a task, though not the task itself: `exit` must not wait for it either.
@@ -138,7 +146,7 @@ impl Drop for ForATask {
 pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
     let before =
         CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).unwrap_or_default();
-    Restore { task: None, runners: before, _seed: None, _group: None }
+    Restore { task: None, runners: before, _seed: None, _group: None, _aside: None }
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);

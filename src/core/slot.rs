@@ -13,6 +13,7 @@ use crate::core::output;
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// The encoded form of a value.
-pub(crate) type Bytes = Arc<Vec<u8>>;
+pub(crate) type Encoded = Arc<Parcel>;
 
 /// What a slot says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -425,7 +426,7 @@ pub(crate) enum Brought<T> {
     /// The task that brings it, as long as the slot is empty.
     By(Arc<dyn Body>),
     /// The encoded value, and how to decode it.
-    Encoded(Bytes, fn(&[u8]) -> Result<T, TaskError>),
+    Encoded(Encoded, fn(&Parcel) -> Result<T, TaskError>),
     /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
     /// so that reading a full slot has nothing to ask.
     Held(Option<Box<T>>),
@@ -501,8 +502,8 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// Fills the slot of a task with the encoded value.
-    pub(crate) fn fulfil_encoded(&self, bytes: Bytes, decode: fn(&[u8]) -> Result<T, TaskError>) {
-        self.fulfil_later(Brought::Encoded(bytes, decode));
+    pub(crate) fn fulfil_encoded(&self, parcel: Encoded, decode: fn(&Parcel) -> Result<T, TaskError>) {
+        self.fulfil_later(Brought::Encoded(parcel, decode));
     }
 
     /// Fills the slot of a task with a value that is not read without [`settled`].
@@ -526,7 +527,7 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// The encoded value, while nobody has needed it decoded.
-    pub(crate) fn encoded(&self) -> Option<Bytes> {
+    pub(crate) fn encoded(&self) -> Option<Encoded> {
         // The lock keeps others from decoding meanwhile, so that a claim that fails means a decoded value.
         self.beside(|_| {
             let mut key = Key::new();
@@ -534,7 +535,7 @@ impl<T: Send + 'static> Slot<T> {
                 return None;
             }
             let bytes = match self.content(&mut key) {
-                Content::Brought(Brought::Encoded(bytes, _)) => Some(bytes.clone()),
+                Content::Brought(Brought::Encoded(parcel, _)) => Some(parcel.clone()),
                 _ => None,
             };
             self.give_back(&key);
@@ -550,7 +551,7 @@ impl<T: Send + 'static> Slot<T> {
                 return;
             }
             let outcome = match self.content(&mut key) {
-                Content::Brought(Brought::Encoded(bytes, decode)) => decode(bytes),
+                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel),
                 Content::Brought(Brought::Held(value)) => {
                     Ok(*value.take().expect("it is there until it is decoded"))
                 }
@@ -571,7 +572,7 @@ impl<T: Send + 'static> Slot<T> {
             let content = self.content(&mut key);
             // What unwinds is code of the user; the claim must end all the same.
             let shown = catch_unwind(AssertUnwindSafe(|| match content {
-                Content::Brought(Brought::Encoded(bytes, decode)) => decode(bytes).map(|value| to(&value)),
+                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel).map(|value| to(&value)),
                 Content::Brought(Brought::Held(Some(value))) => {
                     to(value);
                     Ok(())

@@ -15,6 +15,7 @@ use crate::core::slot::{About, AnySlot};
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
+use crate::ground::wire::parcel::Parcel;
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -35,7 +36,7 @@ pub(crate) trait Body: Send + Sync {
     /// Ends a claimed task without running it.
     fn fail(self: Arc<Self>, error: TaskError);
     /// Ends a claimed task with the encoded result that another process computed.
-    fn complete(self: Arc<Self>, result: Vec<u8>);
+    fn complete(self: Arc<Self>, result: Parcel);
     /// Puts the outcome into the slot; called once, when the task and all its forks have finished.
     fn deliver(&self);
     /// Keeps what the task printed in another process.
@@ -64,7 +65,7 @@ pub(crate) trait Remote {
     /// Its trampoline, in the table that both processes share.
     fn entry(&self) -> Option<EntryId>;
     /// Appends its encoded arguments.
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError>;
+    fn encode(&self, out: &mut Parcel) -> Result<(), TaskError>;
     /// Drops the arguments: the task has started elsewhere and is never sent again.
     fn release(&self);
 }

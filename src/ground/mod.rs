@@ -5,6 +5,7 @@
 //! It knows nothing of tasks, proxies or plans.
 
 pub(crate) mod cell;
+pub(crate) mod memory;
 pub(crate) mod panics;
 pub(crate) mod registry;
 pub(crate) mod ring;

@@ -9,6 +9,7 @@
 //! cannot be shared with another process, and no pool of processes is started there.
 #![expect(unsafe_code, reason = "linker-made tables are reached by assembly and extern statics")]
 
+use crate::ground::wire::parcel::Parcel;
 use std::fmt;
 
 /// What a trampoline gets and gives: the encoded arguments in, the encoded result out.
@@ -17,9 +18,9 @@ pub(crate) type Trampoline = fn(&mut dyn Invocation);
 /// One run of a trampoline in a worker, seen from the trampoline.
 pub(crate) trait Invocation {
     /// Takes the encoded arguments; a second call gets nothing.
-    fn arguments(&mut self) -> Vec<u8>;
+    fn arguments(&mut self) -> Parcel;
     /// Ends the run with the encoded result, or with what went wrong while decoding or encoding.
-    fn finish(&mut self, outcome: Result<Vec<u8>, InvocationError>);
+    fn finish(&mut self, outcome: Result<Parcel, InvocationError>);
 }
 
 /// Why a run ended without a result, other than by a panic.

@@ -33,7 +33,7 @@ use crate::core::error::{Kind, TaskError};
 use crate::core::expression::Expression;
 use crate::core::report;
 use crate::core::seed;
-use crate::core::slot::{self, AnySlot, Bytes, Content, Reader, Slot, State};
+use crate::core::slot::{self, AnySlot, Content, Encoded, Reader, Slot, State};
 use crate::core::wait as waiting;
 use crate::ground::panics;
 use crate::proxy::steps::symbol;
@@ -150,7 +150,7 @@ impl<T: Send + 'static> ResultProxy<T> {
         slot::show(&self.reader, to)
     }
 
-    pub(crate) fn encoded_value(&self) -> Option<Bytes> {
+    pub(crate) fn encoded_value(&self) -> Option<Encoded> {
         self.reader.encoded()
     }
 

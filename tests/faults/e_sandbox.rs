@@ -101,7 +101,7 @@ fn without_proc_there_are_no_workers_and_the_error_says_why() {
 }
 
 /// A filter of system calls that answers these with an error, and lets all others through.
-fn deny(command: &mut Command, calls: &[libc::c_long], error: i32) {
+pub(crate) fn deny(command: &mut Command, calls: &[libc::c_long], error: i32) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;

@@ -5,9 +5,9 @@ use crate::fixture::{
 };
 use crate::own::peak_memory;
 use crate::saboteur::{
-    BLOCKED, CHILD, DONE, FAILED, FIRST, FROM_WORKER, HELLO, LAST_PANIC, PROTOCOL, Peer, RECALLED, RETURNED,
-    STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED, UNSEEN, frame, number, panic, panic_error,
-    sabotage, text,
+    BLOCKED, CHILD, DONE, FAILED, FIRST, FROM_WORKER, HELLO, LAST_PANIC, LET_GO, PROTOCOL, Peer, RECALLED,
+    REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED, UNSEEN, WITH, frame, number,
+    panic, panic_error, sabotage, text, with,
 };
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -228,6 +228,38 @@ fn misbehave_in_a_task(way: &str, peer: &mut Peer, id: u64, entry: u32, terms: &
         "forks under a name longer than the message" => {
             peer.say(CHILD, &[&id, &id, &entry.to_le_bytes(), &[0xff; 4], b"f"])?;
         }
+        "mentions shared memory that it was not lent" => {
+            peer.write(&with(Ok(1), &frame(DONE, &[&id, &micros, &number(42)])))?;
+        }
+        "forks with shared memory that it was not lent" => {
+            let child = [&id[..], &id, &entry.to_le_bytes(), &counted(b"f"), &counted(terms)];
+            peer.write(&with(Ok(u64::MAX), &frame(CHILD, &child)))?;
+        }
+        "mentions shared memory in half a message" => {
+            peer.write(&with(Err(b"bytes"), &frame(DONE, &[&id, &micros, &number(42)])[..20]))?;
+        }
+        "mentions shared memory in two messages" => {
+            let done = frame(DONE, &[&id, &micros, &number(42)]);
+            peer.write(&with(Err(b"bytes"), &[&done[..], &done].concat()))?;
+        }
+        "mentions shared memory in a message without values" => {
+            peer.write(&with(Err(b"bytes"), &frame(BLOCKED, &[&id])))?;
+        }
+        "mentions shared memory in a mention" => {
+            let done = frame(DONE, &[&id, &micros, &number(42)]);
+            peer.write(&with(Err(b"bytes"), &with(Err(b"bytes"), &done)))?;
+        }
+        "mentions more shared memory than it sends" => {
+            let done = frame(DONE, &[&id, &micros, &number(42)]);
+            let piece = [&[0, 0, 0, 0, 1][..], &[0xff; 8], b"bytes"].concat();
+            peer.say(WITH, &[&(piece.len() as u64).to_le_bytes(), &piece, &done])?;
+        }
+        "mentions shared memory without end" => peer.say(WITH, &[&[0xff; 8], b"bytes"])?,
+        "lets go of what it was not lent" => peer.say(LET_GO, &[&[1, 0, 0, 0, 0, 0, 0, 0]])?,
+        "refuses what it was not lent" => peer.say(REFUSED, &[&[1, 0, 0, 0, 0, 0, 0, 0]])?,
+        "sends shared memory that nothing mentions" => {
+            peer.write(&with(Err(b"bytes"), &frame(DONE, &[&id, &micros, &number(42)])))?;
+        }
         "declares the largest length" => peer.write(&[&[DONE][..], &[0xff; 8]].concat())?,
         "declares a negative length" => peer.write(&[&[DONE][..], &i64::MIN.to_le_bytes()].concat())?,
         "declares a gigabyte and dies" => {
@@ -365,6 +397,16 @@ fn a_lie_about_a_started_task_costs_that_task_only() {
             ("says nothing known", "malformed message of kind 255"),
             ("sends zeros", "malformed message of kind 0"),
             ("prints though nothing is captured", "nothing is captured"),
+            ("mentions shared memory that it was not lent", "shared memory number 1, which was not lent"),
+            ("forks with shared memory that it was not lent", "which was not lent to it"),
+            ("mentions shared memory in half a message", "half a message"),
+            ("mentions shared memory in two messages", "half a message"),
+            ("mentions shared memory in a message without values", "a message that has no values"),
+            ("mentions shared memory in a mention", "a message that has no values"),
+            ("mentions more shared memory than it sends", "a malformed list"),
+            ("mentions shared memory without end", "malformed message of kind 84"),
+            ("lets go of what it was not lent", "was not told to forget"),
+            ("refuses what it was not lent", "was not lent to it"),
         ] {
             let error = outcome(way, build).expect_err(way);
             let text = error.to_string();
@@ -409,7 +451,11 @@ fn lengths_and_pieces_of_messages_are_handled() {
         assert!(error.is_crash() && error.exit_code() == Some(78), "{error}");
         let grown = peak_memory() - before;
         assert!(grown < 100 << 20, "{grown} bytes for a message of a thousand");
-        for way in ["writes byte by byte", "writes two messages at once"] {
+        for way in [
+            "writes byte by byte",
+            "writes two messages at once",
+            "sends shared memory that nothing mentions",
+        ] {
             let value =
                 sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
             assert_eq!(value.unwrap_or_else(|error| panic!("{way}: {error}")), 42);

@@ -33,4 +33,5 @@ mod limits;
 mod own;
 mod programs;
 mod saboteur;
+mod shared;
 mod soak;

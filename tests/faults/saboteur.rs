@@ -177,6 +177,9 @@ pub(crate) const UNBLOCKED: u8 = 75;
 pub(crate) const LAST_PANIC: u8 = 76;
 pub(crate) const UNSEEN: u8 = 77;
 pub(crate) const TEXT: u8 = 82;
+pub(crate) const WITH: u8 = 84;
+pub(crate) const LET_GO: u8 = 85;
+pub(crate) const REFUSED: u8 = 86;
 const KNOCK: u8 = 83;
 
 /// A frame with the length that it has.
@@ -297,7 +300,16 @@ impl Peer {
 }
 
 /// The version that section describes.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
+
+/// A message whose values mention one piece of shared memory, by its number or as bytes.
+pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {
+    let piece = match piece {
+        Ok(number) => [&[0; 5][..], &number.to_le_bytes()].concat(),
+        Err(bytes) => [&[0, 0, 0, 0, 1][..], &(bytes.len() as u64).to_le_bytes(), bytes].concat(),
+    };
+    frame(WITH, &[&(piece.len() as u64).to_le_bytes(), &piece, message])
+}
 
 /// Numbers, texts and errors as postcard writes them.
 pub(crate) fn number(mut number: u64) -> Vec<u8> {

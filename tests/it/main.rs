@@ -28,6 +28,7 @@ mod plans;
 mod randomness;
 mod reports;
 mod runners;
+mod shared;
 mod upstream;
 mod waiting;
 mod worker_local;

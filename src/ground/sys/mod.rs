@@ -11,11 +11,13 @@ pub(crate) mod cpu;
 pub(crate) mod crash;
 pub(crate) mod event;
 mod fd;
+pub(crate) mod gift;
 pub(crate) mod image;
 pub(crate) mod interrupt;
 pub(crate) mod lanes;
 pub(crate) mod life;
 pub(crate) mod load;
+pub(crate) mod memory;
 pub(crate) mod process;
 #[cfg(test)]
 mod role;
@@ -27,6 +29,7 @@ pub(crate) use capture::{Capture, Ends, Stream, flush_c};
 pub(crate) use copy::generation;
 pub(crate) use cpu::{process_cpu_time, runnable_threads, stack_left};
 pub(crate) use event::{EventFd, Interest, Poller, Ready};
+pub(crate) use gift::{receive_with, send_with};
 pub(crate) use image::{CodeAddress, address, build_fingerprint, is_main_image, locate};
 pub(crate) use interrupt::{exit_as_interrupted, on_interrupt};
 pub(crate) use life::{
@@ -35,6 +38,7 @@ pub(crate) use life::{
     swallow_interrupts,
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
+pub(crate) use memory::{Draft, Inode, Map, MemoryFile, inode_of};
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
 pub(crate) use socket::{Wait, came_with_descriptors, is_hung_up, pair, peer_pid, receive, send, send_all};
 pub(crate) use spin::Spin;

@@ -28,7 +28,7 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
-    fn flags(self) -> libc::c_int {
+    pub(super) fn flags(self) -> libc::c_int {
         match self {
             Wait::Block => 0,
             Wait::DontBlock => libc::MSG_DONTWAIT,
@@ -146,7 +146,7 @@ pub(crate) fn came_with_descriptors(error: &io::Error) -> Option<usize> {
 /// Waits for one descriptor. Only reached when somebody made our socket non-blocking behind our back, for
 /// instance a task that sets O_NONBLOCK on every descriptor it finds: `Wait::Block` must still not spin or
 /// fail.
-fn poll(fd: BorrowedFd<'_>, events: libc::c_short) -> io::Result<()> {
+pub(super) fn poll(fd: BorrowedFd<'_>, events: libc::c_short) -> io::Result<()> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: `entry` is the one entry announced, and outlives the call.
     retry(|| unsafe { libc::poll(&raw mut entry, 1, -1) })?;

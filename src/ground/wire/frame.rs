@@ -41,6 +41,15 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
+impl Frame {
+    /// The frame that these bytes are, and nothing else.
+    pub(crate) fn only(bytes: &[u8]) -> Option<Frame> {
+        let ([kind, length @ ..], payload) = bytes.split_first_chunk::<HEADER>()?;
+        let is_all = u64::from_le_bytes(*length) == payload.len() as u64;
+        is_all.then(|| Frame { kind: *kind, payload: payload.to_vec() })
+    }
+}
+
 /// Why a stream cannot be read on. It stays so: where the next frame begins is not known any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameError {
@@ -287,6 +296,16 @@ mod tests {
             }
         }
         assert_eq!(read_in_pieces(&stream, 1), frames);
+    }
+
+    #[test]
+    fn bytes_are_a_frame_only_if_they_are_all_of_it() {
+        let one = frame(7, 20);
+        let bytes = encoded(std::slice::from_ref(&one));
+        assert_eq!(Frame::only(&bytes), Some(one));
+        assert_eq!(Frame::only(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(Frame::only(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(Frame::only(&bytes[..4]), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
@@ -31,6 +31,13 @@ pub(crate) enum ToWorker<'a> {
     ChildText { id: u64, stream: u32, left_out: u64, text: &'a [u8] },
     /// The pool ends; so do you.
     Bye,
+    /// The descriptor with this inode, which has come with the first byte of this or before, is a memory file of so many bytes: messages
+    /// call it `id` from now on.
+    Lend { id: u64, bytes: u64, inode: u64 },
+    /// No message will call this file by its number any more: say when you have let go of it, too.
+    Forget { id: u64 },
+    /// The frame `message`, a task or the result of one that you handed over, whose values mention these pieces.
+    With { pieces: &'a [u8], message: &'a [u8] },
 }
 
 /// What a worker tells the program.
@@ -73,6 +80,12 @@ pub(crate) enum FromWorker<'a> {
     Unwanted { id: u64 },
     /// A task that my task forked failed, and nobody looked at it.
     Unseen { error: &'a [u8] },
+    /// The frame `message`, a result or a task that I hand over, whose values mention these pieces.
+    With { pieces: &'a [u8], message: &'a [u8] },
+    /// Nobody here holds any more what I was told to forget.
+    LetGo { id: u64 },
+    /// I can't take what was lent to me by this number: lend me nothing more.
+    Refused { id: u64 },
 }
 
 /// A message that no honest peer sends.
@@ -111,6 +124,14 @@ impl<'a> Fields<'a> {
         Some(bytes)
     }
 
+    /// Bytes whose length is one of 8 bytes.
+    fn long_bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.u64()?).ok()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
     fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
@@ -142,6 +163,15 @@ pub(crate) fn framed(kind: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8
     frame::finish(out, start);
 }
 
+fn with(kind: u8, pieces: &[u8], message: &[u8], out: &mut Vec<u8>) {
+    out.reserve(pieces.len() + message.len() + 64);
+    framed(kind, out, |out| {
+        out.u64(pieces.len() as u64);
+        out.extend_from_slice(pieces);
+        out.extend_from_slice(message);
+    });
+}
+
 const WELCOME: u8 = 1;
 const TASK: u8 = 2;
 const STEAL: u8 = 3;
@@ -150,6 +180,9 @@ const CHILD_DONE: u8 = 5;
 const CHILD_FAILED: u8 = 6;
 const BYE: u8 = 7;
 const CHILD_TEXT: u8 = 16;
+const LEND: u8 = 17;
+const FORGET: u8 = 18;
+const WITH: u8 = 19;
 
 /// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
 pub(crate) fn begin_task(
@@ -203,6 +236,13 @@ impl<'a> ToWorker<'a> {
                 out.extend_from_slice(text);
             }),
             ToWorker::Bye => framed(BYE, out, |_| ()),
+            ToWorker::Lend { id, bytes, inode } => framed(LEND, out, |out| {
+                out.u64(id);
+                out.u64(bytes);
+                out.u64(inode);
+            }),
+            ToWorker::Forget { id } => framed(FORGET, out, |out| out.u64(id)),
+            ToWorker::With { pieces, message } => with(WITH, pieces, message, out),
         }
     }
 
@@ -236,6 +276,9 @@ impl<'a> ToWorker<'a> {
                     text: fields.rest(),
                 },
                 BYE => ToWorker::Bye,
+                LEND => ToWorker::Lend { id: fields.u64()?, bytes: fields.u64()?, inode: fields.u64()? },
+                FORGET => ToWorker::Forget { id: fields.u64()? },
+                WITH => ToWorker::With { pieces: fields.long_bytes()?, message: fields.rest() },
                 _ => return None,
             })
         };
@@ -261,6 +304,9 @@ const UNPREPARED: u8 = 79;
 const UNWANTED: u8 = 80;
 const TEXT: u8 = 82;
 const KNOCK: u8 = 83;
+const WITH_FROM: u8 = 84;
+const LET_GO: u8 = 85;
+const REFUSED: u8 = 86;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -308,6 +354,9 @@ impl<'a> FromWorker<'a> {
                 out.extend_from_slice(text);
             }),
             FromWorker::Unseen { error } => framed(UNSEEN, out, |out| out.extend_from_slice(error)),
+            FromWorker::With { pieces, message } => with(WITH_FROM, pieces, message, out),
+            FromWorker::LetGo { id } => framed(LET_GO, out, |out| out.u64(id)),
+            FromWorker::Refused { id } => framed(REFUSED, out, |out| out.u64(id)),
         }
     }
 
@@ -351,6 +400,9 @@ impl<'a> FromWorker<'a> {
                     text: fields.rest(),
                 },
                 UNSEEN => FromWorker::Unseen { error: fields.rest() },
+                WITH_FROM => FromWorker::With { pieces: fields.long_bytes()?, message: fields.rest() },
+                LET_GO => FromWorker::LetGo { id: fields.u64()? },
+                REFUSED => FromWorker::Refused { id: fields.u64()? },
                 _ => return None,
             })
         };
@@ -381,6 +433,9 @@ mod tests {
             ToWorker::ChildDone { id: 6, result: b"" },
             ToWorker::ChildFailed { id: 7, error: b"e" },
             ToWorker::Bye,
+            ToWorker::Lend { id: 8, bytes: 9, inode: 10 },
+            ToWorker::Forget { id: 11 },
+            ToWorker::With { pieces: b"p", message: b"m" },
         ] {
             let mut bytes = Vec::new();
             message.write(&mut bytes);
@@ -404,6 +459,9 @@ mod tests {
             FromWorker::Unprepared { error: b"e" },
             FromWorker::Unwanted { id: 13 },
             FromWorker::Unseen { error: b"u" },
+            FromWorker::With { pieces: b"", message: b"m" },
+            FromWorker::LetGo { id: 14 },
+            FromWorker::Refused { id: 15 },
             FromWorker::Text { id: 13, stream: 1, seen: 14, left_out: 15, text: b"" },
         ] {
             let mut bytes = Vec::new();

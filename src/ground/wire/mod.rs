@@ -7,3 +7,4 @@ mod bounded;
 pub(crate) mod codec;
 pub(crate) mod frame;
 pub(crate) mod message;
+pub(crate) mod parcel;

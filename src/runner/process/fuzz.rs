@@ -11,6 +11,7 @@ use crate::ground::panics::PanicRecord;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{Decoder, Frame, FrameError};
 use crate::ground::wire::message::{FromWorker, ToWorker};
+use crate::ground::wire::parcel::read_pieces;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -139,6 +140,9 @@ pub(crate) fn messages(data: &[u8]) {
         message.write(&mut bytes);
         assert_eq!(ToWorker::read(&only_frame(&bytes)), Ok(message));
     }
+    if let Ok(ToWorker::With { pieces, message }) = ToWorker::read(&frame) {
+        look_inside(pieces, message);
+    }
     let mut blobs = vec![payload];
     if let Ok(message) = FromWorker::read(&frame) {
         let mut bytes = Vec::new();
@@ -147,6 +151,10 @@ pub(crate) fn messages(data: &[u8]) {
         blobs.extend(match FromWorker::read(&frame) {
             Ok(FromWorker::Failed { error, .. }) => Some(error),
             Ok(FromWorker::Child { terms, .. }) => Some(terms),
+            Ok(FromWorker::With { pieces, message }) => {
+                look_inside(pieces, message);
+                None
+            }
             _ => None,
         });
     }
@@ -156,6 +164,14 @@ pub(crate) fn messages(data: &[u8]) {
         }
         stable::<PanicRecord>(blob);
         stable::<Terms>(blob);
+    }
+}
+
+/// What mentions shared memory has a list of it, and a frame.
+fn look_inside(pieces: &[u8], message: &[u8]) {
+    let _ = read_pieces(pieces, |_| None);
+    if let Some(frame) = Frame::only(message) {
+        let _ = (FromWorker::read(&frame), ToWorker::read(&frame));
     }
 }
 

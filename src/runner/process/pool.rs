@@ -10,6 +10,7 @@ mod driver;
 mod hear;
 mod link;
 mod listen;
+mod loans;
 
 pub(super) use link::Link;
 
@@ -29,6 +30,7 @@ use crate::ground::sys::{self, EventFd, Poller, Spin};
 use crate::ground::wire::codec;
 use crate::ground::wire::frame;
 use crate::ground::wire::message::{ToWorker, begin_task};
+use crate::ground::wire::parcel::Parcel;
 use driver::drive;
 use link::print_rest;
 use listen::Transport;
@@ -482,7 +484,8 @@ impl Shared {
         };
         let remote = body.remote().expect("only tasks that travel are submitted");
         // What a `Serialize` forks finds none, and uses a buffer of its own.
-        let (mut bytes, mut terms) = BUFFERS.try_with(Cell::take).unwrap_or_default();
+        let (bytes, mut terms) = BUFFERS.try_with(Cell::take).unwrap_or_default();
+        let mut parcel = Parcel::new(bytes, Vec::new());
         let encoded = match remote.entry() {
             None => {
                 let reason = "it is not in the table of functions".to_string();
@@ -490,16 +493,16 @@ impl Shared {
             }
             Some(EntryId(entry)) => {
                 codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
-                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut bytes);
-                remote.encode(&mut bytes).and_then(|()| {
-                    let size = (bytes.len() - start) as u64;
+                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut parcel.bytes);
+                remote.encode(&mut parcel).and_then(|()| {
+                    let size = (parcel.bytes.len() - start) as u64 + link.loans.weight(&parcel);
                     let limit = self.settings.max_message;
                     if size > limit {
                         let what = Cow::Borrowed("arguments");
                         let kind = Kind::TooLarge { what, bytes: size, limit };
                         return Err(TaskError::new(body.core().name(), None, kind));
                     }
-                    frame::finish(&mut bytes, start);
+                    frame::finish(&mut parcel.bytes, start);
                     Ok(())
                 })
             }
@@ -513,8 +516,8 @@ impl Shared {
                 // Who cancels the task from now on asks for it after this.
                 let out = link.out.lock();
                 drop(state);
-                self.post_holding(&link, out, &mut bytes);
-                keep(bytes, terms);
+                self.post_parcel(&link, out, &mut parcel);
+                keep(parcel.bytes, terms);
                 Vec::new()
             }
             Err(error) => {

@@ -8,6 +8,7 @@ use crate::core::task::{Body, Remote, TaskCore};
 use crate::ground::registry::EntryId;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::ToWorker;
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -15,7 +16,7 @@ use std::sync::{Arc, Weak};
 pub(super) struct Relay {
     pub(super) core: TaskCore,
     pub(super) entry: EntryId,
-    pub(super) args: Mutex<Vec<u8>>,
+    pub(super) args: Mutex<Parcel>,
     pub(super) origin: Weak<Link>,
     /// The task's number in the worker that it comes from.
     pub(super) id: u64,
@@ -46,8 +47,11 @@ impl Body for Relay {
             Err(_) => self.answer(&ToWorker::ChildFailed { id: self.id, error: b"" }),
         }
     }
-    fn complete(self: Arc<Self>, result: Vec<u8>) {
-        self.answer(&ToWorker::ChildDone { id: self.id, result: &result });
+    fn complete(self: Arc<Self>, result: Parcel) {
+        if let (Some(origin), Some(shared)) = (self.origin.upgrade(), self.shared.upgrade()) {
+            let message = result.framed(|result, out| ToWorker::ChildDone { id: self.id, result }.write(out));
+            shared.send_parcel(&origin, message);
+        }
     }
     fn printed(&self, part: Part) {
         let Part { stream, left_out, text } = part;
@@ -70,11 +74,13 @@ impl Remote for Relay {
     fn entry(&self) -> Option<EntryId> {
         Some(self.entry)
     }
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), TaskError> {
-        out.extend_from_slice(&self.args.lock());
+    fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
+        out.append(&self.args.lock());
         Ok(())
     }
     fn release(&self) {
-        *self.args.lock() = Vec::new();
+        // Dropped without the lock: this may be the last holder of shared memory.
+        let args = std::mem::take(&mut *self.args.lock());
+        drop(args);
     }
 }

@@ -5,19 +5,21 @@
 //! condemns it; what was said is accounted for in order, under the lock of that worker's [`Hearing`], and code of the user
 //! runs only when no lock is held.
 
-use super::link::{Hearing, Verdict};
+use super::link::{Hearing, Verdict, Waiting};
 use super::{End, Link, Relayed, Shared};
 use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
 use crate::core::task::{Body, TaskCore};
+use crate::ground::memory::Memory;
 use crate::ground::registry::{self, EntryId};
 use crate::ground::sys;
 use crate::ground::sys::lanes::Lanes;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{Decoder, Frame, FrameError};
 use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker};
+use crate::ground::wire::parcel::{Parcel, Piece};
 use crate::runner::process::relay::Relay;
 use crate::runner::process::settings::Settings;
 use crate::runner::process::supervisor::{Action, Event, Violation, WorkerId};
@@ -32,10 +34,14 @@ use std::time::Instant;
 pub(super) struct Consequences {
     actions: Vec<Action>,
     for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
+    /// What messages have mentioned: who lets go of it last, tells workers.
+    mentioned: Vec<Piece>,
+    /// What a worker has let go of, which may be large.
+    let_go: Vec<Arc<Memory>>,
 }
 
 enum Outcome {
-    Done(Vec<u8>),
+    Done(Parcel),
     Failed(TaskError),
     /// It has started, and its arguments are not needed any more.
     Started,
@@ -150,6 +156,29 @@ impl Shared {
         consequences: &mut Consequences,
     ) -> Result<(), String> {
         let message = FromWorker::read(frame).map_err(|error| error.to_string())?;
+        let FromWorker::With { pieces, message } = message else {
+            return self.message_with(link, hearing, message, Vec::new(), consequences);
+        };
+        let pieces = link.loans.pieces(pieces)?;
+        consequences.mentioned.extend_from_slice(&pieces);
+        let frame = Frame::only(message).ok_or("shared memory with half a message")?;
+        match FromWorker::read(&frame).map_err(|error| error.to_string())? {
+            message @ (FromWorker::Done { .. } | FromWorker::Child { .. }) => {
+                self.message_with(link, hearing, message, pieces, consequences)
+            }
+            _ => Err("shared memory with a message that has no values".into()),
+        }
+    }
+
+    /// `pieces` is what the values of the message mention.
+    fn message_with(
+        &self,
+        link: &Arc<Link>,
+        hearing: &mut Hearing,
+        message: FromWorker<'_>,
+        pieces: Vec<Piece>,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
         let worker = link.worker;
         if !hearing.ready && !matches!(message, FromWorker::Hello { .. } | FromWorker::LastPanic { .. }) {
             return Err("something before its hello".into());
@@ -197,7 +226,10 @@ impl Shared {
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(link)?;
                 let body = self.finished(worker, id, micros)?;
-                consequences.for_tasks.extend(body.map(|body| (body, Outcome::Done(result.to_vec()))));
+                if let Some(body) = body {
+                    let result = Parcel::new(result.to_vec(), pieces);
+                    consequences.for_tasks.push((body, Outcome::Done(result)));
+                }
                 return Ok(());
             }
             FromWorker::Failed { id, error } => {
@@ -210,6 +242,7 @@ impl Shared {
             FromWorker::Surplus => Event::Surplus(worker),
             FromWorker::Child { parent, id, entry, name, terms, args } => {
                 let terms = codec::decode(&mut &terms[..]).map_err(|error| error.to_string())?;
+                let args = Parcel::new(args.to_vec(), pieces);
                 let fork = Fork { parent, id, entry, name, terms, args };
                 return self.child(link, fork, consequences);
             }
@@ -237,6 +270,15 @@ impl Shared {
                 }
                 return Ok(());
             }
+            FromWorker::LetGo { id } => {
+                consequences.let_go.push(link.loans.let_go(id)?);
+                return Ok(());
+            }
+            FromWorker::Refused { id } => {
+                consequences.let_go.push(link.loans.refused(id)?);
+                return Ok(());
+            }
+            FromWorker::With { .. } => return Err("shared memory with shared memory".into()),
             FromWorker::Unseen { error } => {
                 decode_error(error)?.remember_sent(error.len());
                 return Ok(());
@@ -259,10 +301,10 @@ impl Shared {
         self.post(link, bytes);
         if let Some(Lanes { producer, consumer }) = lanes {
             let mut out = link.out.lock();
-            if !out.bytes.is_empty() {
+            if !out.socket.is_empty() {
                 return Err("a hello, though it does not read".into());
             }
-            out.ring = Some(producer);
+            out.ring = Some((producer, Waiting::default()));
             hearing.ring = Some(consumer);
         }
         Ok(prepare == 0)
@@ -303,7 +345,7 @@ impl Shared {
         let relay = Relay {
             core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
             entry: EntryId(entry),
-            args: Mutex::new(args.to_vec()),
+            args: Mutex::new(args),
             origin,
             id,
             shared: self.me.clone(),
@@ -327,7 +369,7 @@ struct Fork<'a> {
     entry: u32,
     name: &'a str,
     terms: Terms,
-    args: &'a [u8],
+    args: Parcel,
 }
 
 fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {

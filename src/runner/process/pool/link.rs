@@ -4,6 +4,7 @@
 //! and written when there is room.
 
 use super::Shared;
+use super::loans::{Gift, Loans};
 use crate::core::error::TaskError;
 use crate::core::task::Body;
 use crate::ground::panics::PanicRecord;
@@ -15,9 +16,10 @@ use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
 use crate::runner::process::supervisor::WorkerId;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -43,16 +45,106 @@ pub(in crate::runner::process) struct Link {
     pub(super) captured: Option<Mutex<Captured>>,
     /// Where it notes what it starts, and tells of a signal that kills it; without a memory file it can't.
     pub(super) page: Option<CrashPage>,
+    /// The files of shared memory that it has.
+    pub(super) loans: Arc<Loans>,
 }
 
 /// What is written to it.
 #[derive(Default)]
 pub(super) struct Out {
-    /// What was not taken yet.
-    pub(super) bytes: Vec<u8>,
-    pub(super) sent: usize,
-    /// Where it goes, as soon as both sides use the rings.
-    pub(super) ring: Option<Producer<Lane>>,
+    /// For the socket: everything at first, and nothing but loans as soon as both sides use the rings.
+    pub(super) socket: Waiting,
+    pub(super) ring: Option<(Producer<Lane>, Waiting)>,
+}
+
+/// Bytes that have not been taken yet, and the descriptors that go along with them.
+#[derive(Default)]
+pub(super) struct Waiting {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// In the order of their positions.
+    gifts: VecDeque<Gift>,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Adds what is to be written, and writes it if nothing is before it; leaves nothing of `bytes` but perhaps their memory.
+    fn add(&mut self, bytes: &mut Vec<u8>, gifts: Vec<Gift>, write: impl FnOnce(&mut Self)) {
+        if !self.is_empty() {
+            let begin = self.bytes.len();
+            self.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
+            return self.bytes.append(bytes);
+        }
+        self.gifts = gifts.into();
+        std::mem::swap(&mut self.bytes, bytes);
+        write(self);
+        if self.is_empty() {
+            std::mem::swap(&mut self.bytes, bytes);
+        }
+    }
+
+    /// All of it is written, or nobody will read it.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.gifts.clear();
+        self.sent = 0;
+    }
+
+    /// Sends some of it, with the descriptor that belongs to the first byte.
+    fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let gift = self.gifts.pop_front_if(|(at, _)| *at == self.sent);
+        let end = self.gifts.front().map_or(self.bytes.len(), |(at, _)| *at);
+        let bytes = &self.bytes[self.sent..end];
+        if let Some((at, memory)) = gift
+            && let Some(file) = memory.file()
+        {
+            match sys::send_with(socket, bytes, file.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.gifts.push_front((at, memory));
+                    return Err(error);
+                }
+                // Too many descriptors are on their way: the worker says that it did not get this one.
+                Err(_) => {}
+                sent => return sent,
+            }
+        }
+        sys::send(socket, bytes, Wait::DontBlock)
+    }
+
+    /// Sends what the socket takes.
+    fn flush(&mut self, socket: BorrowedFd<'_>) {
+        while self.sent < self.bytes.len() {
+            match self.send(socket) {
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The worker is dead or dying; the driver will see it.
+                Err(_) => break,
+            }
+        }
+        self.clear();
+    }
+
+    /// Puts as much into the ring as there is room for; the worker knocks when there is more.
+    fn push(&mut self, ring: &mut Producer<Lane>) -> Result<(), Broken> {
+        while self.sent < self.bytes.len() {
+            let count = ring.push(&self.bytes[self.sent..])?;
+            self.sent += count;
+            if count > 0 {
+                ring.publish();
+                if ring.has_to_wake() {
+                    lanes::wake_on(ring::bell_of_consumer(&ring.memory));
+                }
+            }
+            if self.sent < self.bytes.len() && ring.ask_for_room() {
+                return Ok(());
+            }
+        }
+        self.clear();
+        Ok(())
+    }
 }
 
 /// What it says.
@@ -79,16 +171,6 @@ pub(super) enum Verdict {
     Slow,
 }
 
-/// Whether everything has been written.
-#[derive(PartialEq)]
-enum Flushed {
-    All,
-    /// The socket tells when it takes more.
-    SocketIsFull,
-    /// The worker knocks when there is room.
-    RingIsFull,
-}
-
 impl Link {
     pub(super) fn token(&self) -> u64 {
         self.worker.0 * 2
@@ -107,51 +189,6 @@ impl Link {
     /// How much it has ever said through its ring, in words, as far as it can be believed.
     pub(super) fn published(&self) -> u64 {
         self.inward.as_ref().map_or(0, ring::published)
-    }
-
-    /// Sends what is waiting, as far as it is taken.
-    fn flush(&self, out: &mut Out) -> Flushed {
-        if out.bytes.is_empty() {
-            return Flushed::All;
-        }
-        match &mut out.ring {
-            Some(ring) => flush_ring(ring, &out.bytes, &mut out.sent).unwrap_or_else(|Broken| {
-                self.is_broken.store(true, Ordering::Release);
-                Flushed::All
-            }),
-            None => self.flush_socket(&out.bytes, &mut out.sent),
-        }
-    }
-
-    fn flush_socket(&self, bytes: &[u8], sent: &mut usize) -> Flushed {
-        while *sent < bytes.len() {
-            match sys::send(self.socket.as_fd(), &bytes[*sent..], Wait::DontBlock) {
-                Ok(count) => *sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::SocketIsFull,
-                // The worker is dead or dying; the driver will see it.
-                Err(_) => break,
-            }
-        }
-        Flushed::All
-    }
-}
-
-fn flush_ring(ring: &mut Producer<Lane>, bytes: &[u8], sent: &mut usize) -> Result<Flushed, Broken> {
-    loop {
-        let count = ring.push(&bytes[*sent..])?;
-        *sent += count;
-        if count > 0 {
-            ring.publish();
-            if ring.has_to_wake() {
-                lanes::wake_on(ring::bell_of_consumer(&ring.memory));
-            }
-        }
-        if *sent == bytes.len() {
-            return Ok(Flushed::All);
-        }
-        if ring.ask_for_room() {
-            return Ok(Flushed::RingIsFull);
-        }
     }
 }
 
@@ -205,43 +242,61 @@ impl Shared {
 
     /// Writes as much as is taken; the rest is written when there is room.
     pub(in crate::runner::process) fn post(&self, link: &Link, mut bytes: Vec<u8>) {
-        self.post_holding(link, link.out.lock(), &mut bytes);
+        self.post_holding(link, &mut link.out.lock(), &mut bytes);
     }
 
     /// As [`post`](Self::post); leaves nothing of `bytes` but perhaps their memory.
-    pub(super) fn post_holding(&self, link: &Link, mut out: MutexGuard<'_, Out>, bytes: &mut Vec<u8>) {
+    pub(super) fn post_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
-        if !out.bytes.is_empty() {
-            out.bytes.append(bytes);
-            return;
+        match &mut out.ring {
+            Some((ring, waiting)) => {
+                waiting.add(bytes, Vec::new(), |waiting| self.push(link, ring, waiting));
+            }
+            None => self.send_holding(link, out, bytes, Vec::new()),
         }
-        out.sent = 0;
-        std::mem::swap(&mut out.bytes, bytes);
-        let flushed = link.flush(&mut out);
-        if flushed == Flushed::All {
-            std::mem::swap(&mut out.bytes, bytes);
-            bytes.clear();
-        }
-        if link.is_broken.load(Ordering::Relaxed) {
-            self.wake.signal();
-        }
-        if flushed == Flushed::SocketIsFull {
+    }
+
+    /// Writes to the socket of a living worker; `gifts` go along with the bytes at their positions.
+    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>, gifts: Vec<Gift>) {
+        let was_full = !out.socket.is_empty();
+        out.socket.add(bytes, gifts, |waiting| waiting.flush(link.socket.as_fd()));
+        if !was_full && !out.socket.is_empty() {
             // An error means that the driver has just let go of the worker.
             let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::ReadWrite);
+        }
+    }
+
+    fn push(&self, link: &Link, ring: &mut Producer<Lane>, waiting: &mut Waiting) {
+        if waiting.push(ring).is_err() {
+            // It reads no further; the driver sees to it.
+            waiting.clear();
+            link.is_broken.store(true, Ordering::Release);
+            self.wake.signal();
         }
     }
 
     /// Writes what was not taken before.
     pub(super) fn write_rest(&self, link: &Link) {
         let mut out = link.out.lock();
-        if out.bytes.is_empty() || link.dead.load(Ordering::Acquire) {
+        if link.dead.load(Ordering::Acquire) {
             return;
         }
-        if link.flush(&mut out) == Flushed::All {
-            (out.bytes, out.sent) = (Vec::new(), 0);
-            let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
+        if !out.socket.is_empty() {
+            out.socket.flush(link.socket.as_fd());
+            if out.socket.is_empty() {
+                out.socket = Waiting::default();
+                let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::Read);
+            }
+        }
+        if let Some((ring, waiting)) = &mut out.ring
+            && !waiting.is_empty()
+        {
+            self.push(link, ring, waiting);
+            if waiting.is_empty() {
+                *waiting = Waiting::default();
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The executor: the thread of a worker that runs tasks, and what it does while one of them is blocked.
 
+use super::borrowed::weight;
 use super::line::Patience;
 use super::listen::{portable, serving};
 use super::record::Owner;
@@ -202,7 +203,7 @@ impl Local {
         let Limits { timeout, cpu_time, memory, .. } = incoming.terms.limits;
         let is_watched =
             timeout.is_some() || cpu_time.is_some() || memory.is_some() || self.record.get().is_some();
-        self.say_started(incoming.id, is_watched || incoming.args.len() > LARGE);
+        self.say_started(incoming.id, is_watched || weight(&incoming.args) > LARGE);
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
             core: TaskCore::served(Cow::Owned(incoming.name), self.clone(), incoming.terms),
@@ -228,7 +229,7 @@ impl Local {
 }
 
 /// Arguments of more bytes are dropped by the program as soon as their task has started.
-const LARGE: usize = 64 << 10;
+const LARGE: u64 = 64 << 10;
 
 /// The stack of a thread beside the executor, in bytes; address space only, until it is used.
 const STACK_BESIDE: usize = 64 * 1024 * 1024;

@@ -1,4 +1,5 @@
-//! The worker's end of its line to the program: the socket at first, the rings as soon as both sides have them.
+//! The worker's end of its line to the program: the socket at first, the rings as soon as both sides have them; loans always come
+//! through the socket.
 //!
 //! Owns what has been read of the next message, and what the program has not been told yet. Promises: messages leave whole and in
 //! order; the program knows that a task has started before it hears anything of it but its end; nobody waits for a
@@ -6,10 +7,11 @@
 //! README.md of `runner/process`, "The ring", says why.
 
 use super::{BROKEN, Local};
+use crate::ground::memory::{Held, HeldId};
 use crate::ground::ring::{self, Consumer, Producer, Wish};
 use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Spin, Wait};
-use crate::ground::wire::frame::Decoder;
+use crate::ground::wire::frame::{Decoder, Frame};
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use std::io;
 use std::os::fd::AsFd;
@@ -23,10 +25,11 @@ const ORPHANED: Duration = Duration::from_millis(500);
 
 /// What is read.
 pub(super) struct Inlet {
-    decoder: Decoder,
+    /// For what comes through the socket: everything at first, and nothing but loans as soon as there is a ring.
+    socket: Decoder,
     /// Not in use yet.
     lanes: Option<Lanes>,
-    ring: Option<Consumer<Lane>>,
+    ring: Option<(Consumer<Lane>, Decoder)>,
     spin: Spin,
     /// How long to sleep at most.
     limit: Option<Duration>,
@@ -35,11 +38,17 @@ pub(super) struct Inlet {
 impl Inlet {
     pub(super) fn new(lanes: Option<Lanes>) -> Self {
         let limit = (!sys::dies_with_parent()).then_some(ORPHANED);
-        Self { decoder: Decoder::new(u64::MAX), lanes, ring: None, spin: Spin::new(), limit }
+        Self { socket: Decoder::new(u64::MAX), lanes, ring: None, spin: Spin::new(), limit }
     }
 
     pub(super) fn has_rings(&self) -> bool {
         self.lanes.is_some()
+    }
+
+    /// The next message that has been read.
+    fn next(&mut self) -> Option<Frame> {
+        let decoder = self.ring.as_mut().map_or(&mut self.socket, |(_, decoder)| decoder);
+        decoder.next().ok().flatten()
     }
 }
 
@@ -74,34 +83,44 @@ impl Local {
     /// Reads once, and does what the program says.
     pub(super) fn read(self: &Arc<Self>, inlet: &mut Inlet, patience: Patience) {
         self.fill(inlet, patience);
-        while let Ok(Some(frame)) = inlet.decoder.next() {
-            match ToWorker::read(&frame) {
-                Ok(message) => {
-                    if let ToWorker::Welcome { rings: 1, .. } = message
-                        && let Some(Lanes { producer, consumer }) = inlet.lanes.take()
-                    {
-                        inlet.ring = Some(consumer);
-                        self.writing.lock().ring = Some(producer);
-                    }
-                    self.hear(message);
+        while let Some(frame) = inlet.next() {
+            self.hear_frame(&frame, inlet);
+        }
+    }
+
+    /// From the next message on both sides use the rings.
+    pub(super) fn use_rings(&self, inlet: &mut Inlet) {
+        if let Some(Lanes { producer, consumer }) = inlet.lanes.take() {
+            inlet.ring = Some((consumer, Decoder::new(u64::MAX)));
+            self.writing.lock().ring = Some(producer);
+        }
+    }
+
+    /// What the program has lent by this number, which a message has just mentioned; `None` if this worker could not take it.
+    pub(super) fn borrowed_by(&self, id: HeldId, inlet: &mut Inlet) -> Option<Arc<Held>> {
+        // A loan is written before what mentions it: if that has come through the ring, the loan is in the socket, or the program
+        // keeps it until there is room.
+        while inlet.ring.is_some() && !self.borrowed.has_come(id) {
+            if let Ok(Some(frame)) = inlet.socket.next() {
+                match ToWorker::read(&frame) {
+                    Ok(ToWorker::Lend { id, bytes, inode }) => self.borrow(id, bytes, inode),
+                    Ok(_) => self.hear_nonsense("what is no loan, beside the ring"),
+                    Err(error) => self.hear_nonsense(error),
                 }
-                Err(error) => {
-                    eprintln!("xfork: worker {} got {error}", std::process::id());
-                    sys::exit_now(3);
-                }
+            } else if !self.receive(&mut inlet.socket, Wait::DontBlock) {
+                self.settle_up();
+                self.receive(&mut inlet.socket, Wait::Block);
             }
         }
+        self.borrowed.find(id)
     }
 
     /// Waits for bytes, and takes them.
     fn fill(&self, inlet: &mut Inlet, patience: Patience) {
-        let Inlet { decoder, ring, spin, limit, .. } = inlet;
-        let Some(ring) = ring else {
-            match sys::receive(self.socket.as_fd(), decoder.buffer(), Wait::Block) {
-                // The program is gone without a word: whatever is running here is of no use to anybody.
-                Ok(0) | Err(_) => sys::exit_now(0),
-                Ok(count) => return decoder.advance(count),
-            }
+        let Inlet { socket, ring, spin, limit, .. } = inlet;
+        let Some((ring, decoder)) = ring else {
+            self.receive(socket, Wait::Block);
+            return;
         };
         loop {
             match ring.pull(decoder.buffer()) {
@@ -133,6 +152,21 @@ impl Local {
                 ring.is_awake();
             }
         }
+    }
+
+    /// Takes bytes out of the socket, and the descriptors that came along; false if there are none, and it was not to wait.
+    fn receive(&self, decoder: &mut Decoder, wait: Wait) -> bool {
+        let mut gifts = Vec::new();
+        match sys::receive_with(self.socket.as_fd(), decoder.buffer(), &mut gifts, wait) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // The program is gone without a word: whatever is running here is of no use to anybody.
+            Ok(0) | Err(_) => sys::exit_now(0),
+            Ok(count) => decoder.advance(count),
+        }
+        if !gifts.is_empty() {
+            self.borrowed.arrived(gifts);
+        }
+        true
     }
 
     pub(super) fn say(&self, message: &FromWorker<'_>) {

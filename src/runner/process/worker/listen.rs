@@ -4,17 +4,22 @@
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
 //! of short tasks passes through one thread, and a long task never keeps the worker from answering.
 
-use super::line::Patience;
+use super::borrowed::write_with;
+use super::line::{Inlet, Patience};
 use super::record::Record;
 use super::{Incoming, Local};
+use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::output::{Part, Stream};
 use crate::core::task::Body;
 use crate::ground::registry::EntryId;
 use crate::ground::sys;
 use crate::ground::wire::codec;
+use crate::ground::wire::frame::Frame;
 use crate::ground::wire::message::{FromWorker, ToWorker};
+use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
 use parking_lot::{Condvar, Mutex};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -108,7 +113,36 @@ impl Local {
         }
     }
 
-    pub(super) fn hear(self: &Arc<Self>, message: ToWorker<'_>) {
+    /// Does what a message says.
+    pub(super) fn hear_frame(self: &Arc<Self>, frame: &Frame, inlet: &mut Inlet) {
+        match ToWorker::read(frame) {
+            Ok(ToWorker::With { pieces, message }) => {
+                let pieces = read_pieces(pieces, |id| self.borrowed_by(id, inlet));
+                match (pieces, Frame::only(message)) {
+                    (Err(PieceError::Malformed), _) | (_, None) => self.hear_nonsense("half a message"),
+                    (pieces, Some(frame)) => match ToWorker::read(&frame) {
+                        Ok(message) => self.hear(message, pieces.ok()),
+                        Err(error) => self.hear_nonsense(error),
+                    },
+                }
+            }
+            Ok(message) => {
+                if let ToWorker::Welcome { rings: 1, .. } = message {
+                    self.use_rings(inlet);
+                }
+                self.hear(message, Some(Vec::new()));
+            }
+            Err(error) => self.hear_nonsense(error),
+        }
+    }
+
+    pub(super) fn hear_nonsense(&self, what: impl std::fmt::Display) {
+        eprintln!("xfork: worker {} got {what}", std::process::id());
+        sys::exit_now(3);
+    }
+
+    /// `pieces` is the shared memory that the values of the message mention; `None` if this worker could not take some of it.
+    fn hear(self: &Arc<Self>, message: ToWorker<'_>, pieces: Option<Vec<Piece>>) {
         match message {
             ToWorker::Welcome { workers, max_message, prepare, captures, rings: _ } => {
                 if captures == 1
@@ -127,12 +161,14 @@ impl Local {
                 let mut state = self.state.lock();
                 // Sent before the program knew that this worker is blocked: somebody else is to run it.
                 let misplaced = state.blocked.is_some() && state.blocked != Some(above);
-                if misplaced || (above != 0 && state.blocked != Some(above)) {
+                let is_misplaced = misplaced || (above != 0 && state.blocked != Some(above));
+                // Or before it knew that this worker can't take what it mentions: it comes again, as bytes.
+                let Some(pieces) = pieces.filter(|_| !is_misplaced) else {
                     drop(state);
                     self.say(&FromWorker::Returned { id });
                     return;
-                }
-                let (name, args) = (name.to_string(), args.to_vec());
+                };
+                let (name, args) = (name.to_string(), Parcel::new(args.to_vec(), pieces));
                 let terms = codec::decode(&mut &terms[..]).unwrap_or_default();
                 state.inbox.push_back(Incoming { id, above, entry, name, terms, args });
                 drop(state);
@@ -170,7 +206,16 @@ impl Local {
             ToWorker::ChildDone { id, result } => {
                 let body = self.state.lock().away.remove(&id);
                 if let Some(body) = body {
-                    body.complete(result.to_vec());
+                    match pieces {
+                        Some(pieces) => body.complete(Parcel::new(result.to_vec(), pieces)),
+                        None => {
+                            let what = Cow::Borrowed("result");
+                            let reason = "this process could not map the shared memory in it".into();
+                            let kind = Kind::Decode { what, reason };
+                            let error = TaskError::new(body.core().name(), context::worker_pid(), kind);
+                            body.fail(error);
+                        }
+                    }
                     self.changed.notify_all();
                 }
             }
@@ -194,6 +239,9 @@ impl Local {
                     body.printed(Part { stream, left_out, text: text.to_vec() });
                 }
             }
+            ToWorker::Lend { id, bytes, inode } => self.borrow(id, bytes, inode),
+            ToWorker::Forget { id } => self.forget(id),
+            ToWorker::With { .. } => self.hear_nonsense("shared memory with shared memory"),
             ToWorker::Bye => sys::exit(0),
         }
     }
@@ -210,7 +258,7 @@ impl Local {
             state.away.insert(id, body.clone());
         }
         let remote = body.remote().expect("a portable task");
-        let mut args = Vec::new();
+        let mut args = Parcel::default();
         if let Err(error) = remote.encode(&mut args) {
             // Unless it has been cancelled meanwhile.
             if self.state.lock().away.remove(&id).is_some() {
@@ -223,7 +271,9 @@ impl Local {
         let name = body.core().name();
         let mut terms = Vec::new();
         codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
-        FromWorker::Child { parent, id, entry, name, terms: &terms, args: &args }.write(&mut bytes);
+        write_with(&args, &mut bytes, |args, out| {
+            FromWorker::Child { parent, id, entry, name, terms: &terms, args }.write(out);
+        });
         let state = self.state.lock();
         if !state.away.contains_key(&id) {
             return;

@@ -6,6 +6,7 @@
 //! thread, started when first asked, hands tasks over to other workers, since encoding them runs code of the user.
 //! Tasks forked here stay unencoded until they are handed over.
 
+mod borrowed;
 mod execute;
 mod line;
 mod listen;
@@ -17,12 +18,15 @@ use crate::core::context;
 use crate::core::limits::Terms;
 use crate::core::runner::Runner;
 use crate::core::task::Body;
+use crate::ground::memory;
 use crate::ground::panics::{self, PanicRecord};
 use crate::ground::sys;
 use crate::ground::sys::crash::{self, TakenPage};
 use crate::ground::sys::lanes::Lanes;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
+use crate::ground::wire::parcel::Parcel;
+use borrowed::Borrowed;
 use line::{Inlet, Outlet};
 use listen::Follow;
 use parking_lot::{Condvar, Mutex};
@@ -64,6 +68,8 @@ struct Local {
     record: OnceLock<Record>,
     /// Where the tasks that have started are noted, lest a task that damages the socket leaves a doubt about the others.
     page: Option<TakenPage>,
+    /// The shared memory that the program has lent.
+    borrowed: Borrowed,
 }
 
 #[derive(Default)]
@@ -112,12 +118,13 @@ struct Incoming {
     entry: u32,
     name: String,
     terms: Terms,
-    args: Vec<u8>,
+    args: Parcel,
 }
 
 /// Turns this process into a worker; does not return.
 pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>, lanes: Option<Lanes>) -> ! {
     context::become_worker();
+    memory::only_borrow();
     if let Some(page) = &page {
         crash::install(page);
         crash::prepare_thread();
@@ -137,6 +144,7 @@ pub(super) fn serve(socket: OwnedFd, page: Option<TakenPage>, lanes: Option<Lane
         stealing: Mutex::new(None),
         record: OnceLock::new(),
         page,
+        borrowed: Borrowed::new(),
     });
     assert!(LOCAL.set(local.clone()).is_ok(), "a process becomes a worker once");
     local.say(&FromWorker::Hello {

@@ -8,6 +8,7 @@ use crate::ground::registry::{self, EntryId, Invocation, InvocationError};
 use crate::ground::sys;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
+use crate::ground::wire::parcel::Parcel;
 
 /// How errors call it.
 const NAME: &str = "Plan::on_worker_start";
@@ -47,11 +48,11 @@ struct Preparation {
 }
 
 impl Invocation for Preparation {
-    fn arguments(&mut self) -> Vec<u8> {
-        Vec::new()
+    fn arguments(&mut self) -> Parcel {
+        Parcel::default()
     }
 
-    fn finish(&mut self, outcome: Result<Vec<u8>, InvocationError>) {
+    fn finish(&mut self, outcome: Result<Parcel, InvocationError>) {
         if let Err(InvocationError::Decode(reason) | InvocationError::Encode(reason)) = outcome {
             self.failure = Some(TaskError::new(NAME, context::worker_pid(), Kind::Spawn { reason }));
         }

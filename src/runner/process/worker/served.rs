@@ -1,6 +1,7 @@
 //! A task of the program while it runs in a worker, and one call of its trampoline.
 
 use super::Local;
+use super::borrowed::{weight, write_with};
 use super::line::Next;
 use super::record::{self, Owner};
 use crate::core::context;
@@ -12,6 +13,7 @@ use crate::core::unseen;
 use crate::ground::registry::{Invocation, InvocationError};
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::io::Write;
@@ -24,7 +26,7 @@ pub(super) struct Served {
     pub(super) local: Arc<Local>,
     pub(super) id: u64,
     pub(super) begin: Instant,
-    pub(super) outcome: Mutex<Option<Result<Vec<u8>, TaskError>>>,
+    pub(super) outcome: Mutex<Option<Result<Parcel, TaskError>>>,
 }
 
 impl Served {
@@ -33,7 +35,7 @@ impl Served {
     }
 
     /// Says that the function has ended; its forks may not have.
-    pub(super) fn end(self: &Arc<Self>, outcome: Result<Vec<u8>, TaskError>) {
+    pub(super) fn end(self: &Arc<Self>, outcome: Result<Parcel, TaskError>) {
         // Before any lock, which another thread may have held when the copy was made.
         self.local.end_if_copy();
         *self.outcome.lock() = Some(outcome);
@@ -58,7 +60,7 @@ impl Body for Served {
     fn fail(self: Arc<Self>, error: TaskError) {
         self.end(Err(error));
     }
-    fn complete(self: Arc<Self>, result: Vec<u8>) {
+    fn complete(self: Arc<Self>, result: Parcel) {
         self.end(Ok(result));
     }
     fn deliver(&self) {
@@ -82,16 +84,20 @@ impl Body for Served {
         };
         // The executor may wait for nothing but this.
         self.local.changed.notify_all();
-        let outcome = outcome.and_then(|result| match result.len() as u64 {
+        let outcome = outcome.and_then(|result| match weight(&result) {
             size if size > limit => {
                 Err(self.error(Kind::TooLarge { what: Cow::Borrowed("result"), bytes: size, limit }))
             }
             _ => Ok(result),
         });
-        match outcome {
+        let mentioned = match outcome {
             Ok(result) => {
                 let micros = self.begin.elapsed().as_micros() as u64;
-                FromWorker::Done { id: self.id, micros, result: &result }.write(&mut bytes);
+                let done = |result: &[u8], out: &mut Vec<u8>| {
+                    FromWorker::Done { id: self.id, micros, result }.write(out);
+                };
+                write_with(&result, &mut bytes, done);
+                Some(result)
             }
             Err(failure) => {
                 let mut error = Vec::new();
@@ -99,9 +105,12 @@ impl Body for Served {
                     error.clear();
                 }
                 FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
+                None
             }
-        }
+        };
         self.local.write_end(self.id, &bytes, next);
+        // Not before: that this was the last holder of something lent is said after the result.
+        drop(mentioned);
     }
     fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
         None
@@ -120,16 +129,16 @@ impl Body for Served {
 /// One call of a trampoline.
 pub(super) struct Call<'a> {
     pub(super) body: &'a Arc<Served>,
-    pub(super) args: Option<Vec<u8>>,
+    pub(super) args: Option<Parcel>,
     pub(super) ended: bool,
 }
 
 impl Invocation for Call<'_> {
-    fn arguments(&mut self) -> Vec<u8> {
+    fn arguments(&mut self) -> Parcel {
         self.args.take().unwrap_or_default()
     }
 
-    fn finish(&mut self, outcome: Result<Vec<u8>, InvocationError>) {
+    fn finish(&mut self, outcome: Result<Parcel, InvocationError>) {
         self.ended = true;
         self.body.end(outcome.map_err(|error| {
             self.body.error(match error {

@@ -4,7 +4,8 @@
 //! running, with how it died, and nothing else.
 
 use super::super::Link;
-use super::super::link::{Hearing, Out, Verdict};
+use super::super::link::{Hearing, Verdict};
+use super::super::loans::Loans;
 use super::{Driven, Driver, Flow, WAKE};
 use crate::core::error::{Exit, Kind, TaskError};
 use crate::core::output::{self, Output};
@@ -60,7 +61,7 @@ impl Driver {
         let streams = captured.as_ref().map(Captured::fds);
         let mut child = sys::respawn_self(&inherit, streams, &env, &args)?;
         drop(theirs);
-        let link = Arc::new(Link {
+        let link = Arc::new_cyclic(|link| Link {
             worker,
             pid: child.pid,
             socket: ours,
@@ -72,6 +73,7 @@ impl Driver {
             is_broken: AtomicBool::new(false),
             captured: captured.map(Mutex::new),
             page,
+            loans: Loans::new(self.shared.me.clone(), link.clone()),
         });
         if let Err(error) = self.watch(&link, &child) {
             let _ = child.kill();
@@ -129,11 +131,11 @@ impl Driver {
         self.shared.listen_to(|links| links.retain(|other| other.worker != link.worker));
         let mut hearing = link.hearing.lock();
         let consequences = self.shared.drain(link, &mut hearing);
-        {
+        let unwritten = {
             let mut out = link.out.lock();
             link.dead.store(true, Ordering::Release);
-            *out = Out::default();
-        }
+            std::mem::take(&mut *out)
+        };
         let _ = self.shared.poller.remove(link.socket.as_fd());
         if let Some(pidfd) = &driven.child.pidfd {
             let _ = self.shared.poller.remove(pidfd.as_fd());
@@ -188,6 +190,9 @@ impl Driver {
             (innermost, actions)
         };
         drop(hearing);
+        // Both keep memory that may be large.
+        drop(unwritten);
+        link.loans.end();
         if let Some(consequences) = consequences {
             self.shared.conclude(consequences);
         }

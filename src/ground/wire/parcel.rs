@@ -1,0 +1,332 @@
+//! Encoded values, and the held memory that they mention.
+//!
+//! A value in shared memory is not in the bytes: what stands there is its number among the pieces of the value that it is part of.
+//! Owns that list, and how a value being encoded or decoded in this thread gets at it. Promises: a parcel keeps what it mentions
+//! alive; encoded values can be put together without looking into them, and each finds its own pieces again. Leaves out which
+//! pieces go to another process as a number and which as bytes: that is asked for ([`write_pieces`](Parcel::write_pieces),
+//! [`read_pieces`]).
+
+use super::codec::{self, CodecError};
+use crate::ground::memory::{Held, HeldId, Memory};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Encoded values, one after the other, and what they mention.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parcel {
+    pub(crate) bytes: Vec<u8>,
+    pieces: Vec<Piece>,
+    values: u32,
+}
+
+/// Something that a value mentions.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// The position of the value in the parcel.
+    value: u32,
+    held: Arc<Held>,
+}
+
+impl Parcel {
+    /// What came from another process.
+    pub(crate) fn new(bytes: Vec<u8>, pieces: Vec<Piece>) -> Self {
+        Self { bytes, pieces, values: 0 }
+    }
+
+    /// Appends a value.
+    pub(crate) fn put<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), CodecError> {
+        let open = Opened::new(Open::Packing { pieces: Vec::new(), known: BTreeMap::new() });
+        codec::encode(value, &mut self.bytes)?;
+        if let Some(Open::Packing { pieces, .. }) = open.close() {
+            let value = self.values;
+            self.pieces.extend(pieces.into_iter().map(|held| Piece { value, held }));
+        }
+        self.values += 1;
+        Ok(())
+    }
+
+    /// Appends the only value of another parcel.
+    pub(crate) fn splice(&mut self, other: &Parcel) {
+        self.bytes.extend_from_slice(&other.bytes);
+        let value = self.values;
+        let pieces = other.pieces.iter().filter(|piece| piece.value == 0);
+        self.pieces.extend(pieces.map(|piece| Piece { value, held: piece.held.clone() }));
+        self.values += 1;
+    }
+
+    /// Appends all of another parcel; this one has no values.
+    pub(crate) fn append(&mut self, other: &Parcel) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.pieces.extend(other.pieces.iter().cloned());
+    }
+
+    /// The same values, in a message that `write` makes of their bytes.
+    pub(crate) fn framed(self, write: impl FnOnce(&[u8], &mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 64);
+        write(&self.bytes, &mut bytes);
+        Self { bytes, ..self }
+    }
+
+    /// Reads the values from the first on.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader { parcel: self, rest: &self.bytes, value: 0 }
+    }
+
+    /// What the values mention.
+    #[cfg(test)]
+    pub(crate) fn mentions(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.pieces.iter().map(|piece| &piece.held)
+    }
+
+    /// How many bytes the list takes, if those that are `lent` go as a number.
+    pub(crate) fn weight_of_pieces(&self, lent: impl Fn(&Held) -> bool) -> u64 {
+        let bytes = |piece: &Piece| if lent(&piece.held) { 0 } else { piece.held.memory().bytes().len() };
+        self.pieces.iter().map(|piece| (PIECE + bytes(piece)) as u64).sum()
+    }
+
+    pub(crate) fn mentions_any(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    /// Appends the list of pieces: those that `number` gives a number as that, the others as bytes.
+    pub(crate) fn write_pieces(
+        &self,
+        mut number: impl FnMut(&Arc<Held>) -> Option<HeldId>,
+        out: &mut Vec<u8>,
+    ) {
+        for Piece { value, held } in &self.pieces {
+            out.extend_from_slice(&value.to_le_bytes());
+            match number(held) {
+                Some(HeldId(id)) => {
+                    out.push(BY_NUMBER);
+                    out.extend_from_slice(&id.to_le_bytes());
+                }
+                None => {
+                    let bytes = held.memory().bytes();
+                    out.push(BY_BYTES);
+                    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+                    out.extend_from_slice(bytes);
+                }
+            }
+        }
+    }
+}
+
+/// What stands before the bytes of a piece: the position of its value, how it comes, and a number.
+const PIECE: usize = 4 + 1 + 8;
+const BY_NUMBER: u8 = 0;
+const BY_BYTES: u8 = 1;
+
+/// Why a list of pieces can't be read.
+#[derive(Debug, PartialEq)]
+pub(crate) enum PieceError {
+    Malformed,
+    /// Nothing is known by this number.
+    Unknown(HeldId),
+}
+
+/// Reads a list of pieces to its end, whatever is unknown; `find` knows what there is by number.
+pub(crate) fn read_pieces(
+    mut list: &[u8],
+    mut find: impl FnMut(HeldId) -> Option<Arc<Held>>,
+) -> Result<Vec<Piece>, PieceError> {
+    let (mut pieces, mut unknown) = (Vec::new(), None);
+    while !list.is_empty() {
+        let (value, rest) = list.split_first_chunk().ok_or(PieceError::Malformed)?;
+        let (&how, rest) = rest.split_first().ok_or(PieceError::Malformed)?;
+        let (number, rest) = rest.split_first_chunk().ok_or(PieceError::Malformed)?;
+        let number = u64::from_le_bytes(*number);
+        let (held, rest) = match how {
+            BY_NUMBER => (find(HeldId(number)), rest),
+            BY_BYTES => {
+                let length = usize::try_from(number).map_err(|_| PieceError::Malformed)?;
+                let (bytes, rest) = rest.split_at_checked(length).ok_or(PieceError::Malformed)?;
+                (Some(Held::new(Arc::new(Memory::copy_of(bytes)))), rest)
+            }
+            _ => return Err(PieceError::Malformed),
+        };
+        match held {
+            Some(held) => pieces.push(Piece { value: u32::from_le_bytes(*value), held }),
+            None => _ = unknown.get_or_insert(PieceError::Unknown(HeldId(number))),
+        }
+        list = rest;
+    }
+    unknown.map_or(Ok(pieces), Err)
+}
+
+/// The values of a parcel that are still to be read.
+pub(crate) struct Reader<'a> {
+    parcel: &'a Parcel,
+    rest: &'a [u8],
+    value: u32,
+}
+
+impl Reader<'_> {
+    /// The next value.
+    pub(crate) fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, CodecError> {
+        let value = self.value;
+        self.value += 1;
+        let pieces = self.parcel.pieces.iter().filter(|piece| piece.value == value);
+        let _open = Opened::new(Open::Unpacking(pieces.map(|piece| piece.held.clone()).collect()));
+        codec::decode(&mut self.rest)
+    }
+}
+
+/// The value that this thread is encoding or decoding for a task.
+enum Open {
+    Packing { pieces: Vec<Arc<Held>>, known: BTreeMap<HeldId, u32> },
+    Unpacking(Vec<Arc<Held>>),
+}
+
+thread_local! {
+    static OPEN: RefCell<Option<Open>> = const { RefCell::new(None) };
+}
+
+/// Puts back what was open before.
+struct Opened(Option<Open>);
+
+impl Opened {
+    fn new(open: impl Into<Option<Open>>) -> Self {
+        Self(swap(open.into()))
+    }
+
+    fn close(mut self) -> Option<Open> {
+        let before = self.0.take();
+        std::mem::forget(self);
+        swap(before)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Dropped when the cell is not borrowed any more: letting go of memory may do a lot.
+        drop(swap(self.0.take()));
+    }
+}
+
+fn swap(open: Option<Open>) -> Option<Open> {
+    OPEN.try_with(|cell| cell.replace(open)).ok().flatten()
+}
+
+/// While it lives, what is encoded in this thread is not part of any task: code of a task runs, which may be called in the middle of an
+/// encoding that waits.
+pub(crate) struct Aside(#[expect(dead_code, reason = "puts back what was open when dropped")] Opened);
+
+pub(crate) fn aside() -> Aside {
+    Aside(Opened::new(None))
+}
+
+/// Adds a piece to the value that is being encoded for a task, and gives its number there; `None` if none is.
+pub(crate) fn pack(held: &Arc<Held>) -> Option<u32> {
+    OPEN.try_with(|open| match &mut *open.borrow_mut() {
+        Some(Open::Packing { pieces, known }) => Some(*known.entry(held.id()).or_insert_with(|| {
+            pieces.push(held.clone());
+            (pieces.len() - 1) as u32
+        })),
+        _ => None,
+    })
+    .ok()
+    .flatten()
+}
+
+/// Whether a value is being decoded for a task.
+pub(crate) fn is_unpacking() -> bool {
+    OPEN.try_with(|open| matches!(&*open.borrow(), Some(Open::Unpacking(_)))).unwrap_or(false)
+}
+
+/// The piece that the value being decoded knows by this number.
+pub(crate) fn unpack(number: u32) -> Option<Arc<Held>> {
+    OPEN.try_with(|open| match &*open.borrow() {
+        Some(Open::Unpacking(pieces)) => pieces.get(number as usize).cloned(),
+        _ => None,
+    })
+    .ok()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn held(bytes: &[u8]) -> Arc<Held> {
+        Held::new(Arc::new(Memory::copy_of(bytes)))
+    }
+
+    /// As a value in shared memory does it.
+    #[derive(Debug)]
+    struct Mentioned(Arc<Held>);
+
+    impl Serialize for Mentioned {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            pack(&self.0).serialize(serializer)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Mentioned {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let number: Option<u32> = serde::Deserialize::deserialize(deserializer)?;
+            let held = number.and_then(unpack);
+            held.map(Mentioned).ok_or_else(|| serde::de::Error::custom("nothing by this number"))
+        }
+    }
+
+    fn texts(values: &[Mentioned]) -> Vec<&[u8]> {
+        values.iter().map(|value| value.0.memory().bytes()).collect()
+    }
+
+    #[test]
+    fn each_value_of_a_parcel_finds_its_own_pieces() {
+        let (one, two) = (held(b"one"), held(b"two"));
+        let mut first = Parcel::default();
+        first.put(&vec![Mentioned(two.clone())]).unwrap();
+        let mut parcel = Parcel::default();
+        parcel.put(&7_u64).unwrap();
+        parcel.put(&vec![Mentioned(one.clone()), Mentioned(two.clone()), Mentioned(one.clone())]).unwrap();
+        parcel.splice(&first);
+        assert_eq!(parcel.mentions().count(), 3, "what is mentioned twice by a value is one piece");
+        let mut list = Vec::new();
+        parcel.write_pieces(|held| (held.id() == two.id()).then_some(two.id()), &mut list);
+        let read = read_pieces(&list, |id| (id == two.id()).then(|| two.clone())).unwrap();
+        for parcel in [&parcel, &Parcel::new(parcel.bytes.clone(), read)] {
+            let mut reader = parcel.reader();
+            assert_eq!(reader.take::<u64>().unwrap(), 7);
+            assert_eq!(texts(&reader.take::<Vec<Mentioned>>().unwrap()), [b"one", b"two", b"one"]);
+            assert_eq!(texts(&reader.take::<Vec<Mentioned>>().unwrap()), [b"two"]);
+            assert!(reader.take::<u64>().is_err());
+        }
+        assert_eq!(list.len() as u64, parcel.weight_of_pieces(|held| held.id() == two.id()));
+        assert_eq!(read_pieces(&list, |_| None).unwrap_err(), PieceError::Unknown(two.id()));
+    }
+
+    #[test]
+    fn outside_a_value_for_a_task_nothing_is_mentioned() {
+        let one = held(b"one");
+        assert_eq!(pack(&one), None);
+        let mut parcel = Parcel::default();
+        struct Waits(Arc<Held>);
+        impl Serialize for Waits {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let aside = aside();
+                assert_eq!(pack(&self.0), None);
+                drop(aside);
+                pack(&self.0).serialize(serializer)
+            }
+        }
+        parcel.put(&Waits(one.clone())).unwrap();
+        assert_eq!(parcel.mentions().count(), 1);
+        assert_eq!(pack(&one), None);
+        assert!(!is_unpacking() && unpack(0).is_none());
+    }
+
+    proptest! {
+        /// Row 92 of faults.md: whatever bytes come, the answer is a list of pieces or an error.
+        #[test]
+        fn hostile_lists_are_an_error_or_pieces(bytes: Vec<u8>) {
+            let _ = read_pieces(&bytes, |_| None);
+        }
+    }
+}
