@@ -321,6 +321,8 @@ pub trait Inputs<A>: Sized {
     /// The arguments themselves, if all of them are there already.
     #[doc(hidden)]
     fn values(self) -> Result<A, Self>;
+    #[doc(hidden)]
+    fn of_values(values: A) -> Self;
 }
 
 /// A tuple of parameter types that can travel to a worker process.
@@ -394,6 +396,10 @@ macro_rules! tuples {
             fn resolve(self) -> Result<($($type,)*), TaskError> {
                 let ($($type,)*) = self;
                 Ok(($($type.resolve()?,)*))
+            }
+            fn of_values(values: ($($type,)*)) -> Self {
+                let ($($type,)*) = values;
+                ($(Input(Kind::Value($type)),)*)
             }
             fn values(self) -> Result<($($type,)*), Self> {
                 let ($($type,)*) = self;

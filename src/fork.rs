@@ -6,6 +6,7 @@ use crate::core::error::TaskError;
 use crate::core::slot::AnySlot;
 use crate::proxy::{ResultProxy, wait_all};
 use crate::task::{Route, task};
+use std::panic::Location;
 use std::sync::Arc;
 
 /// Starts `f(args…)` in the background and returns a proxy of its result at once.
@@ -86,7 +87,7 @@ where
 }
 
 macro_rules! maps {
-    ($($(#[$doc:meta])* $map:ident, $(#[$block_doc:meta])* $block_map:ident = $fork:ident, $mark:ty;)*) => {$(
+    ($($(#[$doc:meta])* $map:ident, $(#[$block_doc:meta])* $block_map:ident = $mark:ty;)*) => {$(
         $(#[$doc])*
         #[track_caller]
         pub fn $map<F, A, Form, I>(f: F, items: I) -> Vec<ResultProxy<F::Output>>
@@ -98,12 +99,7 @@ macro_rules! maps {
             $mark: Route<F, A>,
             F::Output: Send + 'static,
         {
-            let mut proxies = Vec::new();
-            // A loop, not a closure: the place of the fork is the caller's.
-            for item in items {
-                proxies.push($fork(f.clone(), item));
-            }
-            proxies
+            <$mark as Route<F, A>>::start_each(f, items, Location::caller())
         }
 
         $(#[$block_doc])*
@@ -140,7 +136,7 @@ maps! {
     /// # Errors
     ///
     /// The [`TaskError`] of the first item, in order, whose task failed; all tasks have ended by then.
-    block_map = fork, F::Mark;
+    block_map = F::Mark;
 
     /// Runs `f` on a thread once for each item, whatever its mark; closures may capture.
     ///
@@ -159,7 +155,7 @@ maps! {
     /// # Errors
     ///
     /// The [`TaskError`] of the first item, in order, whose task failed; all tasks have ended by then.
-    block_map_thread = thread, Io;
+    block_map_thread = Io;
 
     /// Runs `f` in a worker process once for each item, whatever its mark.
     ///
@@ -176,7 +172,7 @@ maps! {
     /// # Errors
     ///
     /// The [`TaskError`] of the first item, in order, whose task failed; all tasks have ended by then.
-    block_map_process = process, Cpu;
+    block_map_process = Cpu;
 }
 
 /// Waits for all, then gives the values or the first error.

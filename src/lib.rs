@@ -78,6 +78,7 @@ extern crate self as xfork;
 compile_error!("xfork needs Linux: its workers live by pidfd, epoll and /proc");
 
 mod args;
+mod batch;
 mod callable;
 mod core;
 mod fork;

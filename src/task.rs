@@ -1,6 +1,7 @@
 //! A task with its types: a function, its inputs and the slot of its result; and [`task()`], one not yet scheduled.
 
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
+use crate::batch;
 use crate::callable::{Again, Callable, Cpu, InPlace, Io};
 use crate::core::context::{self, Runners};
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
@@ -411,7 +412,7 @@ where
 }
 
 /// Drops what the user gave us in a thread that is not his: a panic in a `Drop` must not end that thread.
-fn drop_quietly<T>(value: T) {
+pub(crate) fn drop_quietly<T>(value: T) {
     if !std::mem::needs_drop::<T>() {
         return;
     }
@@ -420,7 +421,7 @@ fn drop_quietly<T>(value: T) {
 }
 
 /// Drops a pointer to a slot: perhaps nobody else wants the value, and its drop is the user's code.
-fn drop_slot<T: Send + 'static>(slot: Arc<Slot<T>>) {
+pub(crate) fn drop_slot<T: Send + 'static>(slot: Arc<Slot<T>>) {
     if let Some(last) = Arc::into_inner(slot) {
         drop_quietly(last);
     }
@@ -442,14 +443,22 @@ where
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
         drop(arguments);
-        let result = registry::conjure::<F>().call(args);
-        let mut parcel = Parcel::default();
-        match parcel.put(&result) {
-            Ok(()) => call.finish(Ok(parcel)),
-            Err(error) => {
-                let reason = format!("{}: {error}", std::any::type_name::<F::Output>());
-                call.finish(Err(InvocationError::Encode(reason)));
-            }
+        call.finish(result_of::<F, A>(args));
+    }
+}
+
+/// Calls the function in a worker, and encodes what it gives.
+pub(crate) fn result_of<F, A>(args: A) -> Result<Parcel, InvocationError>
+where
+    F: Callable<A> + Copy + Send + 'static,
+    F::Output: Portable,
+{
+    let result = registry::conjure::<F>().call(args);
+    let mut parcel = Parcel::default();
+    match parcel.put(&result) {
+        Ok(()) => Ok(parcel),
+        Err(error) => {
+            Err(InvocationError::Encode(format!("{}: {error}", std::any::type_name::<F::Output>())))
         }
     }
 }
@@ -479,7 +488,7 @@ where
     });
 }
 
-fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
+pub(crate) fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
 where
     F: Callable<A>,
     F::Output: Portable,
@@ -511,6 +520,23 @@ pub trait Route<F: Callable<A>, A: Args> {
     fn start(task: Task<F, A>) -> ResultProxy<F::Output>
     where
         F::Output: Send + 'static;
+
+    /// Starts the function once for each item.
+    #[doc(hidden)]
+    fn start_each<Form, I>(
+        function: F,
+        items: I,
+        place: &'static Location<'static>,
+    ) -> Vec<ResultProxy<F::Output>>
+    where
+        F: Clone,
+        F::Output: Send + 'static,
+        I: IntoIterator,
+        I::Item: IntoArgs<A, Form>,
+    {
+        let start = |item: I::Item| Self::start(Task::of_inputs(function.clone(), item.into_inputs(), place));
+        items.into_iter().map(start).collect()
+    }
 }
 
 impl<F, A> Route<F, A> for Cpu
@@ -524,6 +550,18 @@ where
         // Refuses function pointers and captures at compile time.
         let _ = registry::conjure::<F>;
         start::<F, A, Travels>(task, |runners| &runners.cpu)
+    }
+
+    fn start_each<Form, I>(
+        function: F,
+        items: I,
+        place: &'static Location<'static>,
+    ) -> Vec<ResultProxy<F::Output>>
+    where
+        I: IntoIterator,
+        I::Item: IntoArgs<A, Form>,
+    {
+        batch::map(function, items, place)
     }
 }
 
@@ -646,19 +684,23 @@ where
     F: Callable<A>,
     A: Args,
 {
-    Task {
-        function: f,
-        inputs: args.into_inputs(),
-        name: Cow::Borrowed(F::name()),
-        limits: Limits::new(),
-        again: None,
-        after: Vec::new(),
-        place: Location::caller(),
-        args: PhantomData,
-    }
+    Task::of_inputs(f, args.into_inputs(), Location::caller())
 }
 
 impl<F: Callable<A>, A: Args> Task<F, A> {
+    pub(crate) fn of_inputs(function: F, inputs: A::Inputs, place: &'static Location<'static>) -> Self {
+        Self {
+            function,
+            inputs,
+            name: Cow::Borrowed(F::name()),
+            limits: Limits::new(),
+            again: None,
+            after: Vec::new(),
+            place,
+            args: PhantomData,
+        }
+    }
+
     /// Names the task in errors and reports; its function's name otherwise.
     ///
     /// ```

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 5] = [
     &["ground"],
     &["core"],
     &["runner"],
-    &["callable", "args", "proxy", "task", "tries", "fork", "plan", "random", "shared", "worker_local"],
+    &["callable", "args", "batch", "proxy", "task", "tries", "fork", "plan", "random", "shared", "worker_local"],
     &["lib"],
 ];
 

@@ -45,12 +45,12 @@ pub(crate) fn cancel(task: &Arc<dyn Body>, why: Unwanted) -> bool {
 pub(crate) fn end(task: &Arc<dyn Body>, kind: &dyn Fn(bool) -> Kind) -> bool {
     let core = task.core();
     let error = |goes_on| TaskError::new(core.name(), None, kind(goes_on));
-    if core.claim_unstarted() {
+    if task.claim_unstarted() {
         pause::end(core.id);
         task.clone().fail(error(false));
         return true;
     }
-    let ended = core.runner().end(&Ending { task, error: error(false) });
+    let ended = task.end_started(&Ending { task, error: error(false) });
     ended.unwrap_or_else(|| task.abandon(error(true)))
 }
 

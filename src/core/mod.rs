@@ -5,6 +5,7 @@
 //! Promises that every task ends exactly once, and that whoever waits runs what nobody has started.
 //! It knows runners only by their trait, and nothing of processes, proxies or plans.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod context;
 pub(crate) mod cycle;

@@ -72,6 +72,24 @@ pub trait Runner: Send + Sync + 'static {
         None
     }
 
+    /// Whether it takes the items of a map together: a [`Runnable`] may then stand for many tasks.
+    #[doc(hidden)]
+    fn takes_batches(&self) -> bool {
+        false
+    }
+
+    /// Called now and then in a thread that adds to a batch which this runner has: it may look after its tasks there.
+    #[doc(hidden)]
+    fn tend(&self) {}
+
+    /// Has it ask again for what a batch that it has may have for it.
+    #[doc(hidden)]
+    fn stir(&self) {}
+
+    /// Has what it runs as one task, known by this ticket, given back as far as it has not started.
+    #[doc(hidden)]
+    fn divide(&self, _ticket: u64) {}
+
     /// Called in a thread that waits for the result of one of this runner's tasks, before it blocks: the runner may do there
     /// what brings the result.
     #[doc(hidden)]

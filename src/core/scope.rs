@@ -31,9 +31,9 @@ impl Forks {
     }
 
     /// Leaves, and says whether everything is finished now.
-    pub(crate) fn leave(&self) -> bool {
+    pub(crate) fn leave(&self, count: u32) -> bool {
         // AcqRel: the last one to leave reads what the others wrote before they left.
-        self.0.fetch_sub(1, Ordering::AcqRel) == 1
+        self.0.fetch_sub(count, Ordering::AcqRel) == count
     }
 }
 
@@ -52,8 +52,8 @@ impl Root {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn leave(&self) {
-        if self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
+    pub(crate) fn leave(&self, count: usize) {
+        if self.unfinished.fetch_sub(count, Ordering::AcqRel) == count {
             // The lock orders this notification after a waiter's check of the count.
             drop(self.lock.lock());
             self.finished.notify_all();

@@ -6,6 +6,7 @@
 //! settled without a lock. Settling never runs waiters recursively: a chain of any length of results that settle each
 //! other takes constant stack.
 
+use crate::core::batch::Batched;
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::expression::{Entered, Expression, Gather, Seen};
 use crate::core::ids::TaskId;
@@ -425,6 +426,8 @@ pub(crate) enum Brought<T> {
     Nothing,
     /// The task that brings it, as long as the slot is empty.
     By(Arc<dyn Body>),
+    /// The batch that it is an item of, with this number.
+    Item(Arc<dyn Batched>, u32),
     /// The encoded value, and how to decode it.
     Encoded(Encoded, fn(&Parcel) -> Result<T, TaskError>),
     /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
@@ -454,6 +457,11 @@ impl<T: Send + 'static> Slot<T> {
     /// A slot that a task will fill of which this is known; the task itself is said by [`set_task`](Self::set_task).
     pub(crate) fn of_task(about: Arc<About>) -> Reader<T> {
         Self::empty(Content::Brought(Brought::Nothing), Head::of_task(about))
+    }
+
+    /// A slot that an item of this batch will fill.
+    pub(crate) fn of_item(about: Arc<About>, batch: Arc<dyn Batched>, index: u32) -> Reader<T> {
+        Self::empty(Content::Brought(Brought::Item(batch, index)), Head::of_task(about))
     }
 
     /// Says which task will fill the slot, unless it has already.
@@ -642,6 +650,7 @@ impl<T: Send + 'static> AnySlot for Slot<T> {
             }
             let task = match self.content(&mut key) {
                 Content::Brought(Brought::By(task)) => Some(task.clone()),
+                Content::Brought(Brought::Item(batch, index)) => Some(batch.clone().item(*index)),
                 _ => None,
             };
             self.give_back(&key);

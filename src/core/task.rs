@@ -1,5 +1,6 @@
 //! A task without its types: its name, its state, who forked it and who it waits for.
 
+use crate::core::batch::{Chunk, Source};
 use crate::core::cancel::{self, Unwanted};
 use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
@@ -8,7 +9,7 @@ use crate::core::ids::TaskId;
 use crate::core::limits::{Limits, Terms};
 use crate::core::output::{self, Part};
 use crate::core::pause;
-use crate::core::runner::{Runnable, Runner};
+use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::seed::{self, Position};
 use crate::core::slot::{About, AnySlot};
@@ -53,6 +54,22 @@ pub(crate) trait Body: Send + Sync {
     /// Settles the result of a task that goes on running, unless its outcome is decided; says whether it did.
     fn abandon(&self, _error: TaskError) -> bool {
         false
+    }
+    /// Takes the right to end the task before it starts; true for exactly one caller.
+    fn claim_unstarted(&self) -> bool {
+        self.core().claim_unstarted()
+    }
+    /// Ends a task that has started, where it is; as [`Runner::end`].
+    fn end_started(&self, ending: &Ending<'_>) -> Option<bool> {
+        self.core().runner().end(ending)
+    }
+    /// What this is if it stands for the items of a map that wait for a pool.
+    fn source(&self) -> Option<&dyn Source> {
+        None
+    }
+    /// What this is if it stands for items that run in another process one after the other.
+    fn chunk(&self) -> Option<&dyn Chunk> {
+        None
     }
     /// In a worker, the number by which the program knows the task, if it does.
     fn served_as(&self) -> Option<u64> {
@@ -241,12 +258,10 @@ impl TaskCore {
         let position = seed::fork_position();
         fork.unusual.frames = Frames::of_fork().map(Box::new);
         let shared = Shared::of_fork(fork, position);
-        match &shared.parent {
-            Some(parent) => parent.core().forks.enter(),
-            None => ROOT.enter(),
-        }
         let index = shared.index(position).expect("it was made for this position, or suits it");
-        Self::with(shared, index, WAITING)
+        let core = Self::with(shared, index, WAITING);
+        core.enter_sibling();
+        core
     }
 
     /// A task that another process forked; nobody here counts it.
@@ -263,6 +278,58 @@ impl TaskCore {
             unusual: Unusual::default(),
         };
         Self::with(Arc::new(shared), 0, CLAIMED)
+    }
+
+    /// What the items of a chunk that another process forked have in common; nobody here counts them.
+    pub(crate) fn served_items(name: Cow<'static, str>, runner: Arc<dyn Runner>, first: Position) -> Self {
+        let shared = Shared {
+            about: About::new(name, Location::caller()),
+            parent: None,
+            runners: None,
+            runner,
+            limits: Limits::new(),
+            group: None,
+            seed: Seed::After(first),
+            counted: false,
+            unusual: Unusual::default(),
+        };
+        Self::with(Arc::new(shared), 0, CLAIMED)
+    }
+
+    /// A claimed task that shares everything with this one but its place among the forks; nobody counts it.
+    pub(crate) fn sibling(&self, index: u32) -> Self {
+        Self::with(self.shared.clone(), index, CLAIMED)
+    }
+
+    /// Such a task that has not been claimed.
+    pub(crate) fn queued_sibling(&self, index: u32) -> Self {
+        Self::with(self.shared.clone(), index, QUEUED)
+    }
+
+    /// Where this task is among its siblings.
+    pub(crate) fn own_index(&self) -> Option<u32> {
+        Some(self.index)
+    }
+
+    /// Where a position is among those that share everything with this task.
+    pub(crate) fn index_of(&self, position: Position) -> Option<u32> {
+        self.shared.index(position)
+    }
+
+    /// The position that the siblings are counted from.
+    pub(crate) fn first_position(&self) -> Option<Position> {
+        match self.shared.seed {
+            Seed::After(first) => Some(first),
+            Seed::Given(_) => None,
+        }
+    }
+
+    /// Counts one more task for whoever forked this one, which is not finished yet.
+    pub(crate) fn enter_sibling(&self) {
+        match &self.shared.parent {
+            Some(parent) => parent.core().forks.enter(),
+            None => ROOT.enter(),
+        }
     }
 
     fn with(shared: Arc<Shared>, index: u32, state: u8) -> Self {
@@ -417,7 +484,7 @@ impl TaskCore {
 
     /// Says that the task itself has finished; true when none of its forks is unfinished.
     pub(crate) fn finish(&self) -> bool {
-        self.forks.leave()
+        self.forks.leave(1)
     }
 }
 
@@ -492,19 +559,24 @@ pub(crate) fn finished(task: &dyn Body) {
 
 /// Says that `task`, which has no unfinished forks, has finished and its outcome been delivered; see [`finished`].
 pub(crate) fn delivered(task: &dyn Body) {
-    let core = task.core();
+    leave(task.core(), 1);
+}
+
+/// Says that so many of `core` and the siblings that were [entered](TaskCore::enter_sibling) are finished and delivered.
+pub(crate) fn leave(core: &TaskCore, count: u32) {
     if !core.shared.counted {
         return;
     }
-    let Some(mut parent) = core.parent() else { return ROOT.leave() };
-    while parent.core().finish() {
+    let Some(mut parent) = core.parent() else { return ROOT.leave(count as usize) };
+    let mut count = count;
+    while parent.core().forks.leave(std::mem::replace(&mut count, 1)) {
         parent.deliver();
         if !parent.core().shared.counted {
             return;
         }
         match parent.core().parent() {
             Some(next) => parent = next,
-            None => return ROOT.leave(),
+            None => return ROOT.leave(1),
         }
     }
 }

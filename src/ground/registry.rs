@@ -9,7 +9,7 @@
 //! cannot be shared with another process, and no pool of processes is started there.
 #![expect(unsafe_code, reason = "linker-made tables are reached by assembly and extern statics")]
 
-use crate::ground::wire::parcel::Parcel;
+use crate::ground::wire::parcel::{Parcel, Reader};
 use std::fmt;
 
 /// What a trampoline gets and gives: the encoded arguments in, the encoded result out.
@@ -19,6 +19,8 @@ pub(crate) type Trampoline = fn(&mut dyn Invocation);
 pub(crate) trait Invocation {
     /// Takes the encoded arguments; a second call gets nothing.
     fn arguments(&mut self) -> Parcel;
+    /// Runs the items of a chunk, one after the other, by `item`, which gets the arguments of one; ends the run.
+    fn each(&mut self, item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>);
     /// Ends the run with the encoded result, or with what went wrong while decoding or encoding.
     fn finish(&mut self, outcome: Result<Parcel, InvocationError>);
 }

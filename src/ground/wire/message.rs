@@ -6,7 +6,7 @@
 use crate::ground::wire::frame::{self, Frame};
 
 /// The version of this protocol; part of the handshake.
-pub(crate) const PROTOCOL: u32 = 5;
+pub(crate) const PROTOCOL: u32 = 6;
 
 /// What the program tells a worker.
 #[derive(Debug, PartialEq)]
@@ -17,7 +17,10 @@ pub(crate) enum ToWorker<'a> {
     Welcome { workers: u32, max_message: u64, prepare: u64, captures: u32, rings: u32 },
     /// Run this. `above` is 0, or the task that the worker has said it is blocked in: only then may it run it. `terms` is
     /// what the task takes along, encoded.
-    Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], args: &'a [u8] },
+    /// If it is a chunk, `args` are those of several items, which are to be run one after the other.
+    Task { id: u64, above: u64, entry: u32, name: &'a str, terms: &'a [u8], is_chunk: bool, args: &'a [u8] },
+    /// Give back the items of this chunk that you have not started.
+    Divide { id: u64 },
     /// Hand over up to `want` of the tasks that your tasks forked and nobody has started.
     Steal { want: u32 },
     /// Give back up to `want` of the tasks sent to you that you have not started.
@@ -53,6 +56,12 @@ pub(crate) enum FromWorker<'a> {
     Done { id: u64, micros: u64, result: &'a [u8] },
     /// The task failed.
     Failed { id: u64, error: &'a [u8] },
+    /// The next item of my chunk `id`, and all that it forked, has finished.
+    Item { id: u64, result: &'a [u8] },
+    /// It has failed.
+    ItemFailed { id: u64, error: &'a [u8] },
+    /// I have not started the items of the chunk from this place on, counted from zero, and will not.
+    Divided { id: u64, from: u32 },
     /// A task sent to me that I have not started and will not start.
     Returned { id: u64 },
     /// My tasks have forked tasks that nobody has started.
@@ -183,6 +192,8 @@ const CHILD_TEXT: u8 = 16;
 const LEND: u8 = 17;
 const FORGET: u8 = 18;
 const WITH: u8 = 19;
+const CHUNK: u8 = 20;
+const DIVIDE: u8 = 21;
 
 /// Writes everything of a task's frame but the arguments, which the caller appends before [`frame::finish`].
 pub(crate) fn begin_task(
@@ -191,9 +202,10 @@ pub(crate) fn begin_task(
     entry: u32,
     name: &str,
     terms: &[u8],
+    is_chunk: bool,
     out: &mut Vec<u8>,
 ) -> usize {
-    let start = frame::begin(TASK, out);
+    let start = frame::begin(if is_chunk { CHUNK } else { TASK }, out);
     out.u64(id);
     out.u64(above);
     out.u32(entry);
@@ -214,8 +226,9 @@ impl<'a> ToWorker<'a> {
                     out.u32(rings);
                 })
             }
-            ToWorker::Task { id, above, entry, name, terms, args } => {
-                let start = begin_task(id, above, entry, name, terms, out);
+            ToWorker::Divide { id } => framed(DIVIDE, out, |out| out.u64(id)),
+            ToWorker::Task { id, above, entry, name, terms, is_chunk, args } => {
+                let start = begin_task(id, above, entry, name, terms, is_chunk, out);
                 out.extend_from_slice(args);
                 frame::finish(out, start);
             }
@@ -257,14 +270,16 @@ impl<'a> ToWorker<'a> {
                     captures: fields.u32()?,
                     rings: fields.u32()?,
                 },
-                TASK => ToWorker::Task {
+                TASK | CHUNK => ToWorker::Task {
                     id: fields.u64()?,
                     above: fields.u64()?,
                     entry: fields.u32()?,
                     name: fields.text()?,
                     terms: fields.bytes()?,
+                    is_chunk: frame.kind == CHUNK,
                     args: fields.rest(),
                 },
+                DIVIDE => ToWorker::Divide { id: fields.u64()? },
                 STEAL => ToWorker::Steal { want: fields.u32()? },
                 RECALL => ToWorker::Recall { want: fields.u32()? },
                 CHILD_DONE => ToWorker::ChildDone { id: fields.u64()?, result: fields.rest() },
@@ -307,6 +322,9 @@ const KNOCK: u8 = 83;
 const WITH_FROM: u8 = 84;
 const LET_GO: u8 = 85;
 const REFUSED: u8 = 86;
+const ITEM: u8 = 87;
+const ITEM_FAILED: u8 = 88;
+const DIVIDED: u8 = 89;
 
 impl<'a> FromWorker<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -327,6 +345,18 @@ impl<'a> FromWorker<'a> {
             FromWorker::Failed { id, error } => framed(FAILED, out, |out| {
                 out.u64(id);
                 out.extend_from_slice(error);
+            }),
+            FromWorker::Item { id, result } => framed(ITEM, out, |out| {
+                out.u64(id);
+                out.extend_from_slice(result);
+            }),
+            FromWorker::ItemFailed { id, error } => framed(ITEM_FAILED, out, |out| {
+                out.u64(id);
+                out.extend_from_slice(error);
+            }),
+            FromWorker::Divided { id, from } => framed(DIVIDED, out, |out| {
+                out.u64(id);
+                out.u32(from);
             }),
             FromWorker::Returned { id } => framed(RETURNED, out, |out| out.u64(id)),
             FromWorker::Surplus => framed(SURPLUS, out, |_| ()),
@@ -374,6 +404,9 @@ impl<'a> FromWorker<'a> {
                 STARTED => FromWorker::Started { id: fields.u64()? },
                 DONE => FromWorker::Done { id: fields.u64()?, micros: fields.u64()?, result: fields.rest() },
                 FAILED => FromWorker::Failed { id: fields.u64()?, error: fields.rest() },
+                ITEM => FromWorker::Item { id: fields.u64()?, result: fields.rest() },
+                ITEM_FAILED => FromWorker::ItemFailed { id: fields.u64()?, error: fields.rest() },
+                DIVIDED => FromWorker::Divided { id: fields.u64()?, from: fields.u32()? },
                 RETURNED => FromWorker::Returned { id: fields.u64()? },
                 SURPLUS => FromWorker::Surplus,
                 CHILD => FromWorker::Child {
@@ -427,7 +460,17 @@ mod tests {
         for message in [
             ToWorker::Welcome { workers: 2, max_message: 9, prepare: 0, captures: 1, rings: 1 },
             ToWorker::ChildText { id: 8, stream: 2, left_out: 3, text: b"t" },
-            ToWorker::Task { id: 1, above: 2, entry: 3, name: "näme", terms: b"t", args: b"args" },
+            ToWorker::Task {
+                id: 1,
+                above: 2,
+                entry: 3,
+                name: "näme",
+                terms: b"t",
+                is_chunk: false,
+                args: b"args",
+            },
+            ToWorker::Task { id: 1, above: 0, entry: 3, name: "", terms: b"", is_chunk: true, args: b"" },
+            ToWorker::Divide { id: 12 },
             ToWorker::Steal { want: 4 },
             ToWorker::Recall { want: 5 },
             ToWorker::ChildDone { id: 6, result: b"" },
@@ -447,6 +490,9 @@ mod tests {
             FromWorker::Started { id: 4 },
             FromWorker::Done { id: 5, micros: 6, result: b"r" },
             FromWorker::Failed { id: 7, error: b"" },
+            FromWorker::Item { id: 7, result: b"r" },
+            FromWorker::ItemFailed { id: 7, error: b"e" },
+            FromWorker::Divided { id: 7, from: 3 },
             FromWorker::Returned { id: 8 },
             FromWorker::Surplus,
             FromWorker::Child { parent: 9, id: 10, entry: 11, name: "", terms: b"", args: b"" },

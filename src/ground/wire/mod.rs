@@ -4,6 +4,7 @@
 //! writes a descriptor, waits, or knows a process: every byte that comes in is taken for hostile data.
 
 mod bounded;
+pub(crate) mod chunk;
 pub(crate) mod codec;
 pub(crate) mod frame;
 pub(crate) mod message;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Encoded values, one after the other, and what they mention.
@@ -20,6 +21,21 @@ pub(crate) struct Parcel {
     pub(crate) bytes: Vec<u8>,
     pieces: Vec<Piece>,
     values: u32,
+}
+
+/// A place between two values.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    bytes: usize,
+    pieces: usize,
+    values: u32,
+}
+
+impl Mark {
+    /// How many values are before it.
+    pub(crate) fn values(self) -> u32 {
+        self.values
+    }
 }
 
 /// Something that a value mentions.
@@ -68,6 +84,23 @@ impl Parcel {
         let mut bytes = Vec::with_capacity(self.bytes.len() + 64);
         write(&self.bytes, &mut bytes);
         Self { bytes, ..self }
+    }
+
+    /// Where the next value will stand.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), pieces: self.pieces.len(), values: self.values }
+    }
+
+    /// Takes back what was appended since.
+    pub(crate) fn take_back(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.pieces.truncate(mark.pieces);
+        self.values = mark.values;
+    }
+
+    /// Reads the values in a part of the bytes, the first of which is the one with this position.
+    pub(crate) fn reader_of(&self, part: Range<usize>, value: u32) -> Reader<'_> {
+        Reader { parcel: self, rest: &self.bytes[part], value }
     }
 
     /// Reads the values from the first on.

@@ -5,6 +5,7 @@
 //! while code of the user (a `Serialize`, a `Drop`) runs. `link` is the program's end of one worker, `clock` ends tasks
 //! when their time is over.
 
+mod batches;
 mod clock;
 mod driver;
 mod hear;
@@ -17,6 +18,7 @@ pub(super) use link::Link;
 use super::boot;
 use super::settings::Settings;
 use super::supervisor::{Action, Event, Supervisor, Why, WorkerId};
+use crate::core::batch::Next;
 use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{Kind, TaskError};
 use crate::core::interrupt;
@@ -85,8 +87,12 @@ struct State {
     /// The tasks behind those that the supervisor knows, the oldest first, unclaimed: one that waits here takes no more than
     /// a pointer.
     backlog: VecDeque<Arc<dyn Body>>,
+    /// What was there and is no task any more; to be dropped without the lock, since it may be the last that keeps the pool.
+    spent: Vec<Arc<dyn Body>>,
     /// How many tasks the supervisor knows that wait for a worker, if there are so many.
     enough: usize,
+    /// How many workers there are to be.
+    workers: usize,
     tasks: FxHashMap<u64, Entry>,
     /// The tasks that workers handed over, by the worker and the number that it knows them by.
     relayed: HashMap<(WorkerId, u64), u64>,
@@ -120,6 +126,8 @@ enum End {
     /// It is to be killed if it has not been ended or spared for long.
     Warn,
     Spare,
+    /// It is to be killed if it says nothing more for long.
+    Answer,
 }
 
 impl State {
@@ -138,15 +146,29 @@ impl State {
             return actions;
         }
         while !self.backlog.is_empty() && self.supervisor.waiting() < self.enough {
-            while self.supervisor.waiting() < self.enough
+            let mut is_later = false;
+            while !is_later
+                && self.supervisor.waiting() < self.enough
                 && let Some(body) = self.backlog.pop_front()
             {
-                // Whoever has cancelled it has claimed it.
-                if body.core().claim() {
-                    self.admit(body, None);
+                match body.source().map(|batch| batch.next(self.workers)) {
+                    // Whoever has cancelled it has claimed it.
+                    None if body.core().claim() => self.admit(body, None),
+                    None | Some(Next::Nothing) => self.spent.push(body),
+                    Some(Next::Chunk(chunk)) => {
+                        self.admit(chunk, None);
+                        self.backlog.push_front(body);
+                    }
+                    Some(Next::Later) => {
+                        is_later = true;
+                        self.backlog.push_front(body);
+                    }
                 }
             }
             actions.append(&mut self.supervisor.decide_now());
+            if is_later {
+                break;
+            }
         }
         // Few wait again after many did.
         if self.backlog.is_empty() && self.backlog.capacity() > 1 << 12 {
@@ -173,6 +195,18 @@ impl State {
         Vec::new()
     }
 
+    /// How many tasks this one stands for.
+    fn items_of(&self, id: u64) -> usize {
+        self.tasks.get(&id).map_or(0, |entry| entry.body.chunk().map_or(1, |chunk| chunk.open()))
+    }
+
+    /// Takes back into the backlog what was too much for one message.
+    fn admit_overflow(&mut self, body: &Arc<dyn Body>) -> Vec<Action> {
+        let Some(batch) = body.chunk().and_then(|chunk| chunk.overflow()) else { return Vec::new() };
+        self.backlog.push_front(batch);
+        self.decide()
+    }
+
     /// Whether no task is left.
     fn is_idle(&self) -> bool {
         self.supervisor.is_idle() && self.backlog.is_empty()
@@ -194,12 +228,14 @@ impl State {
         if let Some(origin) = origin {
             self.relayed.insert(origin, id);
         }
+        let divisible = body.chunk().is_some_and(|chunk| chunk.open() > 1);
         self.tasks.insert(id, Entry { body, origin, timeout: None, look: None });
         let event = Event::Submit {
             id,
             parent: relayed.map(|relayed| relayed.parent),
             priority: limits.priority.unwrap_or(0),
             alone: limits.need_a_process(),
+            divisible,
         };
         self.supervisor.note(event).expect("a submission is no worker's message");
     }
@@ -249,7 +285,9 @@ impl Processes {
             state: Mutex::new(State {
                 supervisor: Supervisor::new(settings.workers, settings.max_tasks),
                 backlog: VecDeque::new(),
+                spent: Vec::new(),
                 enough: 64 + 2 * settings.workers,
+                workers: settings.workers,
                 tasks: FxHashMap::default(),
                 relayed: HashMap::new(),
                 links: FxHashMap::default(),
@@ -323,17 +361,30 @@ impl Runner for Processes {
         if self.shared.is_copy() {
             return 0;
         }
-        let (backlog, actions) = {
+        let (backlog, actions, count) = {
             let mut state = self.shared.state.lock();
             // That a worker has started a task may not have been read yet.
             let pages = state.links.values().filter_map(|link| link.page.as_ref());
             let begun = pages.filter_map(CrashPage::started).flatten().collect();
             let backlog = std::mem::take(&mut state.backlog);
-            (backlog, state.step(Event::CancelWaiting { begun }))
+            let actions = state.step(Event::CancelWaiting { begun });
+            let count = |action: &_| match action {
+                Action::Cancelled(id) => state.items_of(*id),
+                _ => 0,
+            };
+            let count = actions.iter().map(count).sum::<usize>();
+            (backlog, actions, count)
         };
-        let count = actions.iter().filter(|action| matches!(action, Action::Cancelled(_))).count();
         self.shared.perform(actions);
-        count + backlog.iter().map(interrupt::cancel_waiting).sum::<usize>()
+        self.shared.divide_all();
+        let cancelled = |body: &Arc<dyn Body>| match body.source() {
+            None => interrupt::cancel_waiting(body),
+            Some(batch) => batch.fail_waiting(&|| {
+                let kind = Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false };
+                TaskError::new(body.core().name(), None, kind)
+            }),
+        };
+        count + backlog.iter().map(cancelled).sum::<usize>()
     }
 
     fn end(&self, ending: &Ending<'_>) -> Option<bool> {
@@ -346,6 +397,28 @@ impl Runner for Processes {
 
     fn gives_back(&self) -> bool {
         false
+    }
+
+    fn takes_batches(&self) -> bool {
+        self.shared.takes_batches()
+    }
+
+    fn tend(&self) {
+        if !self.shared.is_copy() {
+            self.shared.hear_rings();
+        }
+    }
+
+    fn stir(&self) {
+        if !self.shared.is_copy() {
+            self.shared.wake.signal();
+        }
+    }
+
+    fn divide(&self, ticket: u64) {
+        if !self.shared.is_copy() {
+            self.shared.divide(ticket);
+        }
     }
 
     fn help(&self, until: &Until<'_>) {
@@ -390,7 +463,7 @@ impl Shared {
             }
             return;
         }
-        let (actions, is_behind) = {
+        let (actions, is_behind, spent) = {
             let mut state = self.state.lock();
             if !state.driven {
                 if let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive")) {
@@ -403,7 +476,7 @@ impl Shared {
                 }
                 state.driven = true;
             }
-            if state.can_wait(&body) {
+            if body.source().is_some() || state.can_wait(&body) {
                 state.backlog.push_back(body);
             } else if body.core().claim() {
                 // Under the lock: who cancels the task finds it unclaimed, or here.
@@ -411,8 +484,9 @@ impl Shared {
             } else {
                 return;
             }
-            (state.decide(), state.supervisor.waiting() > 0)
+            (state.decide(), state.supervisor.waiting() > 0, std::mem::take(&mut state.spent))
         };
+        drop(spent);
         self.perform(actions);
         if is_behind {
             // The workers would finish what they have before the driver comes to it.
@@ -453,6 +527,7 @@ impl Shared {
                         state.look_what_has_begun(worker);
                         more.extend(state.decide());
                     }
+                    Action::Divide(worker, id) => self.tell(worker, &ToWorker::Divide { id }),
                     Action::Crashed(..) | Action::Doubtful(..) => {
                         unreachable!("deaths are handled by the driver")
                     }
@@ -493,7 +568,9 @@ impl Shared {
             }
             Some(EntryId(entry)) => {
                 codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
-                let start = begin_task(id, above, entry, body.core().name(), &terms, &mut parcel.bytes);
+                let is_chunk = body.chunk().is_some();
+                let name = body.core().name();
+                let start = begin_task(id, above, entry, name, &terms, is_chunk, &mut parcel.bytes);
                 remote.encode(&mut parcel).and_then(|()| {
                     let size = (parcel.bytes.len() - start) as u64 + link.loans.weight(&parcel);
                     let limit = self.settings.max_message;
@@ -513,12 +590,13 @@ impl Shared {
                 if !state.tasks.contains_key(&id) {
                     return state.is_not_sent(worker, id);
                 }
+                let more = state.admit_overflow(&body);
                 // Who cancels the task from now on asks for it after this.
                 let out = link.out.lock();
                 drop(state);
                 self.post_parcel(&link, out, &mut parcel);
                 keep(parcel.bytes, terms);
-                Vec::new()
+                more
             }
             Err(error) => {
                 let (open, actions) = {
@@ -563,7 +641,7 @@ impl Shared {
 
     fn give_up_backlog(&self, why: &Why) {
         let backlog = std::mem::take(&mut self.state.lock().backlog);
-        for body in backlog.into_iter().filter(|body| body.core().claim()) {
+        for body in backlog.into_iter().filter(|body| body.source().is_some() || body.core().claim()) {
             fail(body, kind_of(why));
         }
     }

@@ -37,12 +37,14 @@ const SILENCE: u64 = 16;
 /// What has happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A task, perhaps forked by another task of this pool; `alone` is one that must be possible to end.
+    /// A task, perhaps forked by another task of this pool; `alone` is one that must be possible to end, `divisible` one that may
+    /// be asked to give back a part of itself.
     Submit {
         id: Id,
         parent: Option<Id>,
         priority: i32,
         alone: bool,
+        divisible: bool,
     },
     /// The task's outcome is not wanted any more, nor that of anything that it forked.
     Cancel(Id),
@@ -118,6 +120,8 @@ pub(crate) enum Action {
     },
     Steal(WorkerId, u32),
     Recall(WorkerId, u32),
+    /// The worker is to give back what it has not started of this task.
+    Divide(WorkerId, Id),
     /// The task was running when its worker died.
     Crashed(WorkerId, Id),
     /// The task was sent to a worker that has lied: nobody knows whether it was started.
@@ -190,6 +194,8 @@ struct Task {
     priority: i32,
     /// It is not run on top of another task, because its worker may have to be ended.
     alone: bool,
+    /// It has not been asked for a part of itself.
+    divisible: bool,
     at: At,
     /// How many of its forks are known here.
     forks: usize,
@@ -353,6 +359,14 @@ impl Supervisor {
         }
     }
 
+    /// The worker that the task was sent to, whether it has started there or not.
+    pub(crate) fn worker_of(&self, id: Id) -> Option<WorkerId> {
+        match self.tasks.get(&id)?.at {
+            At::Worker(worker) => Some(worker),
+            At::Queue(_) => None,
+        }
+    }
+
     /// The worker in which the task is the innermost.
     pub(crate) fn is_innermost_in(&self, id: Id) -> Option<WorkerId> {
         match self.tasks.get(&id)?.at {
@@ -367,7 +381,7 @@ impl Supervisor {
 
     fn account(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Submit { id, parent, priority, alone } => {
+            Event::Submit { id, parent, priority, alone, divisible } => {
                 // One that was forked by a task which has ended belongs to nobody.
                 let parent = parent.filter(|parent| self.tasks.contains_key(parent));
                 if let Some(parent) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
@@ -378,6 +392,7 @@ impl Supervisor {
                     parent,
                     priority,
                     alone,
+                    divisible,
                     at,
                     forks: 0,
                     cancelled: false,

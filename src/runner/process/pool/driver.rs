@@ -90,6 +90,12 @@ impl Driver {
             ready = events;
             shared.hear_rings();
             shared.write_rests();
+            let (actions, spent) = {
+                let mut state = shared.state.lock();
+                (state.decide(), std::mem::take(&mut state.spent))
+            };
+            drop(spent);
+            shared.perform(actions);
             self.kill_slow();
             self.send_home();
             self.trim();
@@ -146,6 +152,7 @@ impl Driver {
                 Ok(0) => return Flow::Ended,
                 Ok(count) => {
                     driven.decoder.advance(count);
+                    driven.link.said_there.fetch_add(count as u64, Ordering::Relaxed);
                     count < room
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flow::Open,
@@ -226,6 +233,11 @@ impl Driver {
                 return;
             }
             End::Spare => return driven.kill_at = None,
+            End::Answer => {
+                let limit = Instant::now() + self.shared.settings.grace;
+                driven.answers_by.get_or_insert((limit, driven.link.said()));
+                return;
+            }
             End::Leave | End::Warn => {}
         }
         driven.kill_at.get_or_insert(Instant::now() + self.shared.settings.grace);
@@ -268,7 +280,7 @@ impl Driver {
         for driven in self.driven.values_mut() {
             if let Some((time, said)) = driven.answers_by.filter(|(time, _)| Instant::now() >= *time) {
                 driven.answers_by = None;
-                if driven.link.published() == said {
+                if driven.link.said() == said {
                     driven.kill_at = Some(time);
                 }
             }

@@ -7,6 +7,7 @@
 
 use super::link::{Hearing, Verdict, Waiting};
 use super::{End, Link, Relayed, Shared};
+use crate::core::batch::{OutOfTurn, Outcomes};
 use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::limits::Terms;
@@ -33,15 +34,19 @@ use std::time::Instant;
 #[derive(Default)]
 pub(super) struct Consequences {
     actions: Vec<Action>,
-    for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
+    pub(super) for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
     /// What messages have mentioned: who lets go of it last, tells workers.
     mentioned: Vec<Piece>,
     /// What a worker has let go of, which may be large.
     let_go: Vec<Arc<Memory>>,
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Done(Parcel),
+    /// The outcomes of items of a chunk, from this place on.
+    Items(usize, Outcomes),
+    /// Something of a chunk has come back while the program is interrupted.
+    Divided,
     Failed(TaskError),
     /// It has started, and its arguments are not needed any more.
     Started,
@@ -112,7 +117,12 @@ impl Shared {
 
     /// Decides what to do after what was accounted for.
     pub(super) fn decide(&self, mut consequences: Consequences) -> Consequences {
-        consequences.actions.append(&mut self.state.lock().decide());
+        let spent = {
+            let mut state = self.state.lock();
+            consequences.actions.append(&mut state.decide());
+            std::mem::take(&mut state.spent)
+        };
+        drop(spent);
         consequences
     }
 
@@ -123,6 +133,10 @@ impl Shared {
         for (body, outcome) in consequences.for_tasks {
             match outcome {
                 Outcome::Done(result) => body.complete(result),
+                Outcome::Items(first, outcomes) => {
+                    body.chunk().expect("that of a chunk").deliver(first, outcomes);
+                }
+                Outcome::Divided => self.cancel_backlog_of_batches(),
                 Outcome::Failed(error) => body.fail(error),
                 Outcome::Started => body.remote().expect("only tasks that travel are submitted").release(),
                 Outcome::Unwanted(id) => {
@@ -163,7 +177,7 @@ impl Shared {
         consequences.mentioned.extend_from_slice(&pieces);
         let frame = Frame::only(message).ok_or("shared memory with half a message")?;
         match FromWorker::read(&frame).map_err(|error| error.to_string())? {
-            message @ (FromWorker::Done { .. } | FromWorker::Child { .. }) => {
+            message @ (FromWorker::Done { .. } | FromWorker::Item { .. } | FromWorker::Child { .. }) => {
                 self.message_with(link, hearing, message, pieces, consequences)
             }
             _ => Err("shared memory with a message that has no values".into()),
@@ -223,10 +237,21 @@ impl Shared {
                 }
                 return Ok(());
             }
+            FromWorker::Item { id, result } => {
+                return self.item(link, id, result, pieces, consequences);
+            }
+            FromWorker::ItemFailed { id, error } => {
+                return self.item_failed(link, id, decode_error(error)?, consequences);
+            }
+            FromWorker::Divided { id, from } => return self.divided(link, id, from, consequences),
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(link)?;
                 let body = self.finished(worker, id, micros)?;
-                if let Some(body) = body {
+                if let Some(chunk) = body.as_ref().and_then(|body| body.chunk()) {
+                    let nanos = result.try_into().map(u64::from_le_bytes);
+                    let nanos = nanos.map_err(|_| "the end of a chunk with a value")?;
+                    chunk.ended(nanos).map_err(|OutOfTurn(what)| what.to_string())?;
+                } else if let Some(body) = body {
                     let result = Parcel::new(result.to_vec(), pieces);
                     consequences.for_tasks.push((body, Outcome::Done(result)));
                 }

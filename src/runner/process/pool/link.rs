@@ -38,6 +38,8 @@ pub(in crate::runner::process) struct Link {
     pub(super) inward: Option<Lane>,
     /// How much of that has been heard, in words. Not what stands in the ring itself, where the worker could change it.
     pub(super) heard: AtomicU64,
+    /// How many bytes it has said through its socket.
+    pub(super) said_there: AtomicU64,
     pub(super) dead: AtomicBool,
     /// Its end of the ring that the program writes into makes no sense.
     pub(super) is_broken: AtomicBool,
@@ -184,6 +186,11 @@ impl Link {
     /// Whether messages travel through rings by now.
     pub(super) fn has_ring(&self) -> bool {
         self.out.lock().ring.is_some()
+    }
+
+    /// Changes whenever it says something.
+    pub(super) fn said(&self) -> u64 {
+        self.published().wrapping_add(self.said_there.load(Ordering::Relaxed))
     }
 
     /// How much it has ever said through its ring, in words, as far as it can be believed.

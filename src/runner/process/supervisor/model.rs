@@ -392,7 +392,7 @@ impl Pool {
             self.alone.insert(id);
         }
         let priority = if self.mixed { (id % 3) as i32 } else { 0 };
-        self.event(Event::Submit { id, parent, priority, alone });
+        self.event(Event::Submit { id, parent, priority, alone, divisible: false });
         id
     }
 

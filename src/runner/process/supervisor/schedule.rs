@@ -113,6 +113,14 @@ impl Supervisor {
         if idle == 0 {
             return;
         }
+        for (&id, worker) in &self.workers {
+            let innermost = worker.running.last().filter(|_| worker.sent.is_empty() && !worker.ending);
+            if let Some(task) = innermost.and_then(|task| self.tasks.get_mut(task))
+                && std::mem::take(&mut task.divisible)
+            {
+                self.actions.push(Action::Divide(id, worker.running[worker.running.len() - 1]));
+            }
+        }
         for (&id, worker) in &mut self.workers {
             if !worker.recalling && !worker.running.is_empty() && !worker.sent.is_empty() {
                 worker.recalling = true;

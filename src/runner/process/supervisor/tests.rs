@@ -30,7 +30,7 @@ proptest! {
 
 /// A task of the program itself, with nothing particular about it.
 fn submit(id: Id) -> Event {
-    Event::Submit { id, parent: None, priority: 0, alone: false }
+    Event::Submit { id, parent: None, priority: 0, alone: false, divisible: false }
 }
 
 /// Row 15 of faults.md: "SIGSTOP of a worker mid-task: others proceed".
@@ -274,7 +274,7 @@ fn a_blocked_worker_gets_what_its_task_forked_and_nothing_else() {
     for (id, parent) in [(theirs, second), (mine, first)] {
         let actions = pool
             .supervisor
-            .step(Event::Submit { id, parent: Some(parent), priority: 0, alone: false })
+            .step(Event::Submit { id, parent: Some(parent), priority: 0, alone: false, divisible: false })
             .unwrap();
         let expected = Action::Send { worker: one, id, above: first };
         assert_eq!(actions, if id == mine { vec![expected] } else { vec![] });
@@ -323,7 +323,7 @@ fn a_fork_of_a_cancelled_task_is_cancelled() {
     step(Event::Ready(one));
     step(Event::Started(one, 1));
     step(Event::Cancel(1));
-    let actions = step(Event::Submit { id: 2, parent: Some(1), priority: 0, alone: true });
+    let actions = step(Event::Submit { id: 2, parent: Some(1), priority: 0, alone: true, divisible: false });
     assert!(actions.contains(&Action::Cancelled(2)), "{actions:?}");
     step(Event::Gone(one, "it was ended".into()));
     assert!(supervisor.is_idle());

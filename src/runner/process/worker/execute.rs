@@ -89,7 +89,7 @@ impl Local {
             return Some(Work::Forked(body));
         }
         state.inbox.pop_front().map(|incoming| {
-            state.serving.push(incoming.id);
+            state.serve(&incoming);
             Work::Served(incoming)
         })
     }
@@ -163,6 +163,9 @@ impl Local {
         for incoming in state.inbox.drain(..) {
             FromWorker::Returned { id: incoming.id }.write(&mut bytes);
         }
+        for (id, division) in &state.dividing {
+            FromWorker::Divided { id: *id, from: division.divide() }.write(&mut bytes);
+        }
         FromWorker::Blocked { id }.write(&mut bytes);
         // Another thread may finish the task as soon as the lock is free: its result must not overtake this.
         let mut writing = self.writing.lock();
@@ -216,7 +219,8 @@ impl Local {
             body.end(Err(body.error(Kind::Spawn { reason: "it is not in the table of functions".into() })));
             return;
         };
-        let mut call = Call { body: &body, args: Some(incoming.args), ended: false };
+        let mut call =
+            Call { body: &body, args: Some(incoming.args), division: incoming.division, ended: false };
         let caught = {
             let _context = context::enter_task(body.clone());
             panics::catch(|| trampoline(&mut call))
@@ -345,7 +349,7 @@ impl Runner for Local {
                     let above = state.blocked;
                     if let Some(position) = state.inbox.iter().position(|task| Some(task.above) == above) {
                         let incoming = state.inbox.remove(position).expect("just found");
-                        state.serving.push(incoming.id);
+                        state.serve(&incoming);
                         // The program learns from `Started` that this worker has something to do; what it blocks in
                         // next is another task.
                         break Some(Work::Served(incoming));

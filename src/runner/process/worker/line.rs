@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How long a result lies in the ring before the program is woken for it, as long as there are further tasks here.
 const OWED: Duration = Duration::from_micros(100);
+/// After how many items of a chunk a worker looks whether that is over.
+const ITEMS: u32 = 16;
 /// How often a worker looks whether the program lives, if the kernel doesn't tell it.
 const ORPHANED: Duration = Duration::from_millis(500);
 
@@ -60,6 +62,8 @@ pub(super) struct Outlet {
     untold: Vec<u64>,
     /// Since when there is something in the ring for which the program has not been woken.
     owed: Option<Instant>,
+    /// How many items of chunks have ended.
+    items: u32,
     /// The program can't be woken any more. It will hear what is in the ring when this process ends, which it does before
     /// the next task: that is not to pay for what another has done to our socket.
     is_mute: bool,
@@ -214,6 +218,23 @@ impl Local {
         outlet.untold.retain(|&untold| untold != id);
         self.tell_of_starts(&mut outlet);
         self.put(&mut outlet, bytes);
+        self.wake_if_late(&mut outlet, next);
+    }
+
+    /// Writes the end of one of many items.
+    pub(super) fn write_item(&self, bytes: &[u8]) {
+        let mut outlet = self.writing.lock();
+        self.tell_of_starts(&mut outlet);
+        self.put(&mut outlet, bytes);
+        outlet.items = outlet.items.wrapping_add(1);
+        // Who looks at the clock for each would do little else. What is owed is settled when the chunk ends, or when the
+        // follower sees that an item takes long.
+        if outlet.items % ITEMS == 0 {
+            self.wake_if_late(&mut outlet, Next::Task);
+        }
+    }
+
+    fn wake_if_late(&self, outlet: &mut Outlet, next: Next) {
         let Some(wish) = outlet.ring.as_ref().and_then(Producer::wish) else {
             outlet.owed = None;
             return;
@@ -221,7 +242,7 @@ impl Local {
         let now = Instant::now();
         let is_late = now.duration_since(*outlet.owed.get_or_insert(now)) >= OWED;
         if is_late || (next == Next::Nothing && wish == Wish::Now) {
-            self.wake_program(&mut outlet);
+            self.wake_program(outlet);
         }
     }
 

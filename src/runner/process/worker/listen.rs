@@ -5,6 +5,7 @@
 //! of short tasks passes through one thread, and a long task never keeps the worker from answering.
 
 use super::borrowed::write_with;
+use super::chunk::Division;
 use super::line::{Inlet, Patience};
 use super::record::Record;
 use super::{Incoming, Local};
@@ -157,7 +158,7 @@ impl Local {
                 drop(state);
                 self.changed.notify_all();
             }
-            ToWorker::Task { id, above, entry, name, terms, args } => {
+            ToWorker::Task { id, above, entry, name, terms, is_chunk, args } => {
                 let mut state = self.state.lock();
                 // Sent before the program knew that this worker is blocked: somebody else is to run it.
                 let misplaced = state.blocked.is_some() && state.blocked != Some(above);
@@ -170,7 +171,8 @@ impl Local {
                 };
                 let (name, args) = (name.to_string(), Parcel::new(args.to_vec(), pieces));
                 let terms = codec::decode(&mut &terms[..]).unwrap_or_default();
-                state.inbox.push_back(Incoming { id, above, entry, name, terms, args });
+                let division = is_chunk.then(|| Arc::new(Division::of(&args)));
+                state.inbox.push_back(Incoming { id, above, entry, name, terms, args, division });
                 drop(state);
                 self.changed.notify_all();
             }
@@ -203,6 +205,7 @@ impl Local {
                 FromWorker::Recalled.write(&mut back);
                 self.write(&back);
             }
+            ToWorker::Divide { id } => self.divide(id),
             ToWorker::ChildDone { id, result } => {
                 let body = self.state.lock().away.remove(&id);
                 if let Some(body) = body {

@@ -7,6 +7,7 @@
 //! Tasks forked here stay unencoded until they are handed over.
 
 mod borrowed;
+mod chunk;
 mod execute;
 mod line;
 mod listen;
@@ -27,6 +28,7 @@ use crate::ground::wire::codec;
 use crate::ground::wire::message::{FromWorker, PROTOCOL};
 use crate::ground::wire::parcel::Parcel;
 use borrowed::Borrowed;
+use chunk::Division;
 use line::{Inlet, Outlet};
 use listen::Follow;
 use parking_lot::{Condvar, Mutex};
@@ -91,6 +93,8 @@ struct State {
     serving: Vec<u64>,
     /// The task in which the program knows this worker to be blocked.
     blocked: Option<u64>,
+    /// The chunks that have begun and not ended.
+    dividing: Vec<(u64, Arc<Division>)>,
     /// The executor has nothing to do and waits for the next task.
     idle: bool,
     /// Threads that run forked tasks beside one that is blocked, and are not blocked themselves; one at most is started.
@@ -98,6 +102,18 @@ struct State {
 }
 
 impl State {
+    /// A task of the program begins.
+    fn serve(&mut self, incoming: &Incoming) {
+        self.serving.push(incoming.id);
+        self.dividing.extend(incoming.division.clone().map(|division| (incoming.id, division)));
+    }
+
+    /// It has ended.
+    fn has_served(&mut self, id: u64) {
+        self.serving.retain(|&serving| serving != id);
+        self.dividing.retain(|&(chunk, _)| chunk != id);
+    }
+
     /// Takes out, at both ends, the forked tasks that whoever waited for them has already run; to be dropped without
     /// the lock. A task that forks and waits for ever would otherwise collect them for ever.
     fn sweep(&mut self) -> Vec<Arc<dyn Body>> {
@@ -119,6 +135,8 @@ struct Incoming {
     name: String,
     terms: Terms,
     args: Parcel,
+    /// If it is a chunk: which items are still to be started.
+    division: Option<Arc<Division>>,
 }
 
 /// Turns this process into a worker; does not return.

@@ -8,7 +8,7 @@ use crate::ground::registry::{self, EntryId, Invocation, InvocationError};
 use crate::ground::sys;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::Parcel;
+use crate::ground::wire::parcel::{Parcel, Reader};
 
 /// How errors call it.
 const NAME: &str = "Plan::on_worker_start";
@@ -50,6 +50,10 @@ struct Preparation {
 impl Invocation for Preparation {
     fn arguments(&mut self) -> Parcel {
         Parcel::default()
+    }
+
+    fn each(&mut self, _item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>) {
+        unreachable!("what prepares a worker is no chunk");
     }
 
     fn finish(&mut self, outcome: Result<Parcel, InvocationError>) {

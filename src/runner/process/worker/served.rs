@@ -2,6 +2,7 @@
 
 use super::Local;
 use super::borrowed::{weight, write_with};
+use super::chunk::Division;
 use super::line::Next;
 use super::record::{self, Owner};
 use crate::core::context;
@@ -11,9 +12,10 @@ use crate::core::slot::AnySlot;
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::unseen;
 use crate::ground::registry::{Invocation, InvocationError};
+use crate::ground::wire::chunk::Items;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::Parcel;
+use crate::ground::wire::parcel::{Parcel, Reader};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::io::Write;
@@ -66,12 +68,7 @@ impl Body for Served {
     fn deliver(&self) {
         let outcome = self.outcome.lock().take().expect("delivered once, after its end");
         let mut bytes = Vec::new();
-        for failure in unseen::take() {
-            let mut error = Vec::new();
-            if codec::encode(&WireError::from(&failure), &mut error).is_ok() {
-                FromWorker::Unseen { error: &error }.write(&mut bytes);
-            }
-        }
+        write_unseen(&mut bytes);
         if output::is_in_use() {
             for part in output::take_of_forks(self.core.id) {
                 record::write(self.id, 0, &part, &mut bytes);
@@ -79,7 +76,7 @@ impl Body for Served {
         }
         let (limit, next) = {
             let mut state = self.local.state.lock();
-            state.serving.retain(|&id| id != self.id);
+            state.has_served(self.id);
             (state.max_message, if state.inbox.is_empty() { Next::Nothing } else { Next::Task })
         };
         // The executor may wait for nothing but this.
@@ -100,11 +97,7 @@ impl Body for Served {
                 Some(result)
             }
             Err(failure) => {
-                let mut error = Vec::new();
-                if codec::encode(&WireError::from(&failure), &mut error).is_err() {
-                    error.clear();
-                }
-                FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
+                FromWorker::Failed { id: self.id, error: &encoded(&failure) }.write(&mut bytes);
                 None
             }
         };
@@ -126,10 +119,30 @@ impl Body for Served {
     }
 }
 
+/// Appends what nobody has looked at.
+pub(super) fn write_unseen(out: &mut Vec<u8>) {
+    for failure in unseen::take() {
+        let mut error = Vec::new();
+        if codec::encode(&WireError::from(&failure), &mut error).is_ok() {
+            FromWorker::Unseen { error: &error }.write(out);
+        }
+    }
+}
+
+/// An error for the program; nothing, if it can't be encoded.
+pub(super) fn encoded(failure: &TaskError) -> Vec<u8> {
+    let mut error = Vec::new();
+    if codec::encode(&WireError::from(failure), &mut error).is_err() {
+        error.clear();
+    }
+    error
+}
+
 /// One call of a trampoline.
 pub(super) struct Call<'a> {
     pub(super) body: &'a Arc<Served>,
     pub(super) args: Option<Parcel>,
+    pub(super) division: Option<Arc<Division>>,
     pub(super) ended: bool,
 }
 
@@ -138,13 +151,24 @@ impl Invocation for Call<'_> {
         self.args.take().unwrap_or_default()
     }
 
+    fn each(&mut self, item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>) {
+        let args = self.arguments();
+        let outcome = match (Items::read(&args), self.division.take()) {
+            (Some(items), Some(division)) => Ok(self.body.run_items(&items, &division, item)),
+            _ => Err(InvocationError::Decode("it is no chunk".into())),
+        };
+        self.finish(outcome);
+    }
+
     fn finish(&mut self, outcome: Result<Parcel, InvocationError>) {
         self.ended = true;
-        self.body.end(outcome.map_err(|error| {
-            self.body.error(match error {
-                InvocationError::Decode(reason) => Kind::Decode { what: Cow::Borrowed("arguments"), reason },
-                InvocationError::Encode(reason) => Kind::Encode { what: Cow::Borrowed("result"), reason },
-            })
-        }));
+        self.body.end(outcome.map_err(|error| self.body.error(kind_of(error))));
+    }
+}
+
+pub(super) fn kind_of(error: InvocationError) -> Kind {
+    match error {
+        InvocationError::Decode(reason) => Kind::Decode { what: Cow::Borrowed("arguments"), reason },
+        InvocationError::Encode(reason) => Kind::Encode { what: Cow::Borrowed("result"), reason },
     }
 }

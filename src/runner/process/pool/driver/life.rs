@@ -69,6 +69,7 @@ impl Driver {
             inward: lanes.as_ref().map(|lanes| lanes.consumer.memory.clone()),
             heard: AtomicU64::new(0),
             hearing: Mutex::new(Hearing::new(lanes, self.shared.decoder())),
+            said_there: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             captured: captured.map(Mutex::new),
@@ -104,7 +105,7 @@ impl Driver {
             // What it says comes through its ring all the same. It gets nothing more, and ends before its next task or when it has
             // none, so that nobody pays for what one of them has done. If it is still a worker, it answers.
             let _ = self.shared.poller.remove(driven.link.socket.as_fd());
-            driven.answers_by = Some((Instant::now() + self.shared.settings.grace, driven.link.published()));
+            driven.answers_by = Some((Instant::now() + self.shared.settings.grace, driven.link.said()));
             let worker = driven.link.worker;
             self.step(Event::Grown(worker));
             return self.shared.tell(worker, &ToWorker::Recall { want: u32::MAX });
@@ -218,7 +219,11 @@ impl Driver {
                     *memory = body.core().limits().memory;
                 }
                 let error = TaskError::new(body.core().name(), Some(link.pid), kind);
-                body.fail(error);
+                match body.chunk() {
+                    // It said the end of each item before it started the next.
+                    Some(chunk) if matches!(error.kind(), Kind::Crash { .. }) => chunk.crashed(error),
+                    _ => body.fail(error),
+                }
             }
         }
         // If the outcome of that was decided before, the text ends there.

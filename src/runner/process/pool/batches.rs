@@ -1,0 +1,151 @@
+//! What the pool does for tasks that travel together: who may, what is heard of their items, what is given back.
+
+use super::hear::{Consequences, Outcome};
+use super::{End, Link, Shared};
+use crate::core::batch::{OutOfTurn, Outcomes};
+use crate::core::cancel::{self, Unwanted};
+use crate::core::error::{Kind, TaskError};
+use crate::core::output::Output;
+use crate::core::task::Body;
+use crate::ground::wire::message::ToWorker;
+use crate::ground::wire::parcel::{Parcel, Piece};
+use std::sync::Arc;
+
+/// A pool whose messages may not be so large takes each task by itself.
+const MESSAGES: u64 = 1 << 20;
+
+impl Shared {
+    /// Whether many tasks may be one for the pool: not where the text of each is kept, or where it matters how many a worker does.
+    pub(super) fn takes_batches(&self) -> bool {
+        let settings = &self.settings;
+        settings.output != Output::Captured
+            && settings.max_tasks == u64::MAX
+            && settings.max_rss.is_none()
+            && settings.max_message >= MESSAGES
+            && self.impossible.get().is_none()
+            && !self.is_copy()
+    }
+
+    /// The body of a chunk that this worker is running; `None` if its outcome was decided before.
+    fn chunk(&self, link: &Link, id: u64) -> Result<Option<Arc<dyn Body>>, String> {
+        let mut state = self.state.lock();
+        if !state.supervisor.is_running(link.worker, id) {
+            // That it had started the chunk, it need not have said.
+            state.look_what_has_begun(link.worker);
+            if !state.supervisor.is_running(link.worker, id) {
+                return Err("an item of a task that it is not running".into());
+            }
+        }
+        let body = state.tasks.get(&id).map(|entry| entry.body.clone());
+        if body.as_ref().is_some_and(|body| body.chunk().is_none()) {
+            return Err("an item of what is no chunk".into());
+        }
+        Ok(body)
+    }
+
+    /// An item has ended with a value.
+    pub(super) fn item(
+        &self,
+        link: &Link,
+        id: u64,
+        result: &[u8],
+        pieces: Vec<Piece>,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
+        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
+        let place = body.chunk().expect("just seen").item_ended().map_err(reason)?;
+        if !pieces.is_empty() {
+            let value = Outcomes::One(Ok(Parcel::new(result.to_vec(), pieces)));
+            consequences.for_tasks.push((body, Outcome::Items(place, value)));
+            return Ok(());
+        }
+        if let Some((last, Outcome::Items(first, Outcomes::Values { bytes, ends }))) =
+            consequences.for_tasks.last_mut()
+            && Arc::ptr_eq(last, &body)
+            && *first + ends.len() == place
+        {
+            bytes.extend_from_slice(result);
+            ends.push(bytes.len());
+            return Ok(());
+        }
+        let values = Outcomes::Values { bytes: result.to_vec(), ends: vec![result.len()] };
+        consequences.for_tasks.push((body, Outcome::Items(place, values)));
+        Ok(())
+    }
+
+    /// An item has failed.
+    pub(super) fn item_failed(
+        &self,
+        link: &Link,
+        id: u64,
+        error: TaskError,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
+        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
+        let place = body.chunk().expect("just seen").item_ended().map_err(reason)?;
+        consequences.for_tasks.push((body, Outcome::Items(place, Outcomes::One(Err(error)))));
+        Ok(())
+    }
+
+    /// A worker gives back what it has not started of a chunk.
+    pub(super) fn divided(
+        &self,
+        link: &Link,
+        id: u64,
+        from: u32,
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
+        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
+        let chunk = body.chunk().expect("just seen");
+        {
+            let mut state = self.state.lock();
+            // Nobody is to find it neither there nor here.
+            if let Some(batch) = chunk.divided(from as usize).map_err(reason)? {
+                state.backlog.push_front(batch);
+            }
+        }
+        if chunk.is_unwanted() {
+            consequences.for_tasks.push((body, Outcome::Unwanted(id)));
+        } else if cancel::is_interrupted() {
+            consequences.for_tasks.push((body, Outcome::Divided));
+        }
+        Ok(())
+    }
+
+    /// Asks for what has not started of a task, since somebody does not want some of it.
+    pub(super) fn divide(&self, id: u64) {
+        let Some(worker) = self.state.lock().supervisor.worker_of(id) else { return };
+        self.tell(worker, &ToWorker::Divide { id });
+        self.end_worker(worker, End::Answer);
+    }
+
+    /// Asks for what no worker has started.
+    pub(super) fn divide_all(&self) {
+        let chunks: Vec<_> = {
+            let state = self.state.lock();
+            let chunks = state.tasks.iter().filter(|(_, entry)| entry.body.chunk().is_some());
+            chunks.map(|(&id, _)| id).collect()
+        };
+        chunks.into_iter().for_each(|id| self.divide(id));
+    }
+
+    /// Ends what has come back, as the program is interrupted.
+    pub(super) fn cancel_backlog_of_batches(&self) {
+        let batches: Vec<_> = {
+            let mut state = self.state.lock();
+            let all = std::mem::take(&mut state.backlog);
+            let (batches, rest) = all.into_iter().partition(|body| body.source().is_some());
+            state.backlog = rest;
+            Vec::from(batches)
+        };
+        for batch in batches {
+            let kind = Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false };
+            let error = TaskError::new(batch.core().name(), None, kind);
+            batch.fail(error);
+        }
+    }
+}
+
+fn reason(OutOfTurn(what): OutOfTurn) -> String {
+    what.to_string()
+}
