@@ -443,24 +443,17 @@ where
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
         drop(arguments);
-        call.finish(result_of::<F, A>(args));
+        finish_with(registry::conjure::<F>().call(args), &mut |outcome| call.finish(outcome));
     }
 }
 
-/// Calls the function in a worker, and encodes what it gives.
-pub(crate) fn result_of<F, A>(args: A) -> Result<Parcel, InvocationError>
-where
-    F: Callable<A> + Copy + Send + 'static,
-    F::Output: Portable,
-{
-    let result = registry::conjure::<F>().call(args);
+/// Ends a run in a worker with this result, which is dropped only then: what its destructor does concerns nobody.
+pub(crate) fn finish_with<R: Portable>(result: R, finish: &mut dyn FnMut(Result<Parcel, InvocationError>)) {
     let mut parcel = Parcel::default();
-    match parcel.put(&result) {
+    finish(match parcel.put(&result) {
         Ok(()) => Ok(parcel),
-        Err(error) => {
-            Err(InvocationError::Encode(format!("{}: {error}", std::any::type_name::<F::Output>())))
-        }
-    }
+        Err(error) => Err(InvocationError::Encode(format!("{}: {error}", std::any::type_name::<R>()))),
+    });
 }
 
 /// The entry of a function in the table that all processes of the program share.

@@ -12,7 +12,19 @@ const LAYERS: [&[&str]; 5] = [
     &["ground"],
     &["core"],
     &["runner"],
-    &["callable", "args", "batch", "proxy", "task", "tries", "fork", "plan", "random", "shared", "worker_local"],
+    &[
+        "callable",
+        "args",
+        "batch",
+        "proxy",
+        "task",
+        "tries",
+        "fork",
+        "plan",
+        "random",
+        "shared",
+        "worker_local",
+    ],
     &["lib"],
 ];
 

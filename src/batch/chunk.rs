@@ -143,11 +143,14 @@ where
         self.run.lock().open().len()
     }
 
-    fn item_ended(&self) -> Result<usize, OutOfTurn> {
+    fn item_ended(&self) -> Result<Option<usize>, OutOfTurn> {
         let mut run = self.run.lock();
+        if run.is_over {
+            return Ok(None);
+        }
         let next = run.open().next().ok_or(OutOfTurn("the end of an item that it does not have"))?;
         run.next += 1;
-        Ok(next)
+        Ok(Some(next))
     }
 
     fn deliver(&self, first: usize, outcomes: Outcomes) {
@@ -205,6 +208,9 @@ where
     fn ended(&self, nanos: u64) -> Result<(), OutOfTurn> {
         let (items, bytes) = {
             let mut run = self.run.lock();
+            if run.is_over {
+                return Ok(());
+            }
             if !run.open().is_empty() {
                 return Err(OutOfTurn("the end of a chunk before that of its items"));
             }
@@ -219,6 +225,9 @@ where
     fn divided(&self, from: usize) -> Result<Option<Arc<dyn Body>>, OutOfTurn> {
         let back = {
             let mut run = self.run.lock();
+            if run.is_over {
+                return Ok(None);
+            }
             if from < run.next || from > run.end {
                 return Err(OutOfTurn("the return of an item that it does not have"));
             }

@@ -64,8 +64,7 @@ where
 
     fn claim_unstarted(&self) -> bool {
         let mut state = self.batch.state.lock();
-        let found = state.waiting.iter().position(|item| item.index == self.index);
-        let item = found.and_then(|at| state.waiting.remove(at));
+        let item = state.find(self.index).and_then(|at| state.waiting.remove(at));
         let is_ours = item.is_some();
         *self.claimed.lock() = item;
         is_ours

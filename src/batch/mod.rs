@@ -25,7 +25,7 @@ use crate::ground::registry::{self, Entry, Invocation, InvocationError};
 use crate::ground::wire::parcel::Parcel;
 use crate::plan;
 use crate::proxy::ResultProxy;
-use crate::task::{Route, Task, drop_quietly, drop_slot, result_of};
+use crate::task::{Route, Task, drop_quietly, drop_slot, finish_with};
 use chunk::Chunk;
 use item::ItemTask;
 use pace::Pace;
@@ -48,7 +48,7 @@ pub(crate) struct Batch<F: Callable<A>, A: PortableArgs> {
 }
 
 struct State<F: Callable<A>, A: PortableArgs> {
-    /// Those that are in no chunk.
+    /// Those that are in no chunk, in order.
     waiting: VecDeque<Item<F, A>>,
     /// The runner has the batch, and will ask for chunks.
     is_submitted: bool,
@@ -63,6 +63,13 @@ struct Item<F: Callable<A>, A> {
     args: Option<A>,
     /// Until its outcome is decided.
     slot: Option<Arc<Slot<F::Output>>>,
+}
+
+impl<F: Callable<A>, A: PortableArgs> State<F, A> {
+    /// Where an item waits.
+    fn find(&self, index: u32) -> Option<usize> {
+        self.waiting.binary_search_by_key(&index, |item| item.index).ok()
+    }
 }
 
 /// Forks the function for each item: in chunks where that makes no difference, or each by itself.
@@ -144,12 +151,8 @@ where
                 unusual: Unusual::default(),
             })
         });
-        let state = State {
-            waiting: VecDeque::new(),
-            is_submitted: false,
-            under_way: Vec::new(),
-            pace: Pace::new(),
-        };
+        let state =
+            State { waiting: VecDeque::new(), is_submitted: false, under_way: Vec::new(), pace: Pace::new() };
         Arc::new_cyclic(|me| Self { me: me.clone(), core, state: Mutex::new(state) })
     }
 
@@ -196,7 +199,12 @@ where
             return false;
         }
         let mut state = self.state.lock();
-        items.into_iter().rev().for_each(|item| state.waiting.push_front(item));
+        let waiting = &mut state.waiting;
+        items.into_iter().rev().for_each(|item| waiting.push_front(item));
+        // What another chunk has given back is older than this only rarely.
+        if !waiting.iter().is_sorted_by_key(|item| item.index) {
+            waiting.make_contiguous().sort_by_key(|item| item.index);
+        }
         !std::mem::replace(&mut state.is_submitted, true)
     }
 
@@ -221,7 +229,7 @@ where
     F::Output: Portable,
 {
     fn item(self: Arc<Self>, index: u32) -> Arc<dyn Body> {
-        let is_waiting = self.state.lock().waiting.iter().any(|item| item.index == index);
+        let is_waiting = self.state.lock().find(index).is_some();
         Arc::new(ItemTask::new(self, index, is_waiting))
     }
 }
@@ -310,9 +318,9 @@ where
     F::Output: Portable,
 {
     fn invoke(call: &mut dyn Invocation) {
-        call.each(&mut |mut arguments| {
-            let args = A::decode(&mut arguments).map_err(InvocationError::Decode)?;
-            result_of::<F, A>(args)
+        call.each(&mut |mut arguments, finish| match A::decode(&mut arguments) {
+            Ok(args) => finish_with(registry::conjure::<F>().call(args), finish),
+            Err(reason) => finish(Err(InvocationError::Decode(reason))),
         });
     }
 }

@@ -32,12 +32,13 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// A chunk, as a pool knows it. Its items start and end in order.
+/// A chunk, as a pool knows it. Its items start and end in order. What is said of it after its outcome was decided is no error,
+/// and means nothing.
 pub(crate) trait Chunk {
     /// How many items have no outcome.
     fn open(&self) -> usize;
-    /// Accounts for the end of the next item, and gives its place in the chunk.
-    fn item_ended(&self) -> Result<usize, OutOfTurn>;
+    /// Accounts for the end of the next item, and gives its place in the chunk; `None` after its outcome was decided.
+    fn item_ended(&self) -> Result<Option<usize>, OutOfTurn>;
     /// Hands the outcomes of items that were accounted for to those who wait, from this place on.
     fn deliver(&self, first: usize, outcomes: Outcomes);
     /// Accounts for the end of the chunk, whose items took so many nanoseconds together.

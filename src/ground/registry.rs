@@ -19,11 +19,14 @@ pub(crate) type Trampoline = fn(&mut dyn Invocation);
 pub(crate) trait Invocation {
     /// Takes the encoded arguments; a second call gets nothing.
     fn arguments(&mut self) -> Parcel;
-    /// Runs the items of a chunk, one after the other, by `item`, which gets the arguments of one; ends the run.
-    fn each(&mut self, item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>);
+    /// Runs the items of a chunk, one after the other, by `item`, which gets the arguments of one, and what ends it; ends the run.
+    fn each(&mut self, item: &mut Item<'_>);
     /// Ends the run with the encoded result, or with what went wrong while decoding or encoding.
     fn finish(&mut self, outcome: Result<Parcel, InvocationError>);
 }
+
+/// Runs one item of a chunk.
+pub(crate) type Item<'a> = dyn FnMut(Reader<'_>, &mut dyn FnMut(Result<Parcel, InvocationError>)) + 'a;
 
 /// Why a run ended without a result, other than by a panic.
 #[derive(Debug)]

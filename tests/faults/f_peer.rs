@@ -5,9 +5,9 @@ use crate::fixture::{
 };
 use crate::own::peak_memory;
 use crate::saboteur::{
-    BLOCKED, CHILD, DONE, FAILED, FIRST, FROM_WORKER, HELLO, LAST_PANIC, LET_GO, PROTOCOL, Peer, RECALLED,
-    REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED, UNSEEN, WITH, frame, number,
-    panic, panic_error, sabotage, text, with,
+    BLOCKED, CHILD, DIVIDED, DONE, FAILED, FIRST, FROM_WORKER, HELLO, ITEM, ITEM_FAILED, LAST_PANIC, LET_GO,
+    PROTOCOL, Peer, RECALLED, REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED,
+    UNSEEN, WITH, frame, number, panic, panic_error, sabotage, text, with,
 };
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -276,6 +276,22 @@ fn misbehave_in_a_task(way: &str, peer: &mut Peer, id: u64, entry: u32, terms: &
         "says what the program says" => peer.say(2, &[&id, &id, &[0; 12]])?,
         "says nothing known" => peer.say(0xff, &[])?,
         "sends zeros" => peer.write(&[0; 64])?,
+        "ends an item of what is no chunk" => peer.say(ITEM, &[&id, &number(42)])?,
+        "fails an item of what is no chunk" => peer.say(ITEM_FAILED, &[&id, &panic_error(b"no")])?,
+        "gives back a part of what is no chunk" => peer.say(DIVIDED, &[&id, &[0; 4]])?,
+        "ends an item of a future task" => peer.say(ITEM, &[&other, &number(42)])?,
+        "ends a chunk before its items" => peer.say(DONE, &[&id, &micros, &[0; 8]])?,
+        "ends more items than there are" => {
+            let item = frame(ITEM, &[&id, &number(42)]);
+            peer.write(&[&item[..], &item].concat())?;
+        }
+        "ends a chunk with a value" => {
+            let end = frame(DONE, &[&id, &micros, &number(42)]);
+            peer.write(&[frame(ITEM, &[&id, &number(42)]), end].concat())?;
+        }
+        "gives back items that it does not have" => peer.say(DIVIDED, &[&id, &[2, 0, 0, 0]])?,
+        "cuts the end of an item" => peer.say(ITEM, &[&id[..7]])?,
+        "lengthens what it gives back" => peer.say(DIVIDED, &[&id, &[0; 5]])?,
         "gives an unreadable result" => peer.say(DONE, &[&id, &micros, &[0xff; 20]])?,
         "gives an empty result" => peer.say(DONE, &[&id, &micros])?,
         "sends descriptors" => peer.send_descriptors(b"x")?,
@@ -407,6 +423,12 @@ fn a_lie_about_a_started_task_costs_that_task_only() {
             ("mentions shared memory without end", "malformed message of kind 84"),
             ("lets go of what it was not lent", "was not told to forget"),
             ("refuses what it was not lent", "was not lent to it"),
+            ("ends an item of what is no chunk", "an item of what is no chunk"),
+            ("fails an item of what is no chunk", "an item of what is no chunk"),
+            ("gives back a part of what is no chunk", "an item of what is no chunk"),
+            ("ends an item of a future task", "it is not running"),
+            ("cuts the end of an item", "malformed message of kind 87"),
+            ("lengthens what it gives back", "malformed message of kind 89"),
         ] {
             let error = outcome(way, build).expect_err(way);
             let text = error.to_string();
@@ -527,6 +549,33 @@ fn a_worker_that_stops_reading_holds_up_nobody_else() {
     });
 }
 
+/// Row 94: says of a chunk what can't be: its items fail, or have ended before the lie; the next one succeeds.
+#[test]
+fn a_lie_about_a_chunk_costs_its_items_only() {
+    alone(|| {
+        let build = build();
+        for (way, why) in [
+            ("ends a chunk before its items", "the end of a chunk before that of its items"),
+            ("ends more items than there are", "an item that it does not have"),
+            ("ends a chunk with a value", "the end of a chunk with a value"),
+            ("gives back items that it does not have", "an item that it does not have"),
+        ] {
+            sabotage(way, build, 1, |_| {
+                pool(1, || {
+                    match ended(xfork::map_process(double, [21]).remove(0)) {
+                        Ok(value) => assert!(value == 42 && way.contains("ends") && !way.contains("before")),
+                        Err(error) => assert!(error.to_string().contains(why), "{way}: {error}"),
+                    }
+                    assert_eq!(
+                        xfork::map_process(double, 0..1000),
+                        (0..1000).map(|n| 2 * n).collect::<Vec<_>>()
+                    );
+                });
+            });
+        }
+    });
+}
+
 /// Row 97: sends unsolicited fds (SCM_RIGHTS): closed, Protocol error, no fd growth.
 #[test]
 fn descriptors_from_a_worker_are_closed_and_cost_it_its_task() {
@@ -550,20 +599,23 @@ fn descriptors_from_a_worker_are_closed_and_cost_it_its_task() {
 #[test]
 fn a_worker_that_truncates_its_shared_memory_harms_itself_only() {
     fn truncates_and_dies(program: u32, pipe: String) -> u64 {
-        let mut tried = 0;
+        let mut files = Vec::new();
         for fd in std::fs::read_dir(format!("/proc/{program}/fd")).unwrap().flatten() {
             if std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("xfork-worker"))
             {
                 let file = std::fs::File::options().write(true).open(fd.path()).unwrap();
                 assert_eq!(file.set_len(0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
                 assert_eq!(file.set_len(1 << 30).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-                let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-                // SAFETY: takes numbers.
-                assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), how, 0, 1 << 20) }, 0);
-                tried += 1;
+                files.push(file);
             }
         }
-        tell(&pipe, &tried.to_string());
+        // Now: as soon as the ring makes no sense any more, this process may end.
+        tell(&pipe, &files.len().to_string());
+        for file in files {
+            let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+            // SAFETY: takes numbers.
+            assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), how, 0, 1 << 20) }, 0);
+        }
         std::process::abort()
     }
     alone(|| {

@@ -11,6 +11,7 @@ mod a_process;
 mod a_task;
 mod b_codec;
 mod b_data;
+mod batches;
 mod built;
 mod c_numbers;
 mod c_pool;

@@ -180,6 +180,9 @@ pub(crate) const TEXT: u8 = 82;
 pub(crate) const WITH: u8 = 84;
 pub(crate) const LET_GO: u8 = 85;
 pub(crate) const REFUSED: u8 = 86;
+pub(crate) const ITEM: u8 = 87;
+pub(crate) const ITEM_FAILED: u8 = 88;
+pub(crate) const DIVIDED: u8 = 89;
 const KNOCK: u8 = 83;
 
 /// A frame with the length that it has.
@@ -248,7 +251,8 @@ impl Peer {
     pub(crate) fn task(&mut self) -> io::Result<Task> {
         loop {
             let (kind, payload) = self.hear()?;
-            if kind == 2 {
+            // A task, or a chunk.
+            if kind == 2 || kind == 20 {
                 let number = |at: usize| u32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
                 let id = u64::from_le_bytes(payload[..8].try_into().unwrap());
                 let terms = 24 + number(20) as usize;
@@ -300,7 +304,7 @@ impl Peer {
 }
 
 /// The version that section describes.
-pub(crate) const PROTOCOL: u32 = 5;
+pub(crate) const PROTOCOL: u32 = 6;
 
 /// A message whose values mention one piece of shared memory, by its number or as bytes.
 pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {

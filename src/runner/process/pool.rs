@@ -41,7 +41,7 @@ use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub(super) struct Shared {
     speakers: RwLock<Arc<[Arc<Link>]>>,
     /// How many threads sleep until a result is there.
     sleepers: AtomicUsize,
+    /// The driver is to ask the backlog again.
+    is_stirred: AtomicBool,
     /// How long one thread at a time looks before it sleeps.
     spin: Mutex<Spin>,
     cores: usize,
@@ -301,6 +303,7 @@ impl Processes {
             poller,
             speakers: RwLock::default(),
             sleepers: AtomicUsize::new(0),
+            is_stirred: AtomicBool::new(false),
             spin: Mutex::new(Spin::new()),
             cores: available_parallelism().map_or(1, |cores| cores.get()),
             transport: Transport::from_environment(),
@@ -411,6 +414,7 @@ impl Runner for Processes {
 
     fn stir(&self) {
         if !self.shared.is_copy() {
+            self.shared.is_stirred.store(true, Ordering::Release);
             self.shared.wake.signal();
         }
     }

@@ -1,6 +1,7 @@
 //! What the pool does for tasks that travel together: who may, what is heard of their items, what is given back.
 
 use super::hear::{Consequences, Outcome};
+use super::link::Hearing;
 use super::{End, Link, Shared};
 use crate::core::batch::{OutOfTurn, Outcomes};
 use crate::core::cancel::{self, Unwanted};
@@ -27,7 +28,12 @@ impl Shared {
     }
 
     /// The body of a chunk that this worker is running; `None` if its outcome was decided before.
-    fn chunk(&self, link: &Link, id: u64) -> Result<Option<Arc<dyn Body>>, String> {
+    fn chunk(&self, link: &Link, hearing: &mut Hearing, id: u64) -> Result<Option<Arc<dyn Body>>, String> {
+        if let Some((known, body)) = &hearing.chunk
+            && *known == id
+        {
+            return Ok(body.upgrade());
+        }
         let mut state = self.state.lock();
         if !state.supervisor.is_running(link.worker, id) {
             // That it had started the chunk, it need not have said.
@@ -40,6 +46,7 @@ impl Shared {
         if body.as_ref().is_some_and(|body| body.chunk().is_none()) {
             return Err("an item of what is no chunk".into());
         }
+        hearing.chunk = body.as_ref().map(|body| (id, Arc::downgrade(body)));
         Ok(body)
     }
 
@@ -47,13 +54,15 @@ impl Shared {
     pub(super) fn item(
         &self,
         link: &Link,
+        hearing: &mut Hearing,
         id: u64,
         result: &[u8],
         pieces: Vec<Piece>,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
-        let place = body.chunk().expect("just seen").item_ended().map_err(reason)?;
+        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
+        let chunk = body.chunk().expect("just seen");
+        let Some(place) = chunk.item_ended().map_err(reason)? else { return Ok(()) };
         if !pieces.is_empty() {
             let value = Outcomes::One(Ok(Parcel::new(result.to_vec(), pieces)));
             consequences.for_tasks.push((body, Outcome::Items(place, value)));
@@ -77,25 +86,48 @@ impl Shared {
     pub(super) fn item_failed(
         &self,
         link: &Link,
+        hearing: &mut Hearing,
         id: u64,
         error: TaskError,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
-        let place = body.chunk().expect("just seen").item_ended().map_err(reason)?;
+        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
+        let chunk = body.chunk().expect("just seen");
+        let Some(place) = chunk.item_ended().map_err(reason)? else { return Ok(()) };
         consequences.for_tasks.push((body, Outcome::Items(place, Outcomes::One(Err(error)))));
         Ok(())
+    }
+
+    /// A task has ended; if it is a chunk, all its items have to have.
+    pub(super) fn chunk_ended(
+        &self,
+        link: &Link,
+        hearing: &mut Hearing,
+        id: u64,
+        result: &[u8],
+    ) -> Result<(), String> {
+        hearing.chunk = None;
+        let body = {
+            let state = self.state.lock();
+            let (known, worker) = (&state.supervisor, link.worker);
+            let is_its = known.is_running(worker, id) || known.is_sent(worker, id);
+            state.tasks.get(&id).filter(|_| is_its).map(|entry| entry.body.clone())
+        };
+        let Some(chunk) = body.as_ref().and_then(|body| body.chunk()) else { return Ok(()) };
+        let nanos = result.try_into().map_err(|_| "the end of a chunk with a value")?;
+        chunk.ended(u64::from_le_bytes(nanos)).map_err(reason)
     }
 
     /// A worker gives back what it has not started of a chunk.
     pub(super) fn divided(
         &self,
         link: &Link,
+        hearing: &mut Hearing,
         id: u64,
         from: u32,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let Some(body) = self.chunk(link, id)? else { return Ok(()) };
+        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
         let chunk = body.chunk().expect("just seen");
         {
             let mut state = self.state.lock();

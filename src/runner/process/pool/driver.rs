@@ -6,6 +6,7 @@
 
 mod life;
 
+use super::hear::Consequences;
 use super::link::Verdict;
 use super::{End, Link, Shared};
 use crate::ground::ring::Broken;
@@ -90,12 +91,10 @@ impl Driver {
             ready = events;
             shared.hear_rings();
             shared.write_rests();
-            let (actions, spent) = {
-                let mut state = shared.state.lock();
-                (state.decide(), std::mem::take(&mut state.spent))
-            };
-            drop(spent);
-            shared.perform(actions);
+            // Not each time: a worker that can't be started would be tried again at once.
+            if shared.is_stirred.swap(false, Ordering::AcqRel) {
+                shared.conclude(shared.decide(Consequences::default()));
+            }
             self.kill_slow();
             self.send_home();
             self.trim();

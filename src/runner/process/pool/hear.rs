@@ -7,7 +7,7 @@
 
 use super::link::{Hearing, Verdict, Waiting};
 use super::{End, Link, Relayed, Shared};
-use crate::core::batch::{OutOfTurn, Outcomes};
+use crate::core::batch::Outcomes;
 use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::limits::Terms;
@@ -238,26 +238,24 @@ impl Shared {
                 return Ok(());
             }
             FromWorker::Item { id, result } => {
-                return self.item(link, id, result, pieces, consequences);
+                return self.item(link, hearing, id, result, pieces, consequences);
             }
             FromWorker::ItemFailed { id, error } => {
-                return self.item_failed(link, id, decode_error(error)?, consequences);
+                return self.item_failed(link, hearing, id, decode_error(error)?, consequences);
             }
-            FromWorker::Divided { id, from } => return self.divided(link, id, from, consequences),
+            FromWorker::Divided { id, from } => return self.divided(link, hearing, id, from, consequences),
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(link)?;
+                self.chunk_ended(link, hearing, id, result)?;
                 let body = self.finished(worker, id, micros)?;
-                if let Some(chunk) = body.as_ref().and_then(|body| body.chunk()) {
-                    let nanos = result.try_into().map(u64::from_le_bytes);
-                    let nanos = nanos.map_err(|_| "the end of a chunk with a value")?;
-                    chunk.ended(nanos).map_err(|OutOfTurn(what)| what.to_string())?;
-                } else if let Some(body) = body {
+                if let Some(body) = body {
                     let result = Parcel::new(result.to_vec(), pieces);
                     consequences.for_tasks.push((body, Outcome::Done(result)));
                 }
                 return Ok(());
             }
             FromWorker::Failed { id, error } => {
+                hearing.chunk = None;
                 let decoded = decode_error(error)?;
                 let body = self.finished(worker, id, 0)?;
                 consequences.for_tasks.extend(body.map(|body| (body, Outcome::Failed(decoded))));

@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// The program's end of one worker.
@@ -160,6 +160,8 @@ pub(super) struct Hearing {
     /// When it last said something.
     pub(super) heard: Instant,
     pub(super) last_panic: Option<PanicRecord>,
+    /// The chunk that it has last said an item of, as long as it runs there.
+    pub(super) chunk: Option<(u64, Weak<dyn Body>)>,
     /// Why it could not be prepared.
     pub(super) unprepared: Option<TaskError>,
     /// Why it is killed, if it is.
@@ -208,6 +210,7 @@ impl Hearing {
             ready: false,
             heard: Instant::now(),
             last_panic: None,
+            chunk: None,
             unprepared: None,
             verdict: None,
         }

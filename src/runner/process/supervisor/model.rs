@@ -352,12 +352,19 @@ pub(crate) struct Pool {
     left: Vec<WorkerId>,
     /// Tasks that must be possible to end.
     alone: BTreeSet<Id>,
+    /// Tasks that were asked for a part of themselves.
+    divided: BTreeSet<Id>,
     /// Tasks are of several priorities, and some must be possible to end.
     mixed: bool,
     /// Every second worker has a page of memory.
     paged: bool,
     /// Forks that may still be made.
     budget: usize,
+}
+
+/// Which tasks can give back a part of themselves.
+fn is_divisible(id: Id) -> bool {
+    id.is_multiple_of(4)
 }
 
 impl Pool {
@@ -375,6 +382,7 @@ impl Pool {
             is_ending: false,
             left: Vec::new(),
             alone: BTreeSet::new(),
+            divided: BTreeSet::new(),
             mixed: false,
             paged: false,
             budget: 100,
@@ -392,7 +400,7 @@ impl Pool {
             self.alone.insert(id);
         }
         let priority = if self.mixed { (id % 3) as i32 } else { 0 };
-        self.event(Event::Submit { id, parent, priority, alone, divisible: false });
+        self.event(Event::Submit { id, parent, priority, alone, divisible: is_divisible(id) });
         id
     }
 
@@ -441,6 +449,10 @@ impl Pool {
                     self.sends.push((worker, id, above));
                 }
                 Action::Steal(worker, want) => self.tell(worker, ToWorker::Steal(want)),
+                Action::Divide(worker, id) => {
+                    assert!(is_divisible(id) && self.divided.insert(id), "{text}: {id} is asked for a part");
+                    assert_eq!(self.supervisor.innermost(worker), Some(id), "{text}");
+                }
                 Action::Recall(worker, want) => {
                     self.tell(worker, ToWorker::Recall(want));
                     recalled.push(worker);

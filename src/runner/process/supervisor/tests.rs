@@ -369,3 +369,19 @@ fn what_was_sent_to_a_liar_counts_as_started() {
     let sends = [3, 4].map(|id| Action::Send { worker: two, id, above: 0 });
     assert_eq!(step(Event::Ready(two)), sends);
 }
+
+#[test]
+fn a_task_that_can_be_divided_is_asked_once_when_another_worker_has_nothing_to_do() {
+    let mut supervisor = Supervisor::new(2, u64::MAX);
+    let mut step = |event| supervisor.step(event).unwrap();
+    let submit = |id| Event::Submit { id, parent: None, priority: 0, alone: false, divisible: true };
+    let (first, second) = (WorkerId(1), WorkerId(2));
+    assert_eq!(step(submit(1)), [Action::Spawn(first)]);
+    assert_eq!(step(submit(2)), [Action::Spawn(second)]);
+    assert_eq!(step(Event::Ready(first)), [Action::Send { worker: first, id: 1, above: 0 }]);
+    assert_eq!(step(Event::Started(first, 1)), []);
+    assert_eq!(step(Event::Ready(second)), [Action::Send { worker: second, id: 2, above: 0 }]);
+    assert_eq!(step(Event::Started(second, 2)), []);
+    assert_eq!(step(Event::Finished(second, 2, 1)), [Action::Divide(first, 1)]);
+    assert_eq!(step(Event::Surplus(first)), [Action::Steal(first, 1)], "not a second time");
+}

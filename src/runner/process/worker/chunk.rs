@@ -13,10 +13,10 @@ use crate::core::slot::{AnySlot, Slot};
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::wait::wait;
 use crate::ground::panics;
-use crate::ground::registry::InvocationError;
+use crate::ground::registry;
 use crate::ground::wire::chunk::Items;
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -83,7 +83,7 @@ impl Served {
         &self,
         items: &Items<'_>,
         division: &Division,
-        run: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>,
+        run: &mut registry::Item<'_>,
     ) -> Parcel {
         let first = Position { branch: items.branch, index: items.first };
         let name = Cow::Owned(self.core.name().to_string());
@@ -99,15 +99,18 @@ impl Served {
                 outcome: Mutex::new(None),
                 over: Mutex::new(None),
             });
-            let caught = {
-                let _context = context::enter_task(item.clone());
-                panics::catch(|| run(items.reader(at)))
-            };
-            let outcome = match caught {
-                Ok(outcome) => outcome.map_err(|error| item.error(kind_of(error))),
-                Err(caught) => Err(panic_error(item.core.name(), caught)),
-            };
-            item.end(outcome);
+            let mut has_ended = false;
+            let _context = context::enter_task(item.clone());
+            let caught = panics::catch(|| {
+                run(items.reader(at), &mut |outcome| {
+                    has_ended = true;
+                    item.end(outcome.map_err(|error| item.error(kind_of(error))));
+                });
+            });
+            // After the outcome is known, what a destructor does wrong concerns nobody.
+            if let (Err(caught), false) = (caught, has_ended) {
+                item.end(Err(panic_error(item.core.name(), caught)));
+            }
         }
         let nanos = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Parcel::new(nanos.to_le_bytes().to_vec(), Vec::new())
@@ -136,7 +139,7 @@ impl Item {
         TaskError::new(self.core.name(), context::worker_pid(), kind)
     }
 
-    /// Ends the item, and returns when all that it forked has ended, too.
+    /// Ends the item in the thread that runs it, and returns when all that it forked has ended, too.
     fn end(self: &Arc<Self>, outcome: Result<Parcel, TaskError>) {
         // Before any lock, which another thread may have held when the copy was made.
         self.local.end_if_copy();
@@ -148,7 +151,6 @@ impl Item {
         }
         let over = Slot::<()>::pending();
         *self.over.lock() = Some(over.cell().clone());
-        let _context = context::enter_task(self.clone());
         task::finished(&**self);
         let over: Arc<dyn AnySlot> = over.cell().clone();
         let _ = wait(&over, None);

@@ -8,7 +8,7 @@ use crate::ground::registry::{self, EntryId, Invocation, InvocationError};
 use crate::ground::sys;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::ground::wire::parcel::Parcel;
 
 /// How errors call it.
 const NAME: &str = "Plan::on_worker_start";
@@ -52,7 +52,7 @@ impl Invocation for Preparation {
         Parcel::default()
     }
 
-    fn each(&mut self, _item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>) {
+    fn each(&mut self, _item: &mut registry::Item<'_>) {
         unreachable!("what prepares a worker is no chunk");
     }
 

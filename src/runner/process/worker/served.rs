@@ -11,11 +11,11 @@ use crate::core::output;
 use crate::core::slot::AnySlot;
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::unseen;
-use crate::ground::registry::{Invocation, InvocationError};
+use crate::ground::registry::{self, Invocation, InvocationError};
 use crate::ground::wire::chunk::Items;
 use crate::ground::wire::codec;
 use crate::ground::wire::message::FromWorker;
-use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::io::Write;
@@ -151,7 +151,7 @@ impl Invocation for Call<'_> {
         self.args.take().unwrap_or_default()
     }
 
-    fn each(&mut self, item: &mut dyn FnMut(Reader<'_>) -> Result<Parcel, InvocationError>) {
+    fn each(&mut self, item: &mut registry::Item<'_>) {
         let args = self.arguments();
         let outcome = match (Items::read(&args), self.division.take()) {
             (Some(items), Some(division)) => Ok(self.body.run_items(&items, &division, item)),
