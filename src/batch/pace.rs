@@ -21,7 +21,7 @@ impl Pace {
     pub(super) fn note(&mut self, items: usize, nanos: u64, bytes: usize) {
         let Some(items) = std::num::NonZeroU64::new(items as u64) else { return };
         // A worker may say anything.
-        let (nanos, bytes) = (nanos.min(u64::MAX >> 8) / items, bytes as u64 / items);
+        let (nanos, bytes) = (nanos.min(u64::MAX >> 8) / items, (bytes as u64).min(u64::MAX >> 8) / items);
         self.known = Some(match self.known {
             None => (nanos, bytes),
             Some((before, size)) => ((before * 3 + nanos) / 4, (size * 3 + bytes) / 4),

@@ -89,7 +89,7 @@ fn an_item_that_panics_or_dies_costs_itself() {
 #[test]
 fn an_item_that_hangs_holds_up_no_other_and_can_be_cancelled() {
     fn hangs(n: u64, file: String, pipe: String) -> u64 {
-        noted(n, &file, || drop(hang(pipe)))
+        noted(n, &file, || _ = hang(pipe))
     }
     alone(|| {
         let dir = Dir::new();
@@ -116,7 +116,7 @@ fn an_item_that_hangs_holds_up_no_other_and_can_be_cancelled() {
 #[test]
 fn an_item_that_is_cancelled_costs_no_other() {
     fn hangs(n: u64, file: String, pipe: String) -> u64 {
-        noted(n, &file, || drop(hang(pipe)))
+        noted(n, &file, || _ = hang(pipe))
     }
     alone(|| {
         let dir = Dir::new();

@@ -8,6 +8,7 @@ mod fixture;
 
 mod anywhere;
 mod arguments;
+mod batches;
 mod cascades;
 mod collecting;
 mod dependencies;
