@@ -22,6 +22,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const WAKE: u64 = 0;
+/// How often to look at a worker that can't knock any more, until it has ended what it runs.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(10);
 
 struct Driver {
     shared: Arc<Shared>,
@@ -41,6 +43,8 @@ struct Driven {
     kill_at: Option<Instant>,
     /// When to kill it if it has said no more than this through its ring, its socket being closed.
     answers_by: Option<(Instant, u64)>,
+    /// Its socket is closed: it can't wake anybody.
+    has_hung_up: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -207,7 +211,8 @@ impl Driver {
         });
         let next = boots.chain(kills).chain(rests).min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
-        next.into_iter().chain(self.trim_deadline()).min()
+        let look = self.driven.values().any(|driven| driven.has_hung_up).then_some(LOOKED_AT_EVERY);
+        next.into_iter().chain(look).chain(self.trim_deadline()).min()
     }
 
     /// Has workers leave that have had nothing to do for long.

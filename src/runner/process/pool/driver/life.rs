@@ -84,7 +84,15 @@ impl Driver {
         self.shared.state.lock().links.insert(worker, link.clone());
         self.shared.listen_to(|links| links.push(link.clone()));
         let decoder = self.shared.decoder();
-        let driven = Driven { link, child, decoder, born: Instant::now(), kill_at: None, answers_by: None };
+        let driven = Driven {
+            link,
+            child,
+            decoder,
+            born: Instant::now(),
+            kill_at: None,
+            answers_by: None,
+            has_hung_up: false,
+        };
         self.driven.insert(worker.0, driven);
         Ok(())
     }
@@ -105,6 +113,7 @@ impl Driver {
             // What it says comes through its ring all the same. It gets nothing more, and ends before its next task or when it has
             // none, so that nobody pays for what one of them has done. If it is still a worker, it answers.
             let _ = self.shared.poller.remove(driven.link.socket.as_fd());
+            driven.has_hung_up = true;
             driven.answers_by = Some((Instant::now() + self.shared.settings.grace, driven.link.said()));
             let worker = driven.link.worker;
             self.step(Event::Grown(worker));
