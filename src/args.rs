@@ -335,6 +335,9 @@ pub trait PortableArgs: Args + Send {
     fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError>;
+    /// As `encode_values`; of large values nothing may be left.
+    #[doc(hidden)]
+    fn encode_moving(&mut self, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn decode(input: &mut Reader<'_>) -> Result<Self, String>;
 }
@@ -416,6 +419,11 @@ macro_rules! tuples {
             fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError> {
                 let ($($type,)*) = self;
                 $(out.put($type).map_err(|error| name_type::<$type>(error.into()))?;)*
+                Ok(())
+            }
+            fn encode_moving(&mut self, out: &mut Parcel) -> Result<(), EncodeError> {
+                let ($($type,)*) = self;
+                $(out.put_moving($type).map_err(|error| name_type::<$type>(error.into()))?;)*
                 Ok(())
             }
             fn decode(input: &mut Reader<'_>) -> Result<Self, String> {

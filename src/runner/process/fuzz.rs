@@ -119,7 +119,7 @@ fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) 
             return (frames, Some(FrameError::TooLarge { declared, limit }));
         }
         let Some((payload, rest)) = rest.split_at_checked(declared as usize) else { break };
-        frames.push(Frame { kind, payload: payload.to_vec() });
+        frames.push(Frame { kind, payload: payload.to_vec(), blobs: Vec::new() });
         stream = rest;
     }
     (frames, None)
@@ -134,7 +134,7 @@ fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) 
 /// When it isn't so.
 pub(crate) fn messages(data: &[u8]) {
     let Some((&kind, payload)) = data.split_first() else { return };
-    let frame = Frame { kind, payload: payload.to_vec() };
+    let frame = Frame { kind, payload: payload.to_vec(), blobs: Vec::new() };
     if let Ok(message) = ToWorker::read(&frame) {
         let mut bytes = Vec::new();
         message.write(&mut bytes);
@@ -169,7 +169,7 @@ pub(crate) fn messages(data: &[u8]) {
 
 /// What mentions shared memory has a list of it, and a frame.
 fn look_inside(pieces: &[u8], message: &[u8]) {
-    let _ = read_pieces(pieces, |_| None);
+    let _ = read_pieces(pieces, Vec::new(), |_| None);
     if let Some(frame) = Frame::only(message) {
         let _ = (FromWorker::read(&frame), ToWorker::read(&frame));
     }

@@ -12,6 +12,7 @@ use crate::ground::ring::{self, Consumer, Producer, Wish};
 use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Spin, Wait};
 use crate::ground::wire::frame::{Decoder, Frame};
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use std::io;
 use std::os::fd::AsFd;
@@ -84,7 +85,7 @@ impl Local {
     pub(super) fn read(self: &Arc<Self>, inlet: &mut Inlet, patience: Patience) {
         self.fill(inlet, patience);
         while let Some(frame) = inlet.next() {
-            self.hear_frame(&frame, inlet);
+            self.hear_frame(frame, inlet);
         }
     }
 
@@ -182,6 +183,16 @@ impl Local {
     pub(super) fn write_holding(&self, outlet: &mut Outlet, bytes: &[u8]) {
         self.tell_of_starts(outlet);
         self.put(outlet, bytes);
+        self.wake_or_end(outlet);
+    }
+
+    pub(super) fn write_letter_holding(&self, outlet: &mut Outlet, letter: Letter) {
+        self.tell_of_starts(outlet);
+        self.put_letter(outlet, letter);
+        self.wake_or_end(outlet);
+    }
+
+    fn wake_or_end(&self, outlet: &mut Outlet) {
         self.wake_program(outlet);
         if outlet.is_mute {
             sys::exit_now(BROKEN);
@@ -208,12 +219,12 @@ impl Local {
     }
 
     /// Writes the end of a task.
-    pub(super) fn write_end(&self, id: u64, bytes: &[u8], next: Next) {
+    pub(super) fn write_end(&self, id: u64, letter: Letter, next: Next) {
         let mut outlet = self.writing.lock();
         // Its end says that it had started.
         outlet.untold.retain(|&untold| untold != id);
         self.tell_of_starts(&mut outlet);
-        self.put(&mut outlet, bytes);
+        self.put_letter(&mut outlet, letter);
         let Some(wish) = outlet.ring.as_ref().and_then(Producer::wish) else {
             outlet.owed = None;
             return;
@@ -241,6 +252,14 @@ impl Local {
             FromWorker::Started { id }.write(&mut bytes);
         }
         self.put(outlet, &bytes);
+    }
+
+    fn put_letter(&self, outlet: &mut Outlet, mut letter: Letter) {
+        while !letter.next().is_empty() {
+            let count = letter.next().len();
+            self.put(outlet, letter.next());
+            letter.advance(count);
+        }
     }
 
     fn put(&self, outlet: &mut Outlet, bytes: &[u8]) {

@@ -12,6 +12,7 @@ use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::core::unseen;
 use crate::ground::registry::{Invocation, InvocationError};
 use crate::ground::wire::codec;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::FromWorker;
 use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
@@ -65,16 +66,17 @@ impl Body for Served {
     }
     fn deliver(&self) {
         let outcome = self.outcome.lock().take().expect("delivered once, after its end");
-        let mut bytes = Vec::new();
+        let mut letter = Letter::default();
+        let bytes = &mut letter.bytes;
         for failure in unseen::take() {
             let mut error = Vec::new();
             if codec::encode(&WireError::from(&failure), &mut error).is_ok() {
-                FromWorker::Unseen { error: &error }.write(&mut bytes);
+                FromWorker::Unseen { error: &error }.write(bytes);
             }
         }
         if output::is_in_use() {
             for part in output::take_of_forks(self.core.id) {
-                record::write(self.id, 0, &part, &mut bytes);
+                record::write(self.id, 0, &part, bytes);
             }
         }
         let (limit, next) = {
@@ -96,7 +98,7 @@ impl Body for Served {
                 let done = |result: &[u8], out: &mut Vec<u8>| {
                     FromWorker::Done { id: self.id, micros, result }.write(out);
                 };
-                write_with(&result, &mut bytes, done);
+                write_with(&result, &mut letter, done);
                 Some(result)
             }
             Err(failure) => {
@@ -104,11 +106,11 @@ impl Body for Served {
                 if codec::encode(&WireError::from(&failure), &mut error).is_err() {
                     error.clear();
                 }
-                FromWorker::Failed { id: self.id, error: &error }.write(&mut bytes);
+                FromWorker::Failed { id: self.id, error: &error }.write(&mut letter.bytes);
                 None
             }
         };
-        self.local.write_end(self.id, &bytes, next);
+        self.local.write_end(self.id, letter, next);
         // Not before: that this was the last holder of something lent is said after the result.
         drop(mentioned);
     }
