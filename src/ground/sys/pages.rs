@@ -18,7 +18,13 @@ pub(crate) fn prefer_large_pages<T>(vector: &mut Vec<T>) {
     let end = (vector.as_ptr().addr() + vector.capacity() * size_of::<T>()).next_multiple_of(page);
     // SAFETY: the advice changes no memory and what is mapped, whatever lies beside the vector on its first and last page;
     // the address is not read through.
-    unsafe { libc::madvise(vector.as_mut_ptr().cast::<libc::c_void>().with_addr(begin), end - begin, libc::MADV_HUGEPAGE) };
+    unsafe {
+        libc::madvise(
+            vector.as_mut_ptr().cast::<libc::c_void>().with_addr(begin),
+            end - begin,
+            libc::MADV_HUGEPAGE,
+        )
+    };
 }
 
 /// The size of a page in bytes.

@@ -314,6 +314,10 @@ mod tests {
     fn encoded(frames: &[Frame]) -> Vec<u8> {
         let mut out = Vec::new();
         for frame in frames {
+            for blob in &frame.blobs {
+                write_header(blob.kind(), blob.bytes().len(), &mut out);
+                out.extend_from_slice(blob.bytes());
+            }
             let start = begin(frame.kind, &mut out);
             out.extend_from_slice(&frame.payload);
             finish(&mut out, start);
@@ -329,6 +333,16 @@ mod tests {
 
     fn frame(kind: u8, length: usize) -> Frame {
         Frame { kind, payload: (0..length).map(|i| (i % 253) as u8 ^ kind).collect(), blobs: Vec::new() }
+    }
+
+    /// A blob of so many elements of 2^`size` bytes.
+    fn blob(size: u8, length: usize) -> Blob {
+        let bytes: Vec<u8> = (0..length << size).map(|at| (at % 251) as u8 ^ size).collect();
+        Blob::of_kind(40 + size).unwrap().copy_from(&bytes)
+    }
+
+    fn with(blobs: Vec<Blob>, frame: Frame) -> Frame {
+        Frame { blobs, ..frame }
     }
 
     fn drain(decoder: &mut Decoder, into: &mut Vec<Frame>) {
@@ -367,18 +381,29 @@ mod tests {
     #[test]
     fn every_split_of_two_frames_gives_the_two_frames() {
         let frames = [frame(1, 20), frame(2, 0), frame(255, 5)];
-        let stream = encoded(&frames);
-        for first in 0..=stream.len() {
-            for second in first..=stream.len() {
-                let (mut decoder, mut got) = (Decoder::new(1000), Vec::new());
+        splits(&frames, 1);
+        // Blobs go with what comes behind them.
+        let blobs = vec![blob(0, 3), blob(4, 1), blob(1, 0)];
+        splits(&[with(blobs, frame(1, 4)), frame(2, 3), with(vec![blob(3, 2)], frame(3, 0))], 1);
+        // Those that are not read at once, and what begins in the middle of an element.
+        let blobs = vec![blob(2, BUFFER), blob(4, BUFFER / 7)];
+        splits(&[frame(1, 2), with(blobs, frame(2, 5)), frame(3, BUFFER)], 9973);
+    }
+
+    /// Reads the frames with two splits anywhere, or at every so many bytes.
+    fn splits(frames: &[Frame], step: usize) {
+        let stream = encoded(frames);
+        for first in (0..=stream.len()).step_by(step) {
+            for second in (first..=stream.len()).step_by(step) {
+                let (mut decoder, mut got) = (Decoder::new(1 << 20), Vec::new());
                 for part in [&stream[..first], &stream[first..second], &stream[second..]] {
                     decoder.push(part);
                     drain(&mut decoder, &mut got);
                 }
-                assert_eq!(got, frames, "split at {first} and {second}");
+                assert!(got == frames, "split at {first} and {second}: {got:?}");
             }
         }
-        assert_eq!(read_in_pieces(&stream, 1), frames);
+        assert!(read_in_pieces(&stream, 1) == frames);
     }
 
     #[test]
@@ -434,6 +459,40 @@ mod tests {
         assert_eq!(error.to_string(), "a message of 1001 bytes was announced, and the limit is 1000");
     }
 
+    /// faults.md, row 93, hostile lengths.
+    #[test]
+    fn blobs_that_are_uneven_too_large_together_or_too_many_are_refused_for_good() {
+        let uneven = |declared| FrameError::Uneven { declared, size: 8 };
+        let too_large = FrameError::TooLarge { declared: 1600, limit: 1000 };
+        let largest = FrameError::TooLarge { declared: u64::MAX, limit: 1000 };
+        let before = |blobs: &[Blob], rest: Vec<u8>| {
+            let mut stream = encoded(&[with(blobs.to_vec(), frame(0, 0))]);
+            stream.truncate(stream.len() - HEADER);
+            [stream, rest].concat()
+        };
+        for (stream, expected) in [
+            (header(43, 999), uneven(999)),
+            (header(43, 1), uneven(1)),
+            (header(44, u64::MAX), largest),
+            (before(&[blob(3, 100)], header(43, 800)), too_large),
+            (before(&[blob(3, 100)], header(9, 800)), too_large),
+            (before(&[blob(3, 100)], header(43, u64::MAX)), largest),
+            (before(&vec![blob(0, 0); MOST_BLOBS], header(40, 0)), FrameError::TooMany),
+        ] {
+            let mut decoder = Decoder::new(1000);
+            for _ in 0..3 {
+                decoder.push(&stream);
+                assert_eq!(decoder.next(), Err(expected), "{expected}");
+                assert!(decoder.held() <= BUFFER + 1000);
+            }
+        }
+        assert_eq!(uneven(999).to_string(), "999 bytes of elements of 8 bytes were announced");
+        assert_eq!(FrameError::TooMany.to_string(), "more than 12 blobs came before one message");
+        // As many as are allowed.
+        let most = [with(vec![blob(0, 1); MOST_BLOBS], frame(1, 9))];
+        assert_eq!(read_in_pieces(&encoded(&most), 7), most);
+    }
+
     #[test]
     fn a_frame_before_a_refused_one_is_delivered() {
         let mut stream = encoded(&[frame(7, 1000)]);
@@ -447,9 +506,9 @@ mod tests {
     /// faults.md, row 93: "memory grows only with bytes received".
     #[test]
     fn a_peer_that_declares_much_and_sends_little_gets_little_memory() {
-        for declared in [1 << 40, u64::MAX] {
+        for (kind, declared) in [(1, 1 << 40), (1, u64::MAX), (40, u64::MAX), (44, 1 << 40)] {
             let mut decoder = Decoder::new(u64::MAX);
-            decoder.push(&header(1, declared));
+            decoder.push(&header(kind, declared));
             for sent in 1..=1000 {
                 assert_eq!(decoder.next(), Ok(None));
                 assert!(!decoder.buffer().is_empty());
@@ -491,7 +550,11 @@ mod tests {
 
     fn any_frame() -> impl Strategy<Value = Frame> {
         let length = prop_oneof![4 => 0..40usize, 1 => 0..3 * BUFFER];
-        (any::<u8>(), length).prop_map(|(kind, length)| frame(kind, length))
+        let blob = (0..5_u8, prop_oneof![4 => 0..9usize, 1 => 0..BUFFER / 4]);
+        let blobs =
+            prop::collection::vec(blob.prop_map(|(size, length)| super::tests::blob(size, length)), 0..3);
+        let kind = any::<u8>().prop_filter("no blob", |kind| Blob::of_kind(*kind).is_none());
+        (kind, length, blobs).prop_map(|(kind, length, blobs)| with(blobs, frame(kind, length)))
     }
 
     proptest! {
@@ -535,7 +598,8 @@ mod tests {
             for part in bytes.chunks(7) {
                 decoder.push(part);
                 while let Ok(Some(frame)) = decoder.next() {
-                    prop_assert!(frame.payload.len() as u64 <= limit);
+                    let blobs: usize = frame.blobs.iter().map(|blob| blob.bytes().len()).sum();
+                    prop_assert!((frame.payload.len() + blobs) as u64 <= limit);
                 }
             }
         }

@@ -93,3 +93,66 @@ impl From<Vec<u8>> for Letter {
         Self { bytes, ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn blob(bytes: &[u8]) -> Arc<Blob> {
+        Arc::new(Blob::of(bytes.to_vec()).unwrap())
+    }
+
+    /// All that a letter says, a few bytes at a time.
+    fn written(letter: &mut Letter, piece: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !letter.next().is_empty() {
+            let count = letter.next().len().min(piece);
+            out.extend_from_slice(&letter.next()[..count]);
+            letter.advance(count);
+        }
+        out
+    }
+
+    #[test]
+    fn a_blob_is_let_go_of_once_it_is_written() {
+        let one = blob(b"blob");
+        let mut letter = Letter::from(b"before".to_vec());
+        letter.add_blob(one.clone());
+        letter.bytes.extend_from_slice(b"after");
+        letter.advance(6 + 9);
+        assert!(letter.is_at_blob());
+        letter.advance(3);
+        assert_eq!((letter.next(), Arc::strong_count(&one)), (&b"b"[..], 2));
+        letter.advance(1);
+        assert_eq!((letter.next(), Arc::strong_count(&one)), (&b"after"[..], 1));
+        assert_eq!(letter.next_before(letter.position()), b"");
+        letter.clear();
+        assert!(letter.is_empty() && letter.next().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn everything_goes_in_order_whatever_is_taken_at_a_time(
+            parts in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..20), any::<bool>()), 0..12),
+            split in 0..12_usize,
+            piece in 1..9_usize,
+        ) {
+            let (mut expected, mut letters) = (Vec::new(), [Letter::default(), Letter::default()]);
+            for (at, (bytes, is_blob)) in parts.iter().enumerate() {
+                let letter = &mut letters[usize::from(at >= split)];
+                if *is_blob {
+                    letter.add_blob(blob(bytes));
+                    frame::write_header(40, bytes.len(), &mut expected);
+                } else {
+                    letter.bytes.extend_from_slice(bytes);
+                }
+                expected.extend_from_slice(bytes);
+            }
+            let [mut first, mut second] = letters;
+            first.append(&mut second);
+            prop_assert_eq!(written(&mut first, piece), expected);
+            prop_assert!(second.is_empty() && second.next().is_empty());
+        }
+    }
+}

@@ -387,6 +387,71 @@ mod tests {
         assert_eq!(read_pieces(&list, Vec::new(), |_| None).unwrap_err(), PieceError::Unknown(two.id()));
     }
 
+    /// What the other process makes of a parcel.
+    fn received(parcel: &Parcel) -> Result<Parcel, PieceError> {
+        let mut list = Vec::new();
+        parcel.write_pieces(|_| None, &mut list);
+        let blobs = parcel.blobs().map(|blob| Blob::clone(blob)).collect();
+        Ok(Parcel::new(parcel.bytes.clone(), read_pieces(&list, blobs, |_| None)?))
+    }
+
+    #[test]
+    fn large_vectors_travel_as_blobs_and_others_in_the_bytes() {
+        let large: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let (mut moved, mut small) = (large.clone(), vec![1_u16, 2]);
+        let address = moved.as_ptr().addr();
+        let mut parcel = Parcel::default();
+        parcel.put(&large).unwrap();
+        parcel.put_moving(&mut small).unwrap();
+        parcel.put(&vec![Mentioned(held(b"one"))]).unwrap();
+        parcel.put_moving(&mut moved).unwrap();
+        assert!(moved.is_empty() && small == [1, 2]);
+        assert_eq!((parcel.blobs().count(), parcel.bytes.len() < 100), (2, true));
+        assert!(parcel.weight_of_pieces(|_| true) > 1_600_000);
+        let mut other = received(&parcel).unwrap();
+        let mut spliced = Parcel::default();
+        let mut one = Parcel::default();
+        one.put(&large).unwrap();
+        spliced.put(&7_u8).unwrap();
+        spliced.splice(&one);
+        assert!(Arc::ptr_eq(spliced.blobs().next().unwrap(), one.blobs().next().unwrap()));
+        let read = |mut reader: Reader<'_>| {
+            assert!(reader.take::<Vec<f64>>().unwrap() == large);
+            assert_eq!(reader.take::<Vec<u16>>().unwrap(), [1, 2]);
+            assert_eq!(texts(&reader.take::<Vec<Mentioned>>().unwrap()), [b"one"]);
+            let last = reader.take::<Vec<f64>>().unwrap();
+            assert!(last == large);
+            assert!(reader.take::<Vec<f64>>().is_err());
+            last.as_ptr().addr()
+        };
+        read(other.last_reader());
+        assert_ne!(read(parcel.reader()), address);
+        assert_eq!(read(parcel.last_reader()), address, "the memory is the same");
+        assert!(parcel.last_reader().take::<Vec<f64>>().is_err(), "it is gone");
+        assert!(one.reader().take::<Vec<u32>>().is_err(), "other elements");
+    }
+
+    #[test]
+    fn a_list_mentions_each_blob_once_and_in_order() {
+        let blob = |byte| Blob::of(vec![byte; 3]).unwrap();
+        let piece = |number: u8| [&[0, 0, 0, 0, BY_BLOB, number][..], &[0; 7]].concat();
+        let read = |list: &[u8], blobs| read_pieces(list, blobs, |_| None).map(|pieces| pieces.len());
+        let list = [piece(0), piece(1)].concat();
+        assert_eq!(read(&list, vec![blob(1), blob(2)]), Ok(2));
+        for (list, blobs) in [
+            (&list[..], vec![]),
+            (&list, vec![blob(1)]),
+            (&list, vec![blob(1), blob(2), blob(3)]),
+            (&[], vec![blob(1)]),
+            (&piece(1), vec![blob(1), blob(2)]),
+            (&[piece(0), piece(0)].concat(), vec![blob(1), blob(2)]),
+            (&[0, 0, 0, 0, BY_BLOB, 0, 0, 0, 0, 0, 0, 0, 1], vec![blob(1)]),
+        ] {
+            assert_eq!(read(list, blobs), Err(PieceError::Blobs));
+        }
+        assert_eq!(read(&list[..7], vec![blob(1)]), Err(PieceError::Malformed));
+    }
+
     #[test]
     fn outside_a_value_for_a_task_nothing_is_mentioned() {
         let one = held(b"one");
