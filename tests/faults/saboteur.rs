@@ -300,7 +300,7 @@ impl Peer {
 }
 
 /// The version that section describes.
-pub(crate) const PROTOCOL: u32 = 5;
+pub(crate) const PROTOCOL: u32 = 6;
 
 /// A message whose values mention one piece of shared memory, by its number or as bytes.
 pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {
@@ -309,6 +309,16 @@ pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {
         Err(bytes) => [&[0, 0, 0, 0, 1][..], &(bytes.len() as u64).to_le_bytes(), bytes].concat(),
     };
     frame(WITH, &[&(piece.len() as u64).to_le_bytes(), &piece, message])
+}
+
+/// The frame of a blob has this kind, or one of the next four.
+pub(crate) const BLOB: u8 = 40;
+
+/// A message whose values mention blobs, by their numbers.
+pub(crate) fn with_blobs(numbers: &[u64], message: &[u8]) -> Vec<u8> {
+    let pieces: Vec<u8> =
+        numbers.iter().flat_map(|number| [&[0, 0, 0, 0, 2][..], &number.to_le_bytes()].concat()).collect();
+    frame(WITH, &[&(pieces.len() as u64).to_le_bytes(), &pieces, message])
 }
 
 /// Numbers, texts and errors as postcard writes them.
