@@ -435,7 +435,7 @@ where
             Err(caught) => Err(panic_error(self.core.name(), caught)),
         };
         if may_move && out.blobs().next().is_some() {
-            progress.keep_moved(outcome.clone().map(|()| out.from(begin)));
+            progress.keep_moved(outcome.clone().map(|()| out.tail(begin)));
         }
         outcome
     }

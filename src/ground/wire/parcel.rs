@@ -91,7 +91,7 @@ impl Parcel {
     }
 
     /// The values whose bytes begin there, with all pieces.
-    pub(crate) fn from(&self, begin: usize) -> Self {
+    pub(crate) fn tail(&self, begin: usize) -> Self {
         Self { bytes: self.bytes[begin..].to_vec(), pieces: self.pieces.clone(), values: self.values }
     }
 
