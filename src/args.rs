@@ -337,6 +337,9 @@ pub trait PortableArgs: Args + Send {
     fn encode(inputs: &Self::Inputs, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError>;
+    /// As `encode_values`; of large values nothing may be left.
+    #[doc(hidden)]
+    fn encode_moving(&mut self, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn decode(input: &mut Reader<'_>) -> Result<Self, String>;
 }
@@ -385,7 +388,7 @@ macro_rules! tuples {
         }
 
         #[expect(private_interfaces, reason = "see the trait")]
-        #[allow(non_snake_case, unused_mut, reason = "names of types serve as names of values; () has no parts")]
+        #[allow(non_snake_case, unused_mut, clippy::unused_unit, reason = "names of types serve as names of values; () has no parts")]
         impl<$($type),*> Inputs<($($type,)*)> for ($(Input<$type>,)*) {
             fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
                 let mut slots = Vec::new();
@@ -422,6 +425,11 @@ macro_rules! tuples {
             fn encode_values(&self, out: &mut Parcel) -> Result<(), EncodeError> {
                 let ($($type,)*) = self;
                 $(out.put($type).map_err(|error| name_type::<$type>(error.into()))?;)*
+                Ok(())
+            }
+            fn encode_moving(&mut self, out: &mut Parcel) -> Result<(), EncodeError> {
+                let ($($type,)*) = self;
+                $(out.put_moving($type).map_err(|error| name_type::<$type>(error.into()))?;)*
                 Ok(())
             }
             fn decode(input: &mut Reader<'_>) -> Result<Self, String> {

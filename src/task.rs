@@ -9,13 +9,13 @@ use crate::core::limits::Limits;
 use crate::core::output;
 use crate::core::pause;
 use crate::core::runner::Runner;
-use crate::core::slot::{AnySlot, Slot};
+use crate::core::slot::{AnySlot, Decode, Slot};
 use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
 use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
-use crate::ground::wire::parcel::Parcel;
+use crate::ground::wire::parcel::{Parcel, Reader};
 use crate::plan;
 use crate::proxy::ResultProxy;
 use crate::tries::{Source, Tries};
@@ -47,15 +47,24 @@ enum Work<F: Callable<A>, A: Args> {
     Values(F, A),
     /// The function and its arguments, some of which are proxies.
     Inputs(Box<(F, A::Inputs)>),
+    /// The encoded arguments, for they can't be encoded again: the memory of large ones has been moved into blobs.
+    Moved(Box<Moved<F, A>>),
     /// Somebody has taken it, or it was dropped.
     Taken,
     /// What came of it, while forks of the task are unfinished.
     Done(Box<Outcome<F::Output>>),
 }
 
+struct Moved<F, A> {
+    /// Why they can't be encoded, or what is sent to one worker after the other until one has started the task.
+    encoded: Result<Parcel, TaskError>,
+    /// What is left of them, dropped when the others would be.
+    _rest: (F, A),
+}
+
 impl<F: Callable<A>, A: Args> Work<F, A> {
     fn is_there(&self) -> bool {
-        matches!(self, Self::Values(..) | Self::Inputs(_))
+        matches!(self, Self::Values(..) | Self::Inputs(_) | Self::Moved(_))
     }
 
     fn resolve(self) -> Result<(F, A), TaskError> {
@@ -65,6 +74,7 @@ impl<F: Callable<A>, A: Args> Work<F, A> {
                 let (function, inputs) = *inputs;
                 Ok((function, inputs.resolve()?))
             }
+            Self::Moved(_) => unreachable!("what has been sent once stays in other processes"),
             Self::Taken | Self::Done(_) => unreachable!("whoever takes it looks before"),
         }
     }
@@ -74,6 +84,14 @@ impl<F: Callable<A>, A: Args> Progress<F, A> {
     /// Takes out the work, if it is still there.
     fn take_work(&mut self) -> Option<Work<F, A>> {
         self.work.is_there().then(|| std::mem::replace(&mut self.work, Work::Taken))
+    }
+
+    /// Keeps what has been made of values, of which something may have been moved.
+    fn keep_moved(&mut self, encoded: Result<Parcel, TaskError>) {
+        self.work = match std::mem::replace(&mut self.work, Work::Taken) {
+            Work::Values(function, args) => Work::Moved(Box::new(Moved { encoded, _rest: (function, args) })),
+            other => other,
+        };
     }
 }
 
@@ -101,7 +119,8 @@ pub(crate) struct Travel<F: Callable<A>, A: Args> {
     entry: fn() -> Option<EntryId>,
     encode: fn(&A::Inputs, &mut Parcel) -> Result<(), EncodeError>,
     encode_values: fn(&A, &mut Parcel) -> Result<(), EncodeError>,
-    decode: fn(&Parcel) -> Result<F::Output, TaskError>,
+    encode_moving: fn(&mut A, &mut Parcel) -> Result<(), EncodeError>,
+    decode: Decode<F::Output>,
     /// Reads the arguments in this process, for a further try.
     again: fn(&Parcel) -> Option<(F, A)>,
 }
@@ -112,7 +131,15 @@ impl<F: Callable<A>, A: Args> Travel<F, A> {
         match work {
             Work::Values(_, args) => (self.encode_values)(args, out),
             Work::Inputs(inputs) => (self.encode)(&inputs.1, out),
-            Work::Taken | Work::Done(_) => Ok(()),
+            Work::Moved(_) | Work::Taken | Work::Done(_) => Ok(()),
+        }
+    }
+
+    /// As [`encode`](Self::encode); what is large is moved, if it is there.
+    fn encode_moving(&self, work: &mut Work<F, A>, out: &mut Parcel) -> Result<(), EncodeError> {
+        match work {
+            Work::Values(_, args) => (self.encode_moving)(args, out),
+            _ => self.encode(work, out),
         }
     }
 }
@@ -388,10 +415,18 @@ where
 
     fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
         let travel = W::TRAVEL.expect("only reached through remote()");
-        let progress = self.progress.lock();
-        let what = Cow::Borrowed("arguments");
+        let mut progress = self.progress.lock();
+        if let Work::Moved(moved) = &progress.work {
+            return moved.encoded.as_ref().map(|parcel| out.append(parcel)).map_err(TaskError::clone);
+        }
+        let (what, begin) = (Cow::Borrowed("arguments"), out.bytes.len());
+        let may_move = self.core.limits().retries.is_none();
         let _for_a_task = context::for_a_task();
-        match panics::catch(|| travel.encode(&progress.work, out)) {
+        let encode = || match may_move {
+            true => travel.encode_moving(&mut progress.work, out),
+            false => travel.encode(&progress.work, out),
+        };
+        let outcome = match panics::catch(encode) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(EncodeError::Input(error))) => Err(error.depended_on_by(self.core.fork_place())),
             Ok(Err(EncodeError::Codec { reason, type_name })) => {
@@ -399,7 +434,11 @@ where
                 Err(TaskError::new(self.core.name(), None, Kind::Encode { what, reason }))
             }
             Err(caught) => Err(panic_error(self.core.name(), caught)),
+        };
+        if may_move && out.blobs().next().is_some() {
+            progress.keep_moved(outcome.clone().map(|()| out.tail(begin)));
         }
+        outcome
     }
 
     fn release(&self) {
@@ -437,8 +476,8 @@ where
     F::Output: Portable,
 {
     fn invoke(call: &mut dyn Invocation) {
-        let arguments = call.arguments();
-        let args = match A::decode(&mut arguments.reader()) {
+        let mut arguments = call.arguments();
+        let args = match A::decode(&mut arguments.last_reader()) {
             Ok(args) => args,
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
@@ -448,9 +487,12 @@ where
 }
 
 /// Ends a run in a worker with this result, which is dropped only then: what its destructor does concerns nobody.
-pub(crate) fn finish_with<R: Portable>(result: R, finish: &mut dyn FnMut(Result<Parcel, InvocationError>)) {
+pub(crate) fn finish_with<R: Portable>(
+    mut result: R,
+    finish: &mut dyn FnMut(Result<Parcel, InvocationError>),
+) {
     let mut parcel = Parcel::default();
-    finish(match parcel.put(&result) {
+    finish(match parcel.put_moving(&mut result) {
         Ok(()) => Ok(parcel),
         Err(error) => Err(InvocationError::Encode(format!("{}: {error}", std::any::type_name::<R>()))),
     });
@@ -476,12 +518,13 @@ where
         entry: registry::entry_of::<Run<F, A>>,
         encode: A::encode,
         encode_values: A::encode_values,
+        encode_moving: A::encode_moving,
         decode: decode::<F, A>,
         again: again::<F, A>,
     });
 }
 
-pub(crate) fn decode<F, A>(parcel: &Parcel) -> Result<F::Output, TaskError>
+pub(crate) fn decode<F, A>(mut reader: Reader<'_>) -> Result<F::Output, TaskError>
 where
     F: Callable<A>,
     F::Output: Portable,
@@ -490,7 +533,7 @@ where
         let what = Cow::Borrowed("result");
         TaskError::new(F::name(), None, Kind::Decode { what, reason })
     };
-    match panics::catch(|| parcel.reader().take::<F::Output>()) {
+    match panics::catch(|| reader.take::<F::Output>()) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(reason)) => Err(error(format!("{}: {reason}", std::any::type_name::<F::Output>()))),
         Err(caught) => Err(panic_error(F::name(), caught)),

@@ -35,7 +35,7 @@ struct Run<F: Callable<A>, A> {
     next: usize,
     /// Behind the last that the worker has.
     end: usize,
-    bytes: usize,
+    bytes: u64,
     is_over: bool,
     /// The worker has been asked to give back what it has not started.
     is_dividing: bool,

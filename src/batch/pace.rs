@@ -5,7 +5,7 @@ const WANTED: u64 = 100_000;
 /// The most items in a chunk.
 const MOST: u64 = 1024;
 /// How many bytes of arguments are to be in a chunk.
-pub(super) const BYTES: usize = 32 << 10;
+pub(super) const BYTES: u64 = 32 << 10;
 
 /// What items have taken so far, each: moving averages, in nanoseconds and bytes.
 pub(super) struct Pace {
@@ -18,10 +18,10 @@ impl Pace {
     }
 
     /// A chunk of so many items has ended.
-    pub(super) fn note(&mut self, items: usize, nanos: u64, bytes: usize) {
+    pub(super) fn note(&mut self, items: usize, nanos: u64, bytes: u64) {
         let Some(items) = std::num::NonZeroU64::new(items as u64) else { return };
         // A worker may say anything.
-        let (nanos, bytes) = (nanos.min(u64::MAX >> 8) / items, (bytes as u64).min(u64::MAX >> 8) / items);
+        let (nanos, bytes) = (nanos.min(u64::MAX >> 8) / items, bytes.min(u64::MAX >> 8) / items);
         self.known = Some(match self.known {
             None => (nanos, bytes),
             Some((before, size)) => ((before * 3 + nanos) / 4, (size * 3 + bytes) / 4),
@@ -32,7 +32,7 @@ impl Pace {
     pub(super) fn items(&self) -> usize {
         let Some((nanos, bytes)) = self.known else { return 1 };
         let by_time = WANTED / nanos.max(1);
-        let by_size = BYTES as u64 / bytes.max(1);
+        let by_size = BYTES / bytes.max(1);
         by_time.min(by_size).clamp(1, MOST) as usize
     }
 }
@@ -67,7 +67,7 @@ mod tests {
         pace.note(1, 10, BYTES / 4);
         assert_eq!(pace.items(), 4);
         for nanos in [u64::MAX, u64::MAX - 1, u64::MAX >> 7] {
-            pace.note(1, nanos, usize::MAX);
+            pace.note(1, nanos, u64::MAX);
             assert_eq!(pace.items(), 1);
         }
     }

@@ -14,7 +14,7 @@ use crate::core::output;
 use crate::core::task::Body;
 use crate::ground::cell::{Cell, Key, Phase, Reading, ThreadNumber};
 use crate::ground::sync::{Thread, current, park, park_timeout, yield_now};
-use crate::ground::wire::parcel::Parcel;
+use crate::ground::wire::parcel::{Parcel, Reader as ParcelReader};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -429,11 +429,14 @@ pub(crate) enum Brought<T> {
     /// The batch that it is an item of, with this number.
     Item(Arc<dyn Batched>, u32),
     /// The encoded value, and how to decode it.
-    Encoded(Encoded, fn(&Parcel) -> Result<T, TaskError>),
+    Encoded(Encoded, Decode<T>),
     /// The value of a task that printed something, until the first reader has printed that; in the phase of an encoded one,
     /// so that reading a full slot has nothing to ask.
     Held(Option<Box<T>>),
 }
+
+/// Makes the value of what has come from another process.
+pub(crate) type Decode<T> = fn(ParcelReader<'_>) -> Result<T, TaskError>;
 
 /// Every result of a queued task has a slot, so its size matters.
 const _: () = assert!(size_of::<Content<u64>>() == size_of::<Expression<u64>>());
@@ -510,7 +513,7 @@ impl<T: Send + 'static> Slot<T> {
     }
 
     /// Fills the slot of a task with the encoded value.
-    pub(crate) fn fulfil_encoded(&self, parcel: Encoded, decode: fn(&Parcel) -> Result<T, TaskError>) {
+    pub(crate) fn fulfil_encoded(&self, parcel: Encoded, decode: Decode<T>) {
         self.fulfil_later(Brought::Encoded(parcel, decode));
     }
 
@@ -559,7 +562,11 @@ impl<T: Send + 'static> Slot<T> {
                 return;
             }
             let outcome = match self.content(&mut key) {
-                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel),
+                Content::Brought(Brought::Encoded(parcel, decode)) => match Arc::get_mut(parcel) {
+                    Some(parcel) => decode(parcel.last_reader()),
+                    // Another task is just being given it.
+                    None => decode(parcel.reader()),
+                },
                 Content::Brought(Brought::Held(value)) => {
                     Ok(*value.take().expect("it is there until it is decoded"))
                 }
@@ -580,7 +587,9 @@ impl<T: Send + 'static> Slot<T> {
             let content = self.content(&mut key);
             // What unwinds is code of the user; the claim must end all the same.
             let shown = catch_unwind(AssertUnwindSafe(|| match content {
-                Content::Brought(Brought::Encoded(parcel, decode)) => decode(parcel).map(|value| to(&value)),
+                Content::Brought(Brought::Encoded(parcel, decode)) => {
+                    decode(parcel.reader()).map(|value| to(&value))
+                }
                 Content::Brought(Brought::Held(Some(value))) => {
                     to(value);
                     Ok(())

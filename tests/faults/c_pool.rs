@@ -45,6 +45,40 @@ fn a_task_that_was_sent_but_not_started_runs_elsewhere_once() {
     });
 }
 
+/// Row 42: SIGKILL between Sent and Started ack: re-dispatched once, runs once. Large vectors among the arguments have left the task
+/// by then, and go to the next worker all the same, whole and unchanged.
+#[test]
+fn large_arguments_of_a_task_that_has_not_started_go_to_the_next_worker() {
+    fn weigh(numbers: Vec<u64>, text: String, small: Vec<u8>, bytes: Vec<u8>, trace: String) -> (u64, usize) {
+        leave_a_trace(trace);
+        let sum = numbers.iter().fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(*number));
+        let bytes = bytes.iter().fold(sum, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+        (bytes, text.len() + small.len())
+    }
+    alone(|| {
+        let dir = Dir::new();
+        let (trace, here) = (dir.path("trace"), dir.path("here"));
+        let numbers: Vec<u64> = (0..300_000).collect();
+        let bytes: Vec<u8> = (0..100_000).map(|at| at as u8).collect();
+        let arguments = |trace: &String| {
+            (numbers.clone(), "text".to_string(), vec![1, 2, 3], bytes.clone(), trace.clone())
+        };
+        let (a, b, c, d, e) = arguments(&here);
+        let expected = weigh(a, b, c, d, e);
+        pool(1, || {
+            for round in 1..=5 {
+                let worker = ended(process(own_process, ())).unwrap();
+                stop(worker);
+                let task = process(weigh, arguments(&trace));
+                // A part of it is in the ring or the socket, and no more.
+                kill(worker, libc::SIGKILL);
+                assert_eq!(ended(task).expect("it had not started"), expected);
+                assert_eq!(traces(&trace), round);
+            }
+        });
+    });
+}
+
 /// Row 43: SIGKILL after Started: WorkerDied; not re-run (side-effect counter = 1).
 #[test]
 fn a_task_that_had_started_is_not_run_again() {

@@ -5,9 +5,9 @@ use crate::fixture::{
 };
 use crate::own::peak_memory;
 use crate::saboteur::{
-    BLOCKED, CHILD, DIVIDED, DONE, FAILED, FIRST, FROM_WORKER, HELLO, ITEM, ITEM_FAILED, LAST_PANIC, LET_GO,
-    PROTOCOL, Peer, RECALLED, REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then, UNBLOCKED,
-    UNSEEN, WITH, frame, number, panic, panic_error, sabotage, text, with,
+    BLOB, BLOCKED, CHILD, DIVIDED, DONE, FAILED, FIRST, FROM_WORKER, HELLO, ITEM, ITEM_FAILED, LAST_PANIC,
+    LET_GO, PROTOCOL, Peer, RECALLED, REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then,
+    UNBLOCKED, UNSEEN, WITH, frame, number, panic, panic_error, sabotage, text, with, with_blobs,
 };
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -314,6 +314,45 @@ fn misbehave_in_a_task(way: &str, peer: &mut Peer, id: u64, entry: u32, terms: &
             let error = [text(b"task"), vec![0, 0], number(1 << 60), b"text".to_vec()].concat();
             peer.say(FAILED, &[&id, &error])?;
         }
+        other => return misbehave_with_blobs(other, peer, &frame(DONE, &[&id, &micros, &number(42)])),
+    }
+    Ok(Then::Waits)
+}
+
+fn misbehave_with_blobs(way: &str, peer: &mut Peer, done: &[u8]) -> io::Result<Then> {
+    let blob = frame(BLOB, &[b"bytes"]);
+    let header = |kind: u8, declared: u64| [&[kind][..], &declared.to_le_bytes()].concat();
+    match way {
+        "sends a blob that nothing mentions" => peer.write(&[&blob, done].concat())?,
+        "mentions a blob that it has not sent" => peer.write(&with_blobs(&[0], done))?,
+        "sends more blobs than it mentions" => {
+            peer.write(&[&blob[..], &blob, &with_blobs(&[0], done)].concat())?;
+        }
+        "mentions a blob twice" => peer.write(&[&blob[..], &with_blobs(&[0, 0], done)].concat())?,
+        "mentions a blob by a number of its own" => {
+            peer.write(&[&blob[..], &with_blobs(&[u64::MAX], done)].concat())?;
+        }
+        "mentions a blob of a message before" => {
+            peer.write(&[&blob[..], &frame(SURPLUS, &[]), &with_blobs(&[0], done)].concat())?;
+        }
+        "sends more blobs than a task has arguments" => {
+            peer.write(&[&blob.repeat(13)[..], &with_blobs(&[0], done)].concat())?;
+        }
+        "sends blobs without end" => {
+            // Until it is killed.
+            (0..).try_for_each(|_: u64| peer.write(&frame(BLOB, &[&[0; 1 << 20]])))?;
+        }
+        "declares half an element" => peer.write(&[header(BLOB + 3, 12), vec![0; 12]].concat())?,
+        "hides a blob in a message" => peer.write(&with_blobs(&[], &blob))?,
+        "mentions a blob that its result does not need" => {
+            peer.write(&[&blob[..], &with_blobs(&[0], done)].concat())?;
+        }
+        "declares the largest blob" => peer.write(&header(BLOB + 4, !15))?,
+        "declares the largest blob behind another" => peer.write(&[blob, header(BLOB, !5)].concat())?,
+        "declares a blob of a gigabyte and dies" => {
+            peer.write(&[header(BLOB + 3, 1 << 30), vec![0; 1000]].concat())?;
+            return Ok(Then::Ends);
+        }
         other => panic!("there is no way `{other}`"),
     }
     Ok(Then::Waits)
@@ -429,6 +468,16 @@ fn a_lie_about_a_started_task_costs_that_task_only() {
             ("ends an item of a future task", "it is not running"),
             ("cuts the end of an item", "malformed message of kind 87"),
             ("lengthens what it gives back", "malformed message of kind 89"),
+            ("sends a blob that nothing mentions", "a blob that nothing mentions"),
+            ("mentions a blob that it has not sent", "other blobs than came before it"),
+            ("sends more blobs than it mentions", "other blobs than came before it"),
+            ("mentions a blob twice", "other blobs than came before it"),
+            ("mentions a blob by a number of its own", "other blobs than came before it"),
+            ("mentions a blob of a message before", "a blob that nothing mentions"),
+            ("sends more blobs than a task has arguments", "more than 12 blobs"),
+            ("sends blobs without end", "more than 12 blobs"),
+            ("declares half an element", "12 bytes of elements of 8 bytes"),
+            ("hides a blob in a message", "half a message"),
         ] {
             let error = outcome(way, build).expect_err(way);
             let text = error.to_string();
@@ -461,7 +510,12 @@ fn an_unreadable_result_costs_its_task_only() {
 fn lengths_and_pieces_of_messages_are_handled() {
     alone(|| {
         let build = build();
-        for way in ["declares the largest length", "declares a negative length"] {
+        for way in [
+            "declares the largest length",
+            "declares a negative length",
+            "declares the largest blob",
+            "declares the largest blob behind another",
+        ] {
             let error = outcome(way, build).unwrap_err();
             assert!(
                 error.is_transport() && error.to_string().contains("more than the limit"),
@@ -469,14 +523,17 @@ fn lengths_and_pieces_of_messages_are_handled() {
             );
         }
         let before = peak_memory();
-        let error = outcome("declares a gigabyte and dies", build).unwrap_err();
-        assert!(error.is_crash() && error.exit_code() == Some(78), "{error}");
+        for way in ["declares a gigabyte and dies", "declares a blob of a gigabyte and dies"] {
+            let error = outcome(way, build).unwrap_err();
+            assert!(error.is_crash() && error.exit_code() == Some(78), "{way}: {error}");
+        }
         let grown = peak_memory() - before;
         assert!(grown < 100 << 20, "{grown} bytes for a message of a thousand");
         for way in [
             "writes byte by byte",
             "writes two messages at once",
             "sends shared memory that nothing mentions",
+            "mentions a blob that its result does not need",
         ] {
             let value =
                 sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));

@@ -315,6 +315,16 @@ pub(crate) fn with(piece: Result<u64, &[u8]>, message: &[u8]) -> Vec<u8> {
     frame(WITH, &[&(piece.len() as u64).to_le_bytes(), &piece, message])
 }
 
+/// The frame of a blob has this kind, or one of the next four.
+pub(crate) const BLOB: u8 = 40;
+
+/// A message whose values mention blobs, by their numbers.
+pub(crate) fn with_blobs(numbers: &[u64], message: &[u8]) -> Vec<u8> {
+    let pieces: Vec<u8> =
+        numbers.iter().flat_map(|number| [&[0, 0, 0, 0, 2][..], &number.to_le_bytes()].concat()).collect();
+    frame(WITH, &[&(pieces.len() as u64).to_le_bytes(), &pieces, message])
+}
+
 /// Numbers, texts and errors as postcard writes them.
 pub(crate) fn number(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();

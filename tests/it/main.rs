@@ -31,6 +31,7 @@ mod reports;
 mod runners;
 mod shared;
 mod upstream;
+mod vectors;
 mod waiting;
 mod worker_local;
 

@@ -18,6 +18,7 @@ pub(crate) mod lanes;
 pub(crate) mod life;
 pub(crate) mod load;
 pub(crate) mod memory;
+mod pages;
 pub(crate) mod process;
 #[cfg(test)]
 mod role;
@@ -39,6 +40,7 @@ pub(crate) use life::{
 };
 pub(crate) use load::{AtLoad, install, run_remaining_constructors};
 pub(crate) use memory::{Draft, Inode, Map, MemoryFile, inode_of};
+pub(crate) use pages::prefer_large_pages;
 pub(crate) use process::{Child, Exit, respawn_self, signal_name};
 pub(crate) use socket::{Wait, came_with_descriptors, is_hung_up, pair, peer_pid, receive, send, send_all};
 pub(crate) use spin::Spin;

@@ -3,7 +3,7 @@
 //! In front stand two numbers that say where their seeds come from, and how many they are; before each its place behind the
 //! first, the position of its first value in the parcel, and its length. So each can be read, and fail to be read, by itself.
 
-use super::parcel::{Mark, Parcel, Reader};
+use super::parcel::{Mark, Parcel, Piece, Reader};
 
 const FRONT: usize = 8 + 8 + 4;
 const EACH: usize = 4 + 4 + 8;
@@ -45,9 +45,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// How many bytes there are by now.
-    pub(crate) fn size(&self) -> usize {
-        self.parcel.bytes.len() - self.start
+    /// How many bytes there are by now, with the pieces.
+    pub(crate) fn size(&self) -> u64 {
+        self.parcel.size() - self.start as u64
     }
 
     /// Where the next item will stand.
@@ -69,28 +69,23 @@ impl<'a> Writer<'a> {
 
 /// The items of a chunk.
 pub(crate) struct Items<'a> {
-    parcel: &'a Parcel,
     pub(crate) branch: u64,
     pub(crate) first: u64,
-    items: Vec<Item>,
+    items: Vec<Item<'a>>,
+    /// Those of the items that have not been read.
+    pieces: Vec<Piece>,
 }
 
-struct Item {
+struct Item<'a> {
     place: u32,
     values: u32,
-    start: usize,
-    end: usize,
+    bytes: &'a [u8],
 }
 
 impl<'a> Items<'a> {
-    /// Finds the items; `None` if that is no chunk.
-    pub(crate) fn read(parcel: &'a Parcel) -> Option<Self> {
-        fn number<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-            let (number, rest) = bytes.split_first_chunk()?;
-            *bytes = rest;
-            Some(*number)
-        }
-        let mut rest = &parcel.bytes[..];
+    /// Finds the items, and takes their pieces; `None` if that is no chunk.
+    pub(crate) fn read(parcel: &'a mut Parcel) -> Option<Self> {
+        let (mut rest, pieces) = parcel.parts();
         let branch = u64::from_le_bytes(number(&mut rest)?);
         let first = u64::from_le_bytes(number(&mut rest)?);
         let count = u32::from_le_bytes(number(&mut rest)?) as usize;
@@ -99,11 +94,17 @@ impl<'a> Items<'a> {
             let place = u32::from_le_bytes(number(&mut rest)?);
             let values = u32::from_le_bytes(number(&mut rest)?);
             let length = usize::try_from(u64::from_le_bytes(number(&mut rest)?)).ok()?;
-            let start = parcel.bytes.len() - rest.len();
-            (_, rest) = rest.split_at_checked(length)?;
-            items.push(Item { place, values, start, end: start + length });
+            let bytes;
+            (bytes, rest) = rest.split_at_checked(length)?;
+            items.push(Item { place, values, bytes });
         }
-        rest.is_empty().then_some(Self { parcel, branch, first, items })
+        rest.is_empty().then_some(Self { branch, first, items, pieces })
+    }
+
+    /// How many items a chunk says that it has.
+    pub(crate) fn count(parcel: &Parcel) -> u32 {
+        let count = parcel.bytes.get(FRONT - 4..FRONT).and_then(|count| count.try_into().ok());
+        count.map_or(0, u32::from_le_bytes)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -115,11 +116,17 @@ impl<'a> Items<'a> {
         self.items[at].place
     }
 
-    /// Its arguments.
-    pub(crate) fn reader(&self, at: usize) -> Reader<'a> {
-        let item = &self.items[at];
-        self.parcel.reader_of(item.start..item.end, item.values)
+    /// Its arguments, for the only time.
+    pub(crate) fn reader(&mut self, at: usize) -> Reader<'a> {
+        let values = self.items[at].values..self.items.get(at + 1).map_or(u32::MAX, |next| next.values);
+        Reader::of(self.items[at].bytes, values, &mut self.pieces)
     }
+}
+
+fn number<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*number)
 }
 
 #[cfg(test)]
@@ -145,7 +152,8 @@ mod tests {
         put(&mut writer, 3, "too much").unwrap();
         writer.take_back(mark);
         writer.finish();
-        let items = Items::read(&parcel).unwrap();
+        assert_eq!(Items::count(&parcel), 2);
+        let mut items = Items::read(&mut parcel).unwrap();
         assert_eq!((items.branch, items.first, items.len()), (7, 8, 2));
         for (at, place, text) in [(1, 2, "third"), (0, 0, "first")] {
             assert_eq!(items.place(at), place);
@@ -159,8 +167,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_chunk_or_none(bytes: Vec<u8>) {
-            let parcel = Parcel::new(bytes, Vec::new());
-            if let Some(items) = Items::read(&parcel) {
+            let mut parcel = Parcel::new(bytes, Vec::new());
+            if let Some(mut items) = Items::read(&mut parcel) {
                 (0..items.len()).for_each(|at| drop(items.reader(at).take::<u64>()));
             }
         }

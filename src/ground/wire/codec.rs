@@ -4,11 +4,13 @@
 //! already encoded value can be put between freshly encoded ones without being decoded. Promises that hostile
 //! bytes give an error, never undefined behaviour or an allocation much larger than the input.
 
+use super::blob::{self, Blob};
 use super::bounded::{Bounded, Bounds};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a value could not be encoded or decoded; a fragment such as "invalid utf-8".
 #[derive(Debug)]
@@ -22,9 +24,28 @@ impl fmt::Display for CodecError {
 
 // No serde format moves an owned vector of numbers faster than element by element, since serde sees a sequence.
 // These types are therefore recognised before serde is asked; on the wire they are a length and raw memory, which
-// both sides read alike because they are the same binary on the same machine.
+// both sides read alike because they are the same binary on the same machine. Large ones become blobs, and a length
+// that no vector has says so.
+const IN_A_BLOB: u64 = u64::MAX;
+
 macro_rules! plain_vectors {
     ($($element:ty),*) => {
+        /// The blob that a value becomes, if it is large enough and plain.
+        fn as_blob(value: &dyn Any) -> Option<Blob> {
+            $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
+                return is_large(vector).then(|| Blob::of(vector.clone()))?;
+            })*
+            None
+        }
+
+        /// As [`as_blob`], with the memory of the value, of which nothing is left.
+        fn into_blob(value: &mut dyn Any) -> Option<Blob> {
+            $(if let Some(vector) = value.downcast_mut::<Vec<$element>>() {
+                return is_large(vector).then(|| Blob::of(std::mem::take(vector)))?;
+            })*
+            None
+        }
+
         fn encode_plain(value: &dyn Any, out: &mut Vec<u8>) -> bool {
             $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
                 out.extend_from_slice(&(vector.len() as u64).to_le_bytes());
@@ -34,8 +55,11 @@ macro_rules! plain_vectors {
             false
         }
 
-        fn decode_plain<T: 'static>(input: &mut &[u8]) -> Option<Result<T, CodecError>> {
-            $(if let Some(made) = plain::<T, $element>(input) {
+        fn decode_plain<T: 'static>(
+            input: &mut &[u8],
+            blob: &mut Option<Arc<Blob>>,
+        ) -> Option<Result<T, CodecError>> {
+            $(if let Some(made) = plain::<T, $element>(input, blob) {
                 return Some(made);
             })*
             None
@@ -45,9 +69,26 @@ macro_rules! plain_vectors {
 
 plain_vectors!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64);
 
-fn plain<T: 'static, E: bytemuck::Pod>(input: &mut &[u8]) -> Option<Result<T, CodecError>> {
+fn is_large<E>(vector: &[E]) -> bool {
+    size_of_val(vector) >= blob::LEAST
+}
+
+fn plain<T: 'static, E: bytemuck::Pod>(
+    input: &mut &[u8],
+    blob: &mut Option<Arc<Blob>>,
+) -> Option<Result<T, CodecError>> {
     let mut place: Option<T> = None;
     let slot = (&mut place as &mut dyn Any).downcast_mut::<Option<Vec<E>>>()?;
+    if let Some((length, rest)) = input.split_first_chunk()
+        && *length == IN_A_BLOB.to_le_bytes()
+    {
+        let Some(vector) = blob.take().and_then(|blob| Arc::unwrap_or_clone(blob).into_vector()) else {
+            return Some(Err(CodecError("a vector of such numbers is not beside the data".into())));
+        };
+        *slot = Some(vector);
+        *input = rest;
+        return place.map(Ok);
+    }
     let read = || {
         let (length, rest) = input.split_first_chunk::<8>()?;
         let bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?.checked_mul(size_of::<E>())?;
@@ -69,9 +110,44 @@ pub(crate) fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Re
     postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| CodecError(error.to_string()))
 }
 
+/// As [`encode`], but what is large and plain is copied into a blob, which is to travel along.
+pub(super) fn encode_beside<T: Serialize + 'static>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<Option<Blob>, CodecError> {
+    match as_blob(value) {
+        Some(blob) => Ok(Some(mention(blob, out))),
+        None => encode(value, out).map(|()| None),
+    }
+}
+
+/// As [`encode_beside`], but what is large and plain is moved into the blob: nothing is left of it in the value.
+pub(super) fn encode_moving<T: Serialize + 'static>(
+    value: &mut T,
+    out: &mut Vec<u8>,
+) -> Result<Option<Blob>, CodecError> {
+    match into_blob(value) {
+        Some(blob) => Ok(Some(mention(blob, out))),
+        None => encode(value, out).map(|()| None),
+    }
+}
+
+fn mention(blob: Blob, out: &mut Vec<u8>) -> Blob {
+    out.extend_from_slice(&IN_A_BLOB.to_le_bytes());
+    blob
+}
+
 /// Takes one value from the front of `input`.
 pub(crate) fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result<T, CodecError> {
-    if let Some(made) = decode_plain(input) {
+    decode_beside(input, None)
+}
+
+/// As [`decode`]; `blob` is what has travelled along, which becomes the value without a copy if nobody else holds it.
+pub(super) fn decode_beside<T: DeserializeOwned + 'static>(
+    input: &mut &[u8],
+    mut blob: Option<Arc<Blob>>,
+) -> Result<T, CodecError> {
+    if let Some(made) = decode_plain(input, &mut blob) {
         return made;
     }
     let bounds = Bounds::new(input.len());

@@ -3,11 +3,17 @@
 //! A frame is `[u8 kind][u64 little-endian length][payload]`. Owns writing one in place and finding them
 //! again in whatever pieces the bytes arrive. Promises that memory grows with the bytes received and never
 //! with the length declared, that a length above a limit is refused before anything is stored, and that no
-//! input panics. Leaves out what a kind or a payload means, and reading: the caller reads into
-//! [`Decoder::buffer`].
+//! input panics. A blob has a frame of its own, which is given together with the next frame that is none; what
+//! is declared of them is limited together. Leaves out what a kind or a payload means, and reading: the caller
+//! reads into [`Decoder::buffer`].
+
+use super::blob::Blob;
 
 /// A kind and a length.
 const HEADER: usize = 1 + size_of::<u64>();
+
+/// As many blobs as one message mentions at most: a task has twelve arguments.
+const MOST_BLOBS: usize = 12;
 
 /// What is read at once. A frame that fits into it is copied out, so that many small ones cost one system
 /// call; a larger one is read straight into its own memory.
@@ -32,6 +38,12 @@ pub(crate) fn finish(out: &mut [u8], start: usize) {
     out[start + 1..start + HEADER].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Writes what stands in front of a payload of so many bytes.
+pub(super) fn write_header(kind: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(&(length as u64).to_le_bytes());
+}
+
 /// One message as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -39,6 +51,8 @@ pub(crate) struct Frame {
     pub(crate) kind: u8,
     /// Its bytes.
     pub(crate) payload: Vec<u8>,
+    /// What came directly before it.
+    pub(crate) blobs: Vec<Blob>,
 }
 
 impl Frame {
@@ -46,7 +60,8 @@ impl Frame {
     pub(crate) fn only(bytes: &[u8]) -> Option<Frame> {
         let ([kind, length @ ..], payload) = bytes.split_first_chunk::<HEADER>()?;
         let is_all = u64::from_le_bytes(*length) == payload.len() as u64;
-        is_all.then(|| Frame { kind: *kind, payload: payload.to_vec() })
+        let is_all = is_all && Blob::of_kind(*kind).is_none();
+        is_all.then(|| Frame { kind: *kind, payload: payload.to_vec(), blobs: Vec::new() })
     }
 }
 
@@ -60,12 +75,28 @@ pub(crate) enum FrameError {
         /// What is allowed.
         limit: u64,
     },
+    /// It announced a blob that ends in the middle of an element.
+    Uneven {
+        /// What it announced.
+        declared: u64,
+        /// The size of an element.
+        size: usize,
+    },
+    /// It sent more blobs than any message mentions.
+    TooMany,
 }
 
 impl std::fmt::Display for FrameError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let FrameError::TooLarge { declared, limit } = self;
-        write!(f, "a message of {declared} bytes was announced, and the limit is {limit}")
+        match self {
+            Self::TooLarge { declared, limit } => {
+                write!(f, "a message of {declared} bytes was announced, and the limit is {limit}")
+            }
+            Self::Uneven { declared, size } => {
+                write!(f, "{declared} bytes of elements of {size} bytes were announced")
+            }
+            Self::TooMany => write!(f, "more than {MOST_BLOBS} blobs came before one message"),
+        }
     }
 }
 
@@ -79,6 +110,8 @@ pub(crate) struct Decoder {
     /// A payload too large for a read. Until it is complete nothing is in `waiting`; what is there afterwards
     /// came after it.
     large: Option<Large>,
+    /// Those that came before the next frame.
+    blobs: Vec<Blob>,
     limit: u64,
 }
 
@@ -90,19 +123,26 @@ struct Waiting {
     end: usize,
 }
 
-/// A payload of which `bytes[..filled]` has been received, out of `declared`.
+/// A payload of which the first `filled` bytes have been received, out of `declared`.
 #[derive(Debug)]
 struct Large {
     kind: u8,
     declared: usize,
-    bytes: Vec<u8>,
+    /// Also of a frame that is no blob.
+    into: Blob,
     filled: usize,
+}
+
+/// What a frame brings.
+enum Payload {
+    Bytes(Vec<u8>),
+    Blob(Blob),
 }
 
 impl Decoder {
     /// Makes one that refuses payloads of more than `limit` bytes.
     pub(crate) fn new(limit: u64) -> Decoder {
-        Decoder { waiting: Waiting::default(), large: None, limit }
+        Decoder { waiting: Waiting::default(), large: None, blobs: Vec::new(), limit }
     }
 
     /// Where to read to; never empty. Its size has nothing to do with what the peer declared, except that it
@@ -122,7 +162,7 @@ impl Decoder {
     /// about.
     pub(crate) fn advance(&mut self, count: usize) {
         let (end, length) = match &mut self.large {
-            Some(large) if !large.is_complete() => (&mut large.filled, large.bytes.len()),
+            Some(large) if !large.is_complete() => (&mut large.filled, large.into.bytes().len()),
             _ => (&mut self.waiting.end, self.waiting.bytes.len()),
         };
         assert!(count <= length - *end, "advanced by {count} bytes with room for {}", length - *end);
@@ -144,38 +184,68 @@ impl Decoder {
     /// What it holds, in bytes of capacity.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
-        self.waiting.bytes.capacity() + self.large.as_ref().map_or(0, |large| large.bytes.capacity())
+        let blobs = self.large.iter().map(|large| &large.into).chain(&self.blobs);
+        self.waiting.bytes.capacity() + blobs.map(Blob::capacity).sum::<usize>()
     }
 
-    /// Takes the next whole frame, if there is one.
+    /// Takes the next whole frame, if there is one, with the blobs before it.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            match self.next_payload()? {
+                Some((_, Payload::Blob(blob))) => self.blobs.push(blob),
+                Some((kind, Payload::Bytes(payload))) => {
+                    return Ok(Some(Frame { kind, payload, blobs: std::mem::take(&mut self.blobs) }));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn next_payload(&mut self) -> Result<Option<(u8, Payload)>, FrameError> {
         if self.large.is_none() {
             let waiting = &self.waiting;
             let received = &waiting.bytes[waiting.start..waiting.end];
             let Some((header, rest)) = received.split_first_chunk::<HEADER>() else { return Ok(None) };
             let [kind, length @ ..] = *header;
-            let declared = self.allowed(u64::from_le_bytes(length))?;
-            if let Some(payload) = rest.get(..declared) {
-                let payload = payload.to_vec();
+            let blob = Blob::of_kind(kind);
+            let declared = self.allowed(u64::from_le_bytes(length), blob.as_ref())?;
+            if let Some(bytes) = rest.get(..declared) {
+                let payload = match blob {
+                    Some(blob) => Payload::Blob(blob.copy_from(bytes)),
+                    None => Payload::Bytes(bytes.to_vec()),
+                };
                 self.waiting.start += HEADER + declared;
-                return Ok(Some(Frame { kind, payload }));
+                return Ok(Some((kind, payload)));
             }
             if declared <= BUFFER - HEADER {
                 return Ok(None);
             }
-            let bytes = rest.to_vec();
-            self.large = Some(Large { kind, declared, filled: bytes.len(), bytes });
+            let mut large =
+                Large { kind, declared, filled: rest.len(), into: blob.unwrap_or(Blob::One(Vec::new())) };
+            large.begin(rest);
+            self.large = Some(large);
             self.waiting.clear();
         }
-        Ok(self
-            .large
-            .take_if(|large| large.is_complete())
-            .map(|large| Frame { kind: large.kind, payload: large.bytes }))
+        Ok(self.large.take_if(|large| large.is_complete()).map(Large::into_payload))
     }
 
-    fn allowed(&self, declared: u64) -> Result<usize, FrameError> {
-        let too_large = FrameError::TooLarge { declared, limit: self.limit };
-        if declared > self.limit { Err(too_large) } else { usize::try_from(declared).map_err(|_| too_large) }
+    /// How many bytes to take for a frame of which so many are declared, if they and the blobs before it are allowed.
+    fn allowed(&self, declared: u64, blob: Option<&Blob>) -> Result<usize, FrameError> {
+        let before: usize = self.blobs.iter().map(|blob| blob.bytes().len()).sum();
+        let in_all = declared.saturating_add(before as u64);
+        let too_large = FrameError::TooLarge { declared: in_all, limit: self.limit };
+        if in_all > self.limit {
+            return Err(too_large);
+        }
+        if let Some(size) = blob.map(Blob::size) {
+            if !declared.is_multiple_of(size as u64) {
+                return Err(FrameError::Uneven { declared, size });
+            }
+            if self.blobs.len() == MOST_BLOBS {
+                return Err(FrameError::TooMany);
+            }
+        }
+        usize::try_from(declared).map_err(|_| too_large)
     }
 }
 
@@ -211,15 +281,28 @@ impl Large {
         self.filled == self.declared
     }
 
-    /// Doubles what has been received, at most up to what was declared: a peer that declares much and sends
-    /// little gets little.
-    fn room(&mut self) -> &mut [u8] {
-        if self.filled == self.bytes.len() {
-            let length = (2 * self.filled).max(BUFFER).min(self.declared);
-            self.bytes.reserve_exact(length - self.filled);
-            self.bytes.resize(length, 0);
+    /// Takes the bytes that were read before it was known to be large; fewer than are declared.
+    fn begin(&mut self, bytes: &[u8]) {
+        while self.into.bytes().len() < bytes.len() {
+            self.into.grow(self.declared);
         }
-        &mut self.bytes[self.filled..]
+        self.into.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn into_payload(self) -> (u8, Payload) {
+        let is_blob = Blob::of_kind(self.kind).is_some();
+        let payload = match self.into {
+            Blob::One(bytes) if !is_blob => Payload::Bytes(bytes),
+            blob => Payload::Blob(blob),
+        };
+        (self.kind, payload)
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        if self.filled == self.into.bytes().len() {
+            self.into.grow(self.declared);
+        }
+        &mut self.into.bytes_mut()[self.filled..]
     }
 }
 
@@ -231,6 +314,10 @@ mod tests {
     fn encoded(frames: &[Frame]) -> Vec<u8> {
         let mut out = Vec::new();
         for frame in frames {
+            for blob in &frame.blobs {
+                write_header(blob.kind(), blob.bytes().len(), &mut out);
+                out.extend_from_slice(blob.bytes());
+            }
             let start = begin(frame.kind, &mut out);
             out.extend_from_slice(&frame.payload);
             finish(&mut out, start);
@@ -245,7 +332,17 @@ mod tests {
     }
 
     fn frame(kind: u8, length: usize) -> Frame {
-        Frame { kind, payload: (0..length).map(|i| (i % 253) as u8 ^ kind).collect() }
+        Frame { kind, payload: (0..length).map(|i| (i % 253) as u8 ^ kind).collect(), blobs: Vec::new() }
+    }
+
+    /// A blob of so many elements of 2^`size` bytes.
+    fn blob(size: u8, length: usize) -> Blob {
+        let bytes: Vec<u8> = (0..length << size).map(|at| (at % 251) as u8 ^ size).collect();
+        Blob::of_kind(40 + size).unwrap().copy_from(&bytes)
+    }
+
+    fn with(blobs: Vec<Blob>, frame: Frame) -> Frame {
+        Frame { blobs, ..frame }
     }
 
     fn drain(decoder: &mut Decoder, into: &mut Vec<Frame>) {
@@ -284,18 +381,29 @@ mod tests {
     #[test]
     fn every_split_of_two_frames_gives_the_two_frames() {
         let frames = [frame(1, 20), frame(2, 0), frame(255, 5)];
-        let stream = encoded(&frames);
-        for first in 0..=stream.len() {
-            for second in first..=stream.len() {
-                let (mut decoder, mut got) = (Decoder::new(1000), Vec::new());
+        splits(&frames, 1);
+        // Blobs go with what comes behind them.
+        let blobs = vec![blob(0, 3), blob(4, 1), blob(1, 0)];
+        splits(&[with(blobs, frame(1, 4)), frame(2, 3), with(vec![blob(3, 2)], frame(3, 0))], 1);
+        // Those that are not read at once, and what begins in the middle of an element.
+        let blobs = vec![blob(2, BUFFER), blob(4, BUFFER / 7)];
+        splits(&[frame(1, 2), with(blobs, frame(2, 5)), frame(3, BUFFER)], 9973);
+    }
+
+    /// Reads the frames with two splits anywhere, or at every so many bytes.
+    fn splits(frames: &[Frame], step: usize) {
+        let stream = encoded(frames);
+        for first in (0..=stream.len()).step_by(step) {
+            for second in (first..=stream.len()).step_by(step) {
+                let (mut decoder, mut got) = (Decoder::new(1 << 20), Vec::new());
                 for part in [&stream[..first], &stream[first..second], &stream[second..]] {
                     decoder.push(part);
                     drain(&mut decoder, &mut got);
                 }
-                assert_eq!(got, frames, "split at {first} and {second}");
+                assert!(got == frames, "split at {first} and {second}: {got:?}");
             }
         }
-        assert_eq!(read_in_pieces(&stream, 1), frames);
+        assert!(read_in_pieces(&stream, 1) == frames);
     }
 
     #[test]
@@ -351,6 +459,40 @@ mod tests {
         assert_eq!(error.to_string(), "a message of 1001 bytes was announced, and the limit is 1000");
     }
 
+    /// faults.md, row 93, hostile lengths.
+    #[test]
+    fn blobs_that_are_uneven_too_large_together_or_too_many_are_refused_for_good() {
+        let uneven = |declared| FrameError::Uneven { declared, size: 8 };
+        let too_large = FrameError::TooLarge { declared: 1600, limit: 1000 };
+        let largest = FrameError::TooLarge { declared: u64::MAX, limit: 1000 };
+        let before = |blobs: &[Blob], rest: Vec<u8>| {
+            let mut stream = encoded(&[with(blobs.to_vec(), frame(0, 0))]);
+            stream.truncate(stream.len() - HEADER);
+            [stream, rest].concat()
+        };
+        for (stream, expected) in [
+            (header(43, 999), uneven(999)),
+            (header(43, 1), uneven(1)),
+            (header(44, u64::MAX), largest),
+            (before(&[blob(3, 100)], header(43, 800)), too_large),
+            (before(&[blob(3, 100)], header(9, 800)), too_large),
+            (before(&[blob(3, 100)], header(43, u64::MAX)), largest),
+            (before(&vec![blob(0, 0); MOST_BLOBS], header(40, 0)), FrameError::TooMany),
+        ] {
+            let mut decoder = Decoder::new(1000);
+            for _ in 0..3 {
+                decoder.push(&stream);
+                assert_eq!(decoder.next(), Err(expected), "{expected}");
+                assert!(decoder.held() <= BUFFER + 1000);
+            }
+        }
+        assert_eq!(uneven(999).to_string(), "999 bytes of elements of 8 bytes were announced");
+        assert_eq!(FrameError::TooMany.to_string(), "more than 12 blobs came before one message");
+        // As many as are allowed.
+        let most = [with(vec![blob(0, 1); MOST_BLOBS], frame(1, 9))];
+        assert_eq!(read_in_pieces(&encoded(&most), 7), most);
+    }
+
     #[test]
     fn a_frame_before_a_refused_one_is_delivered() {
         let mut stream = encoded(&[frame(7, 1000)]);
@@ -364,9 +506,9 @@ mod tests {
     /// faults.md, row 93: "memory grows only with bytes received".
     #[test]
     fn a_peer_that_declares_much_and_sends_little_gets_little_memory() {
-        for declared in [1 << 40, u64::MAX] {
+        for (kind, declared) in [(1, 1 << 40), (1, u64::MAX), (40, u64::MAX), (44, 1 << 40)] {
             let mut decoder = Decoder::new(u64::MAX);
-            decoder.push(&header(1, declared));
+            decoder.push(&header(kind, declared));
             for sent in 1..=1000 {
                 assert_eq!(decoder.next(), Ok(None));
                 assert!(!decoder.buffer().is_empty());
@@ -408,7 +550,11 @@ mod tests {
 
     fn any_frame() -> impl Strategy<Value = Frame> {
         let length = prop_oneof![4 => 0..40usize, 1 => 0..3 * BUFFER];
-        (any::<u8>(), length).prop_map(|(kind, length)| frame(kind, length))
+        let blob = (0..5_u8, prop_oneof![4 => 0..9usize, 1 => 0..BUFFER / 4]);
+        let blobs =
+            prop::collection::vec(blob.prop_map(|(size, length)| super::tests::blob(size, length)), 0..3);
+        let kind = any::<u8>().prop_filter("no blob", |kind| Blob::of_kind(*kind).is_none());
+        (kind, length, blobs).prop_map(|(kind, length, blobs)| with(blobs, frame(kind, length)))
     }
 
     proptest! {
@@ -452,7 +598,8 @@ mod tests {
             for part in bytes.chunks(7) {
                 decoder.push(part);
                 while let Ok(Some(frame)) = decoder.next() {
-                    prop_assert!(frame.payload.len() as u64 <= limit);
+                    let blobs: usize = frame.blobs.iter().map(|blob| blob.bytes().len()).sum();
+                    prop_assert!((frame.payload.len() + blobs) as u64 <= limit);
                 }
             }
         }

@@ -520,7 +520,7 @@ mod tests {
         /// Row 92 of faults.md: whatever bytes come, the answer is a message or `Malformed`.
         #[test]
         fn hostile_payloads_are_malformed_or_a_message(kind: u8, payload: Vec<u8>) {
-            let frame = Frame { kind, payload };
+            let frame = Frame { kind, payload, blobs: Vec::new() };
             let _ = FromWorker::read(&frame);
             let _ = ToWorker::read(&frame);
         }

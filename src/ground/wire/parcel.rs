@@ -1,11 +1,13 @@
-//! Encoded values, and the held memory that they mention.
+//! Encoded values, and what they mention: held memory, and blobs.
 //!
 //! A value in shared memory is not in the bytes: what stands there is its number among the pieces of the value that it is part of.
+//! A value that is a large vector of plain numbers is a blob, and nothing of it is in the bytes.
 //! Owns that list, and how a value being encoded or decoded in this thread gets at it. Promises: a parcel keeps what it mentions
 //! alive; encoded values can be put together without looking into them, and each finds its own pieces again. Leaves out which
 //! pieces go to another process as a number and which as bytes: that is asked for ([`write_pieces`](Parcel::write_pieces),
 //! [`read_pieces`]).
 
+use super::blob::Blob;
 use super::codec::{self, CodecError};
 use crate::ground::memory::{Held, HeldId, Memory};
 use serde::Serialize;
@@ -43,7 +45,19 @@ impl Mark {
 pub(crate) struct Piece {
     /// The position of the value in the parcel.
     value: u32,
-    held: Arc<Held>,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Held(Arc<Held>),
+    Blob(Arc<Blob>),
+}
+
+impl Piece {
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.what, What::Held(_))
+    }
 }
 
 impl Parcel {
@@ -54,12 +68,25 @@ impl Parcel {
 
     /// Appends a value.
     pub(crate) fn put<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), CodecError> {
+        self.put_by(|bytes| codec::encode_beside(value, bytes))
+    }
+
+    /// Appends a value, of which nothing may be left: what is large and plain is moved.
+    pub(crate) fn put_moving<T: Serialize + 'static>(&mut self, value: &mut T) -> Result<(), CodecError> {
+        self.put_by(|bytes| codec::encode_moving(value, bytes))
+    }
+
+    fn put_by(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<Option<Blob>, CodecError>,
+    ) -> Result<(), CodecError> {
         let open = Opened::new(Open::Packing { pieces: Vec::new(), known: BTreeMap::new() });
-        codec::encode(value, &mut self.bytes)?;
+        let blob = encode(&mut self.bytes)?;
+        let value = self.values;
         if let Some(Open::Packing { pieces, .. }) = open.close() {
-            let value = self.values;
-            self.pieces.extend(pieces.into_iter().map(|held| Piece { value, held }));
+            self.pieces.extend(pieces.into_iter().map(|held| Piece { value, what: What::Held(held) }));
         }
+        self.pieces.extend(blob.map(|blob| Piece { value, what: What::Blob(Arc::new(blob)) }));
         self.values += 1;
         Ok(())
     }
@@ -69,7 +96,7 @@ impl Parcel {
         self.bytes.extend_from_slice(&other.bytes);
         let value = self.values;
         let pieces = other.pieces.iter().filter(|piece| piece.value == 0);
-        self.pieces.extend(pieces.map(|piece| Piece { value, held: piece.held.clone() }));
+        self.pieces.extend(pieces.map(|piece| Piece { value, what: piece.what.clone() }));
         self.values += 1;
     }
 
@@ -77,6 +104,11 @@ impl Parcel {
     pub(crate) fn append(&mut self, other: &Parcel) {
         self.bytes.extend_from_slice(&other.bytes);
         self.pieces.extend(other.pieces.iter().cloned());
+    }
+
+    /// The values whose bytes begin there, with all pieces.
+    pub(crate) fn tail(&self, begin: usize) -> Self {
+        Self { bytes: self.bytes[begin..].to_vec(), pieces: self.pieces.clone(), values: self.values }
     }
 
     /// The same values, in a message that `write` makes of their bytes.
@@ -98,25 +130,50 @@ impl Parcel {
         self.values = mark.values;
     }
 
-    /// Reads the values in a part of the bytes, the first of which is the one with this position.
-    pub(crate) fn reader_of(&self, part: Range<usize>, value: u32) -> Reader<'_> {
-        Reader { parcel: self, rest: &self.bytes[part], value }
+    /// The bytes, and the pieces, which the parcel has no longer.
+    pub(crate) fn parts(&mut self) -> (&[u8], Vec<Piece>) {
+        (&self.bytes, std::mem::take(&mut self.pieces))
+    }
+
+    /// How many bytes it takes wherever nothing is lent.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes.len() as u64 + self.weight_of_pieces(|_| false)
     }
 
     /// Reads the values from the first on.
     pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader { parcel: self, rest: &self.bytes, value: 0 }
+        Reader { rest: &self.bytes, pieces: self.pieces.clone(), value: 0 }
+    }
+
+    /// The same, for the last time: blobs that nobody else holds become values without a copy.
+    pub(crate) fn last_reader(&mut self) -> Reader<'_> {
+        Reader { rest: &self.bytes, pieces: std::mem::take(&mut self.pieces), value: 0 }
     }
 
     /// What the values mention.
     #[cfg(test)]
     pub(crate) fn mentions(&self) -> impl Iterator<Item = &Arc<Held>> {
-        self.pieces.iter().map(|piece| &piece.held)
+        self.pieces.iter().filter_map(|piece| match &piece.what {
+            What::Held(held) => Some(held),
+            What::Blob(_) => None,
+        })
     }
 
-    /// How many bytes the list takes, if those that are `lent` go as a number.
+    /// The blobs, in the order in which the list has them.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Arc<Blob>> {
+        self.pieces.iter().filter_map(|piece| match &piece.what {
+            What::Held(_) => None,
+            What::Blob(blob) => Some(blob),
+        })
+    }
+
+    /// How many bytes the list and the blobs take, if those that are `lent` go as a number.
     pub(crate) fn weight_of_pieces(&self, lent: impl Fn(&Held) -> bool) -> u64 {
-        let bytes = |piece: &Piece| if lent(&piece.held) { 0 } else { piece.held.memory().bytes().len() };
+        let bytes = |piece: &Piece| match &piece.what {
+            What::Held(held) if lent(held) => 0,
+            What::Held(held) => held.memory().bytes().len(),
+            What::Blob(blob) => blob.bytes().len(),
+        };
         self.pieces.iter().map(|piece| (PIECE + bytes(piece)) as u64).sum()
     }
 
@@ -124,14 +181,25 @@ impl Parcel {
         !self.pieces.is_empty()
     }
 
-    /// Appends the list of pieces: those that `number` gives a number as that, the others as bytes.
+    /// Appends the list of pieces: those that `number` gives a number as that, the others as bytes. Blobs are to be written
+    /// directly before the message that has the list.
     pub(crate) fn write_pieces(
         &self,
         mut number: impl FnMut(&Arc<Held>) -> Option<HeldId>,
         out: &mut Vec<u8>,
     ) {
-        for Piece { value, held } in &self.pieces {
+        let mut blobs = 0_u64;
+        for Piece { value, what } in &self.pieces {
             out.extend_from_slice(&value.to_le_bytes());
+            let held = match what {
+                What::Held(held) => held,
+                What::Blob(_) => {
+                    out.push(BY_BLOB);
+                    out.extend_from_slice(&blobs.to_le_bytes());
+                    blobs += 1;
+                    continue;
+                }
+            };
             match number(held) {
                 Some(HeldId(id)) => {
                     out.push(BY_NUMBER);
@@ -152,6 +220,7 @@ impl Parcel {
 const PIECE: usize = 4 + 1 + 8;
 const BY_NUMBER: u8 = 0;
 const BY_BYTES: u8 = 1;
+const BY_BLOB: u8 = 2;
 
 /// Why a list of pieces can't be read.
 #[derive(Debug, PartialEq)]
@@ -159,20 +228,31 @@ pub(crate) enum PieceError {
     Malformed,
     /// Nothing is known by this number.
     Unknown(HeldId),
+    /// It mentions other blobs than came before it, or not each of them once and in order.
+    Blobs,
 }
 
-/// Reads a list of pieces to its end, whatever is unknown; `find` knows what there is by number.
+/// Reads a list of pieces to its end, whatever is unknown; `find` knows what there is by number, and `blobs` came before the message.
 pub(crate) fn read_pieces(
     mut list: &[u8],
+    blobs: Vec<Blob>,
     mut find: impl FnMut(HeldId) -> Option<Arc<Held>>,
 ) -> Result<Vec<Piece>, PieceError> {
     let (mut pieces, mut unknown) = (Vec::new(), None);
+    let mut blobs = (0..).zip(blobs);
     while !list.is_empty() {
         let (value, rest) = list.split_first_chunk().ok_or(PieceError::Malformed)?;
         let (&how, rest) = rest.split_first().ok_or(PieceError::Malformed)?;
         let (number, rest) = rest.split_first_chunk().ok_or(PieceError::Malformed)?;
         let number = u64::from_le_bytes(*number);
         let (held, rest) = match how {
+            BY_BLOB => {
+                let blob = blobs.next().filter(|(at, _)| *at == number).ok_or(PieceError::Blobs)?.1;
+                let what = What::Blob(Arc::new(blob));
+                pieces.push(Piece { value: u32::from_le_bytes(*value), what });
+                list = rest;
+                continue;
+            }
             BY_NUMBER => (find(HeldId(number)), rest),
             BY_BYTES => {
                 let length = usize::try_from(number).map_err(|_| PieceError::Malformed)?;
@@ -182,29 +262,45 @@ pub(crate) fn read_pieces(
             _ => return Err(PieceError::Malformed),
         };
         match held {
-            Some(held) => pieces.push(Piece { value: u32::from_le_bytes(*value), held }),
+            Some(held) => pieces.push(Piece { value: u32::from_le_bytes(*value), what: What::Held(held) }),
             None => _ = unknown.get_or_insert(PieceError::Unknown(HeldId(number))),
         }
         list = rest;
+    }
+    if blobs.next().is_some() {
+        return Err(PieceError::Blobs);
     }
     unknown.map_or(Ok(pieces), Err)
 }
 
 /// The values of a parcel that are still to be read.
 pub(crate) struct Reader<'a> {
-    parcel: &'a Parcel,
     rest: &'a [u8],
+    /// Of the values that have not been read.
+    pieces: Vec<Piece>,
     value: u32,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Of those values whose positions are `values`; takes their pieces.
+    pub(crate) fn of(rest: &'a [u8], values: Range<u32>, pieces: &mut Vec<Piece>) -> Self {
+        let pieces = pieces.extract_if(.., |piece| values.contains(&piece.value)).collect();
+        Self { rest, pieces, value: values.start }
+    }
+
     /// The next value.
     pub(crate) fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, CodecError> {
         let value = self.value;
         self.value += 1;
-        let pieces = self.parcel.pieces.iter().filter(|piece| piece.value == value);
-        let _open = Opened::new(Open::Unpacking(pieces.map(|piece| piece.held.clone()).collect()));
-        codec::decode(&mut self.rest)
+        let (mut held, mut blob) = (Vec::new(), None);
+        for piece in self.pieces.extract_if(.., |piece| piece.value == value) {
+            match piece.what {
+                What::Held(one) => held.push(one),
+                What::Blob(one) => blob = Some(one),
+            }
+        }
+        let _open = Opened::new(Open::Unpacking(held));
+        codec::decode_beside(&mut self.rest, blob)
     }
 }
 
@@ -323,7 +419,7 @@ mod tests {
         assert_eq!(parcel.mentions().count(), 3, "what is mentioned twice by a value is one piece");
         let mut list = Vec::new();
         parcel.write_pieces(|held| (held.id() == two.id()).then_some(two.id()), &mut list);
-        let read = read_pieces(&list, |id| (id == two.id()).then(|| two.clone())).unwrap();
+        let read = read_pieces(&list, Vec::new(), |id| (id == two.id()).then(|| two.clone())).unwrap();
         for parcel in [&parcel, &Parcel::new(parcel.bytes.clone(), read)] {
             let mut reader = parcel.reader();
             assert_eq!(reader.take::<u64>().unwrap(), 7);
@@ -332,7 +428,72 @@ mod tests {
             assert!(reader.take::<u64>().is_err());
         }
         assert_eq!(list.len() as u64, parcel.weight_of_pieces(|held| held.id() == two.id()));
-        assert_eq!(read_pieces(&list, |_| None).unwrap_err(), PieceError::Unknown(two.id()));
+        assert_eq!(read_pieces(&list, Vec::new(), |_| None).unwrap_err(), PieceError::Unknown(two.id()));
+    }
+
+    /// What the other process makes of a parcel.
+    fn received(parcel: &Parcel) -> Result<Parcel, PieceError> {
+        let mut list = Vec::new();
+        parcel.write_pieces(|_| None, &mut list);
+        let blobs = parcel.blobs().map(|blob| Blob::clone(blob)).collect();
+        Ok(Parcel::new(parcel.bytes.clone(), read_pieces(&list, blobs, |_| None)?))
+    }
+
+    #[test]
+    fn large_vectors_travel_as_blobs_and_others_in_the_bytes() {
+        let large: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let (mut moved, mut small) = (large.clone(), vec![1_u16, 2]);
+        let address = moved.as_ptr().addr();
+        let mut parcel = Parcel::default();
+        parcel.put(&large).unwrap();
+        parcel.put_moving(&mut small).unwrap();
+        parcel.put(&vec![Mentioned(held(b"one"))]).unwrap();
+        parcel.put_moving(&mut moved).unwrap();
+        assert!(moved.is_empty() && small == [1, 2]);
+        assert_eq!((parcel.blobs().count(), parcel.bytes.len() < 100), (2, true));
+        assert!(parcel.weight_of_pieces(|_| true) > 1_600_000);
+        let mut other = received(&parcel).unwrap();
+        let mut spliced = Parcel::default();
+        let mut one = Parcel::default();
+        one.put(&large).unwrap();
+        spliced.put(&7_u8).unwrap();
+        spliced.splice(&one);
+        assert!(Arc::ptr_eq(spliced.blobs().next().unwrap(), one.blobs().next().unwrap()));
+        let read = |mut reader: Reader<'_>| {
+            assert!(reader.take::<Vec<f64>>().unwrap() == large);
+            assert_eq!(reader.take::<Vec<u16>>().unwrap(), [1, 2]);
+            assert_eq!(texts(&reader.take::<Vec<Mentioned>>().unwrap()), [b"one"]);
+            let last = reader.take::<Vec<f64>>().unwrap();
+            assert!(last == large);
+            assert!(reader.take::<Vec<f64>>().is_err());
+            last.as_ptr().addr()
+        };
+        read(other.last_reader());
+        assert_ne!(read(parcel.reader()), address);
+        assert_eq!(read(parcel.last_reader()), address, "the memory is the same");
+        assert!(parcel.last_reader().take::<Vec<f64>>().is_err(), "it is gone");
+        assert!(one.reader().take::<Vec<u32>>().is_err(), "other elements");
+    }
+
+    #[test]
+    fn a_list_mentions_each_blob_once_and_in_order() {
+        let blob = |byte| Blob::of(vec![byte; 3]).unwrap();
+        let piece = |number: u8| [&[0, 0, 0, 0, BY_BLOB, number][..], &[0; 7]].concat();
+        let read = |list: &[u8], blobs| read_pieces(list, blobs, |_| None).map(|pieces| pieces.len());
+        let list = [piece(0), piece(1)].concat();
+        assert_eq!(read(&list, vec![blob(1), blob(2)]), Ok(2));
+        for (list, blobs) in [
+            (&list[..], vec![]),
+            (&list, vec![blob(1)]),
+            (&list, vec![blob(1), blob(2), blob(3)]),
+            (&[], vec![blob(1)]),
+            (&piece(1), vec![blob(1), blob(2)]),
+            (&[piece(0), piece(0)].concat(), vec![blob(1), blob(2)]),
+            (&[0, 0, 0, 0, BY_BLOB, 0, 0, 0, 0, 0, 0, 0, 1], vec![blob(1)]),
+        ] {
+            assert_eq!(read(list, blobs), Err(PieceError::Blobs));
+        }
+        assert_eq!(read(&list[..7], vec![blob(1)]), Err(PieceError::Malformed));
     }
 
     #[test]
@@ -359,7 +520,7 @@ mod tests {
         /// Row 92 of faults.md: whatever bytes come, the answer is a list of pieces or an error.
         #[test]
         fn hostile_lists_are_an_error_or_pieces(bytes: Vec<u8>) {
-            let _ = read_pieces(&bytes, |_| None);
+            let _ = read_pieces(&bytes, Vec::new(), |_| None);
         }
     }
 }

@@ -8,12 +8,14 @@ use super::supervisor::model;
 use crate::core::error::{TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::ground::panics::PanicRecord;
+use crate::ground::wire::blob::Blob;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{Decoder, Frame, FrameError};
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use crate::ground::wire::parcel::read_pieces;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::slice::Chunks;
 
 /// What the decoder takes at once from the socket.
 const READ: usize = 64 << 10;
@@ -101,7 +103,8 @@ fn take(decoder: &mut Decoder, got: &mut Vec<Frame>, limit: u64) -> Option<Frame
     loop {
         match decoder.next() {
             Ok(Some(frame)) => {
-                assert!(frame.payload.len() as u64 <= limit);
+                let blobs = frame.blobs.iter().map(|blob| blob.bytes().len());
+                assert!((frame.payload.len() + blobs.sum::<usize>()) as u64 <= limit);
                 got.push(frame);
             }
             Ok(None) => return None,
@@ -112,17 +115,41 @@ fn take(decoder: &mut Decoder, got: &mut Vec<Frame>, limit: u64) -> Option<Frame
 
 /// The frames of a whole stream, found as simply as possible.
 fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) {
-    let mut frames = Vec::new();
+    let (mut frames, mut blobs) = (Vec::new(), Vec::new());
     while let Some((&[kind, a, b, c, d, e, f, g, h], rest)) = stream.split_first_chunk::<9>() {
         let declared = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        if declared > limit {
-            return (frames, Some(FrameError::TooLarge { declared, limit }));
+        let in_all =
+            blobs.iter().fold(declared, |all, blob: &Blob| all.saturating_add(blob.bytes().len() as u64));
+        if in_all > limit {
+            return (frames, Some(FrameError::TooLarge { declared: in_all, limit }));
+        }
+        let size = matches!(kind, 40..45).then(|| 1_usize << (kind - 40));
+        if let Some(size) = size.filter(|size| declared % *size as u64 != 0) {
+            return (frames, Some(FrameError::Uneven { declared, size }));
+        }
+        if size.is_some() && blobs.len() == 12 {
+            return (frames, Some(FrameError::TooMany));
         }
         let Some((payload, rest)) = rest.split_at_checked(declared as usize) else { break };
-        frames.push(Frame { kind, payload: payload.to_vec() });
+        let elements = payload.chunks(size.unwrap_or(1));
+        match kind {
+            40 => blobs.extend(Blob::of(payload.to_vec())),
+            41 => blobs.extend(Blob::of(numbers(elements, u16::from_ne_bytes))),
+            42 => blobs.extend(Blob::of(numbers(elements, u32::from_ne_bytes))),
+            43 => blobs.extend(Blob::of(numbers(elements, u64::from_ne_bytes))),
+            44 => blobs.extend(Blob::of(numbers(elements, u128::from_ne_bytes))),
+            _ => {
+                let blobs = std::mem::take(&mut blobs);
+                frames.push(Frame { kind, payload: payload.to_vec(), blobs });
+            }
+        }
         stream = rest;
     }
     (frames, None)
+}
+
+fn numbers<const SIZE: usize, N>(elements: Chunks<'_, u8>, number: fn([u8; SIZE]) -> N) -> Vec<N> {
+    elements.map(|bytes| number(bytes.try_into().expect("whole elements"))).collect()
 }
 
 /// Row 92 of faults.md: the first byte is the kind of a message, the rest its payload, and also what an error, a panic or
@@ -134,7 +161,7 @@ fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) 
 /// When it isn't so.
 pub(crate) fn messages(data: &[u8]) {
     let Some((&kind, payload)) = data.split_first() else { return };
-    let frame = Frame { kind, payload: payload.to_vec() };
+    let frame = Frame { kind, payload: payload.to_vec(), blobs: Vec::new() };
     if let Ok(message) = ToWorker::read(&frame) {
         let mut bytes = Vec::new();
         message.write(&mut bytes);
@@ -169,7 +196,8 @@ pub(crate) fn messages(data: &[u8]) {
 
 /// What mentions shared memory has a list of it, and a frame.
 fn look_inside(pieces: &[u8], message: &[u8]) {
-    let _ = read_pieces(pieces, |_| None);
+    let blob = || Blob::of(vec![0_u8; 3]).expect("bytes");
+    let _ = read_pieces(pieces, vec![blob(), blob()], |_| None);
     if let Some(frame) = Frame::only(message) {
         let _ = (FromWorker::read(&frame), ToWorker::read(&frame));
     }

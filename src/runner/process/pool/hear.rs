@@ -35,7 +35,7 @@ use std::time::Instant;
 pub(super) struct Consequences {
     actions: Vec<Action>,
     pub(super) for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
-    /// What messages have mentioned: who lets go of it last, tells workers.
+    /// The shared memory that messages have mentioned: who lets go of it last, tells workers.
     mentioned: Vec<Piece>,
     /// What a worker has let go of, which may be large.
     let_go: Vec<Arc<Memory>>,
@@ -105,11 +105,12 @@ impl Shared {
         while hearing.verdict.is_none() {
             let verdict = match decoder.next() {
                 Ok(None) => return,
-                Ok(Some(frame)) => match self.message(link, hearing, &frame, consequences) {
+                Ok(Some(frame)) => match self.message(link, hearing, frame, consequences) {
                     Ok(()) => continue,
                     Err(reason) => Verdict::Protocol(reason),
                 },
                 Err(FrameError::TooLarge { declared, limit }) => Verdict::TooLarge { declared, limit },
+                Err(error) => Verdict::Protocol(error.to_string()),
             };
             self.condemn(link, hearing, verdict);
         }
@@ -166,15 +167,19 @@ impl Shared {
         &self,
         link: &Arc<Link>,
         hearing: &mut Hearing,
-        frame: &Frame,
+        mut frame: Frame,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let message = FromWorker::read(frame).map_err(|error| error.to_string())?;
+        let blobs = std::mem::take(&mut frame.blobs);
+        let message = FromWorker::read(&frame).map_err(|error| error.to_string())?;
         let FromWorker::With { pieces, message } = message else {
+            if !blobs.is_empty() {
+                return Err("a blob that nothing mentions".into());
+            }
             return self.message_with(link, hearing, message, Vec::new(), consequences);
         };
-        let pieces = link.loans.pieces(pieces)?;
-        consequences.mentioned.extend_from_slice(&pieces);
+        let pieces = link.loans.pieces(pieces, blobs)?;
+        consequences.mentioned.extend(pieces.iter().filter(|piece| piece.is_held()).cloned());
         let frame = Frame::only(message).ok_or("shared memory with half a message")?;
         match FromWorker::read(&frame).map_err(|error| error.to_string())? {
             message @ (FromWorker::Done { .. } | FromWorker::Item { .. } | FromWorker::Child { .. }) => {

@@ -13,6 +13,7 @@ use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Interest, Wait};
 use crate::ground::wire::frame::Decoder;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::ToWorker;
 use crate::runner::process::captured::Captured;
 use crate::runner::process::supervisor::WorkerId;
@@ -59,47 +60,46 @@ pub(super) struct Out {
     pub(super) ring: Option<(Producer<Lane>, Waiting)>,
 }
 
-/// Bytes that have not been taken yet, and the descriptors that go along with them.
+/// What has not been taken yet, and the descriptors that go along with it.
 #[derive(Default)]
 pub(super) struct Waiting {
-    bytes: Vec<u8>,
-    sent: usize,
+    letter: Letter,
     /// In the order of their positions.
     gifts: VecDeque<Gift>,
 }
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.letter.is_empty()
     }
 
-    /// Adds what is to be written, and writes it if nothing is before it; leaves nothing of `bytes` but perhaps their memory.
-    fn add(&mut self, bytes: &mut Vec<u8>, gifts: Vec<Gift>, write: impl FnOnce(&mut Self)) {
+    /// Adds what is to be written, and writes it if nothing is before it; leaves nothing of `letter` but perhaps its memory.
+    fn add(&mut self, letter: &mut Letter, gifts: Vec<Gift>, write: impl FnOnce(&mut Self)) {
         if !self.is_empty() {
-            let begin = self.bytes.len();
+            let begin = self.letter.bytes.len();
             self.gifts.extend(gifts.into_iter().map(|(at, memory)| (begin + at, memory)));
-            return self.bytes.append(bytes);
+            return self.letter.append(letter);
         }
         self.gifts = gifts.into();
-        std::mem::swap(&mut self.bytes, bytes);
+        std::mem::swap(&mut self.letter, letter);
         write(self);
         if self.is_empty() {
-            std::mem::swap(&mut self.bytes, bytes);
+            std::mem::swap(&mut self.letter, letter);
         }
     }
 
     /// All of it is written, or nobody will read it.
     fn clear(&mut self) {
-        self.bytes.clear();
+        self.letter.clear();
         self.gifts.clear();
-        self.sent = 0;
     }
 
     /// Sends some of it, with the descriptor that belongs to the first byte.
     fn send(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        let gift = self.gifts.pop_front_if(|(at, _)| *at == self.sent);
-        let end = self.gifts.front().map_or(self.bytes.len(), |(at, _)| *at);
-        let bytes = &self.bytes[self.sent..end];
+        let is_due = |at: usize| at == self.letter.position() && !self.letter.is_at_blob();
+        let gift = self.gifts.pop_front_if(|(at, _)| is_due(*at));
+        let end = self.gifts.front().map_or(self.letter.bytes.len(), |(at, _)| *at);
+        let bytes = self.letter.next_before(end);
         if let Some((at, memory)) = gift
             && let Some(file) = memory.file()
         {
@@ -118,9 +118,9 @@ impl Waiting {
 
     /// Sends what the socket takes.
     fn flush(&mut self, socket: BorrowedFd<'_>) {
-        while self.sent < self.bytes.len() {
+        while !self.letter.next().is_empty() {
             match self.send(socket) {
-                Ok(count) => self.sent += count,
+                Ok(count) => self.letter.advance(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The worker is dead or dying; the driver will see it.
                 Err(_) => break,
@@ -131,16 +131,16 @@ impl Waiting {
 
     /// Puts as much into the ring as there is room for; the worker knocks when there is more.
     fn push(&mut self, ring: &mut Producer<Lane>) -> Result<(), Broken> {
-        while self.sent < self.bytes.len() {
-            let count = ring.push(&self.bytes[self.sent..])?;
-            self.sent += count;
+        while !self.letter.next().is_empty() {
+            let count = ring.push(self.letter.next())?;
+            self.letter.advance(count);
             if count > 0 {
                 ring.publish();
                 if ring.has_to_wake() {
                     lanes::wake_on(ring::bell_of_consumer(&ring.memory));
                 }
             }
-            if self.sent < self.bytes.len() && ring.ask_for_room() {
+            if count == 0 && ring.ask_for_room() {
                 return Ok(());
             }
         }
@@ -251,27 +251,27 @@ impl Shared {
     }
 
     /// Writes as much as is taken; the rest is written when there is room.
-    pub(in crate::runner::process) fn post(&self, link: &Link, mut bytes: Vec<u8>) {
-        self.post_holding(link, &mut link.out.lock(), &mut bytes);
+    pub(in crate::runner::process) fn post(&self, link: &Link, bytes: Vec<u8>) {
+        self.post_holding(link, &mut link.out.lock(), &mut bytes.into());
     }
 
-    /// As [`post`](Self::post); leaves nothing of `bytes` but perhaps their memory.
-    pub(super) fn post_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>) {
+    /// As [`post`](Self::post); leaves nothing of `letter` but perhaps its memory.
+    pub(super) fn post_holding(&self, link: &Link, out: &mut Out, letter: &mut Letter) {
         if link.dead.load(Ordering::Acquire) {
             return;
         }
         match &mut out.ring {
             Some((ring, waiting)) => {
-                waiting.add(bytes, Vec::new(), |waiting| self.push(link, ring, waiting));
+                waiting.add(letter, Vec::new(), |waiting| self.push(link, ring, waiting));
             }
-            None => self.send_holding(link, out, bytes, Vec::new()),
+            None => self.send_holding(link, out, letter, Vec::new()),
         }
     }
 
     /// Writes to the socket of a living worker; `gifts` go along with the bytes at their positions.
-    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, bytes: &mut Vec<u8>, gifts: Vec<Gift>) {
+    pub(super) fn send_holding(&self, link: &Link, out: &mut Out, letter: &mut Letter, gifts: Vec<Gift>) {
         let was_full = !out.socket.is_empty();
-        out.socket.add(bytes, gifts, |waiting| waiting.flush(link.socket.as_fd()));
+        out.socket.add(letter, gifts, |waiting| waiting.flush(link.socket.as_fd()));
         if !was_full && !out.socket.is_empty() {
             // An error means that the driver has just let go of the worker.
             let _ = self.poller.modify(link.socket.as_fd(), link.token(), Interest::ReadWrite);

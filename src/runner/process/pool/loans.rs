@@ -9,6 +9,8 @@
 use super::Shared;
 use super::link::{Link, Out};
 use crate::ground::memory::{Held, HeldId, Lender, Memory};
+use crate::ground::wire::blob::Blob;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::ToWorker;
 use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
 use parking_lot::{Mutex, MutexGuard};
@@ -57,13 +59,14 @@ impl Loans {
 
     /// What to write before the message, with the descriptors that go along, and the message. The caller holds the link's output and
     /// keeps the parcel until it has let go of that.
-    fn frame(self: &Arc<Self>, parcel: &Parcel) -> (Vec<u8>, Vec<Gift>, Vec<u8>) {
-        let (mut lends, mut gifts, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
+    fn frame(self: &Arc<Self>, parcel: &Parcel) -> (Letter, Vec<Gift>, Letter) {
+        let (mut lends, mut gifts, mut pieces) = (Letter::default(), Vec::new(), Vec::new());
         let mut table = self.table.lock();
-        parcel.write_pieces(|held| self.lend(&mut table, held, &mut lends, &mut gifts), &mut pieces);
+        parcel.write_pieces(|held| self.lend(&mut table, held, &mut lends.bytes, &mut gifts), &mut pieces);
         drop(table);
-        let mut message = Vec::new();
-        ToWorker::With { pieces: &pieces, message: &parcel.bytes }.write(&mut message);
+        let mut message = Letter::default();
+        parcel.blobs().for_each(|blob| message.add_blob(blob.clone()));
+        ToWorker::With { pieces: &pieces, message: &parcel.bytes }.write(&mut message.bytes);
         (lends, gifts, message)
     }
 
@@ -93,10 +96,11 @@ impl Loans {
         Some(id)
     }
 
-    /// The pieces of a message that the worker has sent.
-    pub(super) fn pieces(&self, list: &[u8]) -> Result<Vec<Piece>, String> {
-        read_pieces(list, |id| self.find(id)).map_err(|error| match error {
+    /// The pieces of a message that the worker has sent, and of the blobs before it.
+    pub(super) fn pieces(&self, list: &[u8], blobs: Vec<Blob>) -> Result<Vec<Piece>, String> {
+        read_pieces(list, blobs, |id| self.find(id)).map_err(|error| match error {
             PieceError::Malformed => "a malformed list of shared memory".to_string(),
+            PieceError::Blobs => "a message that mentions other blobs than came before it".to_string(),
             PieceError::Unknown(HeldId(id)) => {
                 format!("shared memory number {id}, which was not lent to it")
             }
@@ -161,7 +165,10 @@ impl Shared {
     /// is dropped after `out`: it may be the last holder, and then the worker is told.
     pub(super) fn post_parcel(&self, link: &Link, mut out: MutexGuard<'_, Out>, parcel: &mut Parcel) {
         if !parcel.mentions_any() {
-            return self.post_holding(link, &mut out, &mut parcel.bytes);
+            let mut letter = Letter::from(std::mem::take(&mut parcel.bytes));
+            self.post_holding(link, &mut out, &mut letter);
+            parcel.bytes = letter.bytes;
+            return;
         }
         if link.dead.load(Ordering::Acquire) {
             return;

@@ -8,6 +8,7 @@
 use super::{LOCAL, Local};
 use crate::ground::memory::{Held, HeldId, Lender, Memory};
 use crate::ground::sys::{self, Inode, Map};
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::FromWorker;
 use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
@@ -111,15 +112,16 @@ impl Lender for TellsTheProgram {
     }
 }
 
-/// Appends a message whose values may mention shared memory; `write` appends it without that, given the bytes of the values.
-pub(super) fn write_with(parcel: &Parcel, out: &mut Vec<u8>, write: impl FnOnce(&[u8], &mut Vec<u8>)) {
+/// Appends a message whose values may mention shared memory and blobs; `write` appends it without that, given the bytes of the values.
+pub(super) fn write_with(parcel: &Parcel, out: &mut Letter, write: impl FnOnce(&[u8], &mut Vec<u8>)) {
     if !parcel.mentions_any() {
-        return write(&parcel.bytes, out);
+        return write(&parcel.bytes, &mut out.bytes);
     }
     let (mut pieces, mut message) = (Vec::new(), Vec::new());
     parcel.write_pieces(|held| held.is_lent().then(|| held.id()), &mut pieces);
     write(&parcel.bytes, &mut message);
-    FromWorker::With { pieces: &pieces, message: &message }.write(out);
+    parcel.blobs().for_each(|blob| out.add_blob(blob.clone()));
+    FromWorker::With { pieces: &pieces, message: &message }.write(&mut out.bytes);
 }
 
 /// How many bytes a message takes for the values of the parcel.

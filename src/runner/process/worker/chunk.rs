@@ -15,6 +15,7 @@ use crate::core::wait::wait;
 use crate::ground::panics;
 use crate::ground::registry;
 use crate::ground::wire::chunk::Items;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::FromWorker;
 use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
@@ -31,7 +32,7 @@ pub(super) struct Division(AtomicU64);
 impl Division {
     /// That of a chunk of which nothing has started.
     pub(super) fn of(args: &Parcel) -> Self {
-        Self(AtomicU64::new(Items::read(args).map_or(0, |items| items.len() as u64)))
+        Self(AtomicU64::new(Items::count(args).into()))
     }
 
     fn change(&self, new: impl Fn(u64, u64) -> Option<(u64, u64)>) -> Option<u64> {
@@ -81,7 +82,7 @@ impl Served {
     /// Runs the items, and says how many nanoseconds that took.
     pub(super) fn run_items(
         &self,
-        items: &Items<'_>,
+        items: &mut Items<'_>,
         division: &Division,
         run: &mut registry::Item<'_>,
     ) -> Parcel {
@@ -90,7 +91,7 @@ impl Served {
         let common = TaskCore::served_items(name, self.local.clone(), first);
         let limit = self.local.state.lock().max_message;
         let begin = Instant::now();
-        while let Some(at) = division.start() {
+        while let Some(at) = division.start().filter(|&at| at < items.len()) {
             let item = Arc::new(Item {
                 core: common.sibling(items.place(at)),
                 local: self.local.clone(),
@@ -99,10 +100,11 @@ impl Served {
                 outcome: Mutex::new(None),
                 over: Mutex::new(None),
             });
+            let arguments = items.reader(at);
             let mut has_ended = false;
             let _context = context::enter_task(item.clone());
             let caught = panics::catch(|| {
-                run(items.reader(at), &mut |outcome| {
+                run(arguments, &mut |outcome| {
                     has_ended = true;
                     item.end(outcome.map_err(|error| item.error(kind_of(error))));
                 });
@@ -172,8 +174,9 @@ impl Body for Item {
     }
     fn deliver(&self) {
         let outcome = self.outcome.lock().take().expect("delivered once, after its end");
-        let mut bytes = BYTES.take();
-        write_unseen(&mut bytes);
+        let mut letter = Letter::default();
+        letter.bytes = BYTES.take();
+        write_unseen(&mut letter.bytes);
         let outcome = outcome.and_then(|result| match weight(&result) {
             size if size > self.limit => {
                 let what = Cow::Borrowed("result");
@@ -182,14 +185,15 @@ impl Body for Item {
             _ => Ok(result),
         });
         match &outcome {
-            Ok(result) => write_with(result, &mut bytes, |result, out| {
+            Ok(result) => write_with(result, &mut letter, |result, out| {
                 FromWorker::Item { id: self.chunk, result }.write(out);
             }),
             Err(failure) => {
-                FromWorker::ItemFailed { id: self.chunk, error: &encoded(failure) }.write(&mut bytes);
+                FromWorker::ItemFailed { id: self.chunk, error: &encoded(failure) }.write(&mut letter.bytes);
             }
         }
-        self.local.write_item(&bytes);
+        self.local.write_item(&mut letter);
+        let mut bytes = letter.bytes;
         if bytes.capacity() <= 1 << 16 {
             bytes.clear();
             BYTES.set(bytes);

@@ -12,6 +12,7 @@ use crate::ground::ring::{self, Consumer, Producer, Wish};
 use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Spin, Wait};
 use crate::ground::wire::frame::{Decoder, Frame};
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use std::io;
 use std::os::fd::AsFd;
@@ -88,7 +89,7 @@ impl Local {
     pub(super) fn read(self: &Arc<Self>, inlet: &mut Inlet, patience: Patience) {
         self.fill(inlet, patience);
         while let Some(frame) = inlet.next() {
-            self.hear_frame(&frame, inlet);
+            self.hear_frame(frame, inlet);
         }
     }
 
@@ -189,6 +190,12 @@ impl Local {
         self.wake_program(outlet);
     }
 
+    pub(super) fn write_letter_holding(&self, outlet: &mut Outlet, mut letter: Letter) {
+        self.tell_of_starts(outlet);
+        self.put_letter(outlet, &mut letter);
+        self.wake_program(outlet);
+    }
+
     /// To be called when no task is running.
     pub(super) fn end_if_mute(&self) {
         if self.writing.lock().is_mute {
@@ -209,24 +216,24 @@ impl Local {
     }
 
     /// Writes the end of a task.
-    pub(super) fn write_end(&self, id: u64, bytes: &[u8], next: Next) {
+    pub(super) fn write_end(&self, id: u64, mut letter: Letter, next: Next) {
         let mut outlet = self.writing.lock();
         // Its end says that it had started.
         outlet.untold.retain(|&untold| untold != id);
         self.tell_of_starts(&mut outlet);
-        self.put(&mut outlet, bytes);
+        self.put_letter(&mut outlet, &mut letter);
         self.wake_if_late(&mut outlet, next);
     }
 
     /// Writes the end of one of many items.
-    pub(super) fn write_item(&self, bytes: &[u8]) {
+    pub(super) fn write_item(&self, letter: &mut Letter) {
         let mut outlet = self.writing.lock();
         self.tell_of_starts(&mut outlet);
-        self.put(&mut outlet, bytes);
+        self.put_letter(&mut outlet, letter);
         outlet.items = outlet.items.wrapping_add(1);
         // Who looks at the clock for each would do little else. What is owed is settled when the chunk ends, or when the
         // follower sees that an item takes long.
-        if outlet.items % ITEMS == 0 {
+        if outlet.items.is_multiple_of(ITEMS) {
             self.wake_if_late(&mut outlet, Next::Task);
         }
     }
@@ -259,6 +266,14 @@ impl Local {
             FromWorker::Started { id }.write(&mut bytes);
         }
         self.put(outlet, &bytes);
+    }
+
+    fn put_letter(&self, outlet: &mut Outlet, letter: &mut Letter) {
+        while !letter.next().is_empty() {
+            let count = letter.next().len();
+            self.put(outlet, letter.next());
+            letter.advance(count);
+        }
     }
 
     fn put(&self, outlet: &mut Outlet, bytes: &[u8]) {

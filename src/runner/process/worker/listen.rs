@@ -17,6 +17,7 @@ use crate::ground::registry::EntryId;
 use crate::ground::sys;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::Frame;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
 use parking_lot::{Condvar, Mutex};
@@ -115,18 +116,22 @@ impl Local {
     }
 
     /// Does what a message says.
-    pub(super) fn hear_frame(self: &Arc<Self>, frame: &Frame, inlet: &mut Inlet) {
-        match ToWorker::read(frame) {
+    pub(super) fn hear_frame(self: &Arc<Self>, mut frame: Frame, inlet: &mut Inlet) {
+        let blobs = std::mem::take(&mut frame.blobs);
+        match ToWorker::read(&frame) {
             Ok(ToWorker::With { pieces, message }) => {
-                let pieces = read_pieces(pieces, |id| self.borrowed_by(id, inlet));
+                let pieces = read_pieces(pieces, blobs, |id| self.borrowed_by(id, inlet));
                 match (pieces, Frame::only(message)) {
-                    (Err(PieceError::Malformed), _) | (_, None) => self.hear_nonsense("half a message"),
+                    (Err(PieceError::Malformed | PieceError::Blobs), _) | (_, None) => {
+                        self.hear_nonsense("half a message")
+                    }
                     (pieces, Some(frame)) => match ToWorker::read(&frame) {
                         Ok(message) => self.hear(message, pieces.ok()),
                         Err(error) => self.hear_nonsense(error),
                     },
                 }
             }
+            Ok(_) if !blobs.is_empty() => self.hear_nonsense("a blob that nothing mentions"),
             Ok(message) => {
                 if let ToWorker::Welcome { rings: 1, .. } = message {
                     self.use_rings(inlet);
@@ -270,11 +275,11 @@ impl Local {
             return;
         }
         remote.release();
-        let mut bytes = Vec::new();
+        let mut letter = Letter::default();
         let name = body.core().name();
         let mut terms = Vec::new();
         codec::encode(&body.core().terms(), &mut terms).expect("numbers can be encoded");
-        write_with(&args, &mut bytes, |args, out| {
+        write_with(&args, &mut letter, |args, out| {
             FromWorker::Child { parent, id, entry, name, terms: &terms, args }.write(out);
         });
         let state = self.state.lock();
@@ -284,7 +289,7 @@ impl Local {
         // Who cancels the task from now on says so after this.
         let mut writing = self.writing.lock();
         drop(state);
-        self.write_holding(&mut writing, &bytes);
+        self.write_letter_holding(&mut writing, letter);
         drop(writing);
         // Who is blocked with nothing away has not told the program, which may have to start a worker for this.
         self.changed.notify_all();

@@ -14,6 +14,7 @@ use crate::core::unseen;
 use crate::ground::registry::{self, Invocation, InvocationError};
 use crate::ground::wire::chunk::Items;
 use crate::ground::wire::codec;
+use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::FromWorker;
 use crate::ground::wire::parcel::Parcel;
 use parking_lot::Mutex;
@@ -67,11 +68,12 @@ impl Body for Served {
     }
     fn deliver(&self) {
         let outcome = self.outcome.lock().take().expect("delivered once, after its end");
-        let mut bytes = Vec::new();
-        write_unseen(&mut bytes);
+        let mut letter = Letter::default();
+        let bytes = &mut letter.bytes;
+        write_unseen(bytes);
         if output::is_in_use() {
             for part in output::take_of_forks(self.core.id) {
-                record::write(self.id, 0, &part, &mut bytes);
+                record::write(self.id, 0, &part, bytes);
             }
         }
         let (limit, next) = {
@@ -93,15 +95,15 @@ impl Body for Served {
                 let done = |result: &[u8], out: &mut Vec<u8>| {
                     FromWorker::Done { id: self.id, micros, result }.write(out);
                 };
-                write_with(&result, &mut bytes, done);
+                write_with(&result, &mut letter, done);
                 Some(result)
             }
             Err(failure) => {
-                FromWorker::Failed { id: self.id, error: &encoded(&failure) }.write(&mut bytes);
+                FromWorker::Failed { id: self.id, error: &encoded(&failure) }.write(&mut letter.bytes);
                 None
             }
         };
-        self.local.write_end(self.id, &bytes, next);
+        self.local.write_end(self.id, letter, next);
         // Not before: that this was the last holder of something lent is said after the result.
         drop(mentioned);
     }
@@ -152,9 +154,9 @@ impl Invocation for Call<'_> {
     }
 
     fn each(&mut self, item: &mut registry::Item<'_>) {
-        let args = self.arguments();
-        let outcome = match (Items::read(&args), self.division.take()) {
-            (Some(items), Some(division)) => Ok(self.body.run_items(&items, &division, item)),
+        let mut args = self.arguments();
+        let outcome = match (Items::read(&mut args), self.division.take()) {
+            (Some(mut items), Some(division)) => Ok(self.body.run_items(&mut items, &division, item)),
             _ => Err(InvocationError::Decode("it is no chunk".into())),
         };
         self.finish(outcome);
