@@ -159,6 +159,9 @@ maps! {
 
     /// Runs `f` in a worker process once for each item, whatever its mark.
     ///
+    /// Short items travel together, as many as take about 100 µs; each has a result, a failure and an end of its own all the same.
+    /// The first one starts before the second is made.
+    ///
     /// ```
     /// assert_eq!(xfork::map_process(u64::count_ones, [7, 8]), [3, 1]);
     /// ```

@@ -99,9 +99,11 @@ where
 {
     /// The chunk ends without its worker's word: what has not started goes back, the others end with this error.
     fn end(&self, error: &TaskError, unstarted: impl FnOnce(&mut Run<F, A>) -> Vec<Item<F, A>>) {
+        self.batch.expect_back();
         let (lost, unstarted) = {
             let mut run = self.run.lock();
             if run.is_over {
+                self.batch.take_back(Vec::new());
                 return;
             }
             let unstarted = unstarted(&mut run);
@@ -231,6 +233,7 @@ where
             if from < run.next || from > run.end {
                 return Err(OutOfTurn("the return of an item that it does not have"));
             }
+            self.batch.expect_back();
             let mut back = run.split_off(from);
             // Those that nobody wants are dropped with the chunk: what the user's code does then must not happen here.
             let wanted: Vec<_> = back.extract_if(.., |item| item.slot.is_some()).collect();
@@ -316,6 +319,7 @@ where
         let mut back = Vec::new();
         {
             let _for_a_task = context::for_a_task();
+            self.batch.expect_back();
             let mut run = self.run.lock();
             let mut writer = Writer::begin(first.branch, first.index, out);
             let mut at = 0;

@@ -11,7 +11,7 @@ use crate::core::task::{Body, Remote, TaskCore};
 use crate::ground::wire::parcel::Parcel;
 use crate::task::drop_quietly;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Made anew for everybody who asks: what is to be known of the item stands in the batch.
 pub(super) struct ItemTask<F: Callable<A>, A: PortableArgs> {
@@ -29,6 +29,21 @@ impl<F: Callable<A>, A: PortableArgs> ItemTask<F, A> {
     }
 }
 
+impl<F, A> ItemTask<F, A>
+where
+    F: Callable<A> + Copy + Send + 'static,
+    A: PortableArgs + 'static,
+    F::Output: Portable,
+{
+    fn settle_claimed(&self, error: TaskError) {
+        let Some(item) = self.claimed.lock().take() else { return };
+        drop_quietly(item.args);
+        if let Some(slot) = item.slot {
+            self.batch.settle(slot, Err(error));
+        }
+    }
+}
+
 impl<F, A> Body for ItemTask<F, A>
 where
     F: Callable<A> + Copy + Send + 'static,
@@ -42,11 +57,7 @@ where
         unreachable!("its runner gives nothing back");
     }
     fn fail(self: Arc<Self>, error: TaskError) {
-        let Some(item) = self.claimed.lock().take() else { return };
-        drop_quietly(item.args);
-        if let Some(slot) = item.slot {
-            self.batch.settle(slot, Err(error));
-        }
+        self.settle_claimed(error);
     }
     fn complete(self: Arc<Self>, _result: Parcel) {
         unreachable!("its chunk has the result");
@@ -73,10 +84,26 @@ where
     /// Its outcome is decided now. The chunk that it is in ends without it; if the item is running, its worker is ended as soon as
     /// nothing else can be running there.
     fn end_started(&self, ending: &Ending<'_>) -> Option<bool> {
-        let under_way = self.batch.state.lock().under_way.clone();
-        let chunks = under_way.iter().filter_map(std::sync::Weak::upgrade);
-        let found = chunks.filter_map(|chunk| Some((chunk.give_up(self.index)?, chunk))).next();
-        let Some((slot, chunk)) = found else { return Some(false) };
+        let (slot, chunk) = loop {
+            let (under_way, is_in_transit) = {
+                let state = self.batch.state.lock();
+                (state.under_way.clone(), state.in_transit > 0)
+            };
+            let chunks = under_way.iter().filter_map(Weak::upgrade);
+            let found = chunks.filter_map(|chunk| Some((chunk.give_up(self.index)?, chunk))).next();
+            if let Some(found) = found {
+                break found;
+            }
+            // It may have come back meanwhile, or be about to.
+            if self.claim_unstarted() {
+                self.settle_claimed(ending.error.clone());
+                return Some(true);
+            }
+            if !is_in_transit {
+                return Some(false);
+            }
+            std::thread::yield_now();
+        };
         self.batch.settle(slot, Err(ending.error.clone()));
         let runner = self.core.runner();
         if chunk.is_unwanted() {

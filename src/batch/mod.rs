@@ -53,6 +53,8 @@ struct State<F: Callable<A>, A: PortableArgs> {
     /// The runner has the batch, and will ask for chunks.
     is_submitted: bool,
     under_way: Vec<Weak<Chunk<F, A>>>,
+    /// How many chunks are just giving items back, which are in no place then.
+    in_transit: usize,
     pace: Pace,
 }
 
@@ -151,8 +153,13 @@ where
                 unusual: Unusual::default(),
             })
         });
-        let state =
-            State { waiting: VecDeque::new(), is_submitted: false, under_way: Vec::new(), pace: Pace::new() };
+        let state = State {
+            waiting: VecDeque::new(),
+            is_submitted: false,
+            under_way: Vec::new(),
+            in_transit: 0,
+            pace: Pace::new(),
+        };
         Arc::new_cyclic(|me| Self { me: me.clone(), core, state: Mutex::new(state) })
     }
 
@@ -175,13 +182,35 @@ where
             self.core.runner().tend();
         }
         if cancel::is_interrupted() {
-            self.fail_waiting(&|| self.error(Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false }));
+            self.end_waiting(&|| self.interrupted());
         }
         ResultProxy::new(reader)
     }
 
     fn submit(&self) {
-        self.core.runner().clone().run(Runnable(Some(self.arc())));
+        if cancel::is_interrupted() {
+            self.fail_waiting(&|| self.interrupted());
+        } else {
+            self.core.runner().clone().run(Runnable(Some(self.arc())));
+        }
+    }
+
+    fn interrupted(&self) -> TaskError {
+        self.error(Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false })
+    }
+
+    /// Ends what is in no chunk; says how many items that were.
+    fn end_waiting(&self, error: &dyn Fn() -> TaskError) -> usize {
+        let items = std::mem::take(&mut self.state.lock().waiting);
+        let mut count = 0;
+        for item in items {
+            drop_quietly(item.args);
+            if let Some(slot) = item.slot {
+                count += 1;
+                self.settle(slot, Err(error()));
+            }
+        }
+        count
     }
 
     fn error(&self, kind: Kind) -> TaskError {
@@ -193,12 +222,18 @@ where
         self.state.lock().under_way.retain(|other| !std::ptr::eq(other.as_ptr(), chunk));
     }
 
+    /// A chunk is about to take out items, to give them [back](Self::take_back).
+    fn expect_back(&self) {
+        self.state.lock().in_transit += 1;
+    }
+
     /// Takes items back that have not started; true if the batch is to be submitted for them.
     fn take_back(&self, items: Vec<Item<F, A>>) -> bool {
+        let mut state = self.state.lock();
+        state.in_transit -= 1;
         if items.is_empty() {
             return false;
         }
-        let mut state = self.state.lock();
         let waiting = &mut state.waiting;
         items.into_iter().rev().for_each(|item| waiting.push_front(item));
         // What another chunk has given back is older than this only rarely.
@@ -259,16 +294,8 @@ where
     }
 
     fn fail_waiting(&self, error: &dyn Fn() -> TaskError) -> usize {
-        let items = std::mem::take(&mut self.state.lock().waiting);
-        let mut count = 0;
-        for item in items {
-            drop_quietly(item.args);
-            if let Some(slot) = item.slot {
-                count += 1;
-                self.settle(slot, Err(error()));
-            }
-        }
-        count
+        self.state.lock().is_submitted = false;
+        self.end_waiting(error)
     }
 }
 
@@ -286,8 +313,6 @@ where
         unreachable!("only a pool of processes takes batches, and it gives none back");
     }
     fn fail(self: Arc<Self>, error: TaskError) {
-        // The pool has it no more.
-        self.state.lock().is_submitted = false;
         self.fail_waiting(&|| error.clone());
     }
     fn complete(self: Arc<Self>, _result: Parcel) {

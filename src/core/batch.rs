@@ -19,7 +19,7 @@ pub(crate) trait Batched: Send + Sync {
 pub(crate) trait Source {
     /// The next chunk, claimed, for one of so many workers.
     fn next(&self, workers: usize) -> Next;
-    /// Ends what is not in a chunk; says how many items that were.
+    /// Ends what is not in a chunk, as the pool has the batch no more; says how many items that were.
     fn fail_waiting(&self, error: &dyn Fn() -> TaskError) -> usize;
 }
 

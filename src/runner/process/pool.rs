@@ -128,8 +128,8 @@ enum End {
     /// It is to be killed if it has not been ended or spared for long.
     Warn,
     Spare,
-    /// It is to be killed if it says nothing more for long.
-    Answer,
+    /// It is to be killed if it says for long nothing more than this.
+    Answer(u64),
 }
 
 impl State {
@@ -591,10 +591,11 @@ impl Shared {
         match encoded {
             Ok(()) => {
                 let mut state = self.state.lock();
+                let mut more = state.admit_overflow(&body);
                 if !state.tasks.contains_key(&id) {
-                    return state.is_not_sent(worker, id);
+                    more.append(&mut state.is_not_sent(worker, id));
+                    return more;
                 }
-                let more = state.admit_overflow(&body);
                 // Who cancels the task from now on asks for it after this.
                 let out = link.out.lock();
                 drop(state);
@@ -605,12 +606,14 @@ impl Shared {
             Err(error) => {
                 let (open, actions) = {
                     let mut state = self.state.lock();
+                    let mut actions = state.admit_overflow(&body);
                     if !state.supervisor.is_sent(worker, id) {
                         // The worker died meanwhile, and the task is for another: that sending decides.
-                        return Vec::new();
+                        return actions;
                     }
                     let open = state.take(id);
-                    (open, state.step(Event::Unsendable(worker, id)))
+                    actions.append(&mut state.step(Event::Unsendable(worker, id)));
+                    (open, actions)
                 };
                 // Unless its outcome was decided meanwhile.
                 if let Some(body) = open {

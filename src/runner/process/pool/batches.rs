@@ -146,9 +146,15 @@ impl Shared {
 
     /// Asks for what has not started of a task, since somebody does not want some of it.
     pub(super) fn divide(&self, id: u64) {
-        let Some(worker) = self.state.lock().supervisor.worker_of(id) else { return };
-        self.tell(worker, &ToWorker::Divide { id });
-        self.end_worker(worker, End::Answer);
+        let link = {
+            let state = self.state.lock();
+            state.supervisor.worker_of(id).and_then(|worker| state.links.get(&worker).cloned())
+        };
+        let Some(link) = link else { return };
+        // Before it is asked: it always answers, and may have before the driver comes to this.
+        let said = link.said();
+        self.tell(link.worker, &ToWorker::Divide { id });
+        self.end_worker(link.worker, End::Answer(said));
     }
 
     /// Asks for what no worker has started.

@@ -237,9 +237,9 @@ impl Driver {
                 return;
             }
             End::Spare => return driven.kill_at = None,
-            End::Answer => {
+            End::Answer(said) => {
                 let limit = Instant::now() + self.shared.settings.grace;
-                driven.answers_by.get_or_insert((limit, driven.link.said()));
+                driven.answers_by.get_or_insert((limit, said));
                 return;
             }
             End::Leave | End::Warn => {}

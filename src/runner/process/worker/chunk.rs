@@ -67,14 +67,13 @@ impl Local {
             let found = state.dividing.iter().find(|(chunk, _)| *chunk == id);
             found.map(|(_, division)| FromWorker::Divided { id, from: division.divide() })
         };
-        if let Some(answer) = answer {
-            let mut bytes = Vec::new();
-            answer.write(&mut bytes);
-            // The end of the chunk must not overtake this: it is written by whoever has had the state after this.
-            let mut writing = self.writing.lock();
-            drop(state);
-            self.write_holding(&mut writing, &bytes);
-        }
+        let mut bytes = Vec::new();
+        // Who has nothing to give back says something, too: silence means that the worker is stopped.
+        answer.unwrap_or(FromWorker::Knock).write(&mut bytes);
+        // The end of the chunk must not overtake this: it is written by whoever has had the state after this.
+        let mut writing = self.writing.lock();
+        drop(state);
+        self.write_holding(&mut writing, &bytes);
     }
 }
 
