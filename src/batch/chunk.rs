@@ -19,7 +19,6 @@ use crate::ground::wire::codec;
 use crate::ground::wire::parcel::Parcel;
 use crate::task::{decode, drop_quietly, drop_slot};
 use parking_lot::Mutex;
-use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -183,7 +182,8 @@ where
                 }
             }
             Outcomes::Values { bytes, ends } => {
-                let is_number = is_number::<F::Output>();
+                // Decoding takes no longer than keeping the bytes.
+                let is_number = codec::is_number::<F::Output>();
                 let (mut begin, mut count) = (0, 0);
                 for ((slot, args), end) in given.into_iter().zip(ends) {
                     drop_quietly(args);
@@ -259,14 +259,6 @@ where
             run.split_off(from)
         });
     }
-}
-
-/// Whether decoding runs no code of the user, and takes no longer than keeping the bytes.
-fn is_number<T: 'static>() -> bool {
-    macro_rules! is {
-        ($($number:ty)*) => { [$(TypeId::of::<$number>()),*].contains(&TypeId::of::<T>()) };
-    }
-    is!(() bool char u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize f32 f64)
 }
 
 impl<F, A> Body for Chunk<F, A>

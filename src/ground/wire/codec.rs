@@ -8,7 +8,7 @@ use super::blob::{self, Blob};
 use super::bounded::{Bounded, Bounds};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +30,12 @@ const IN_A_BLOB: u64 = u64::MAX;
 
 macro_rules! plain_vectors {
     ($($element:ty),*) => {
+        /// Whether the type is one of them, which is known when this is compiled.
+        #[inline]
+        fn is_plain_vector<T: 'static>() -> bool {
+            $(TypeId::of::<T>() == TypeId::of::<Vec<$element>>())||*
+        }
+
         /// The blob that a value becomes, if it is large enough and plain.
         fn as_blob(value: &dyn Any) -> Option<Blob> {
             $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
@@ -69,6 +75,15 @@ macro_rules! plain_vectors {
 
 plain_vectors!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64);
 
+/// Whether this is a number, or as simple as one: no code of the user has a part in encoding it, and it mentions nothing.
+#[inline]
+pub(crate) fn is_number<T: 'static>() -> bool {
+    macro_rules! is {
+        ($($number:ty)*) => { $(TypeId::of::<T>() == TypeId::of::<$number>())||* };
+    }
+    is!(() bool char u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize f32 f64)
+}
+
 fn is_large<E>(vector: &[E]) -> bool {
     size_of_val(vector) >= blob::LEAST
 }
@@ -104,7 +119,7 @@ fn plain<T: 'static, E: bytemuck::Pod>(
 
 /// Appends the encoding of `value`.
 pub(crate) fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    if encode_plain(value, out) {
+    if is_plain_vector::<T>() && encode_plain(value, out) {
         return Ok(());
     }
     postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| CodecError(error.to_string()))
@@ -115,7 +130,7 @@ pub(super) fn encode_beside<T: Serialize + 'static>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<Option<Blob>, CodecError> {
-    match as_blob(value) {
+    match is_plain_vector::<T>().then(|| as_blob(value)).flatten() {
         Some(blob) => Ok(Some(mention(blob, out))),
         None => encode(value, out).map(|()| None),
     }
@@ -126,7 +141,7 @@ pub(super) fn encode_moving<T: Serialize + 'static>(
     value: &mut T,
     out: &mut Vec<u8>,
 ) -> Result<Option<Blob>, CodecError> {
-    match into_blob(value) {
+    match is_plain_vector::<T>().then(|| into_blob(value)).flatten() {
         Some(blob) => Ok(Some(mention(blob, out))),
         None => encode(value, out).map(|()| None),
     }
@@ -147,7 +162,9 @@ pub(super) fn decode_beside<T: DeserializeOwned + 'static>(
     input: &mut &[u8],
     mut blob: Option<Arc<Blob>>,
 ) -> Result<T, CodecError> {
-    if let Some(made) = decode_plain(input, &mut blob) {
+    if is_plain_vector::<T>()
+        && let Some(made) = decode_plain(input, &mut blob)
+    {
         return made;
     }
     let bounds = Bounds::new(input.len());

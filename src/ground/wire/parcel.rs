@@ -68,11 +68,18 @@ impl Parcel {
 
     /// Appends a value.
     pub(crate) fn put<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), CodecError> {
+        if codec::is_number::<T>() {
+            self.values += 1;
+            return codec::encode(value, &mut self.bytes);
+        }
         self.put_by(|bytes| codec::encode_beside(value, bytes))
     }
 
     /// Appends a value, of which nothing may be left: what is large and plain is moved.
     pub(crate) fn put_moving<T: Serialize + 'static>(&mut self, value: &mut T) -> Result<(), CodecError> {
+        if codec::is_number::<T>() {
+            return self.put(value);
+        }
         self.put_by(|bytes| codec::encode_moving(value, bytes))
     }
 
@@ -292,6 +299,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, CodecError> {
         let value = self.value;
         self.value += 1;
+        if codec::is_number::<T>() {
+            return codec::decode(&mut self.rest);
+        }
         let (mut held, mut blob) = (Vec::new(), None);
         for piece in self.pieces.extract_if(.., |piece| piece.value == value) {
             match piece.what {
