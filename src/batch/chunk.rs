@@ -21,11 +21,14 @@ use crate::task::{decode, drop_quietly, drop_slot};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) struct Chunk<F: Callable<A>, A: PortableArgs> {
     core: TaskCore,
     batch: Arc<Batch<F, A>>,
     run: Mutex<Run<F, A>>,
+    /// How often it has begun to be sent.
+    sendings: AtomicU64,
 }
 
 struct Run<F: Callable<A>, A> {
@@ -36,6 +39,8 @@ struct Run<F: Callable<A>, A> {
     end: usize,
     bytes: u64,
     is_over: bool,
+    /// How many items were given up while they were here.
+    given_up: usize,
     /// The worker has been asked to give back what it has not started.
     is_dividing: bool,
     /// The batch has got items back, and is to be submitted for them.
@@ -51,17 +56,20 @@ impl<F: Callable<A>, A: PortableArgs> Chunk<F, A> {
             items,
             bytes: 0,
             is_over: false,
+            given_up: 0,
             is_dividing: false,
             has_overflown: false,
         };
-        Self { core, batch, run: Mutex::new(run) }
+        Self { core, batch, run: Mutex::new(run), sendings: AtomicU64::new(0) }
     }
 
     /// Takes the slot of an item that nobody wants any more, unless it has ended, or is in another chunk.
     pub(super) fn give_up(&self, index: u32) -> Option<Arc<Slot<F::Output>>> {
         let mut run = self.run.lock();
         let open = run.open();
-        run.items[open].iter_mut().find(|item| item.index == index)?.slot.take()
+        let slot = run.items[open].iter_mut().find(|item| item.index == index)?.slot.take();
+        run.given_up += usize::from(slot.is_some());
+        slot
     }
 
     /// Whether to ask now that the rest be given back: once.
@@ -246,7 +254,74 @@ where
     fn is_unwanted(&self) -> bool {
         let run = self.run.lock();
         let open = run.open();
-        !open.is_empty() && run.items[open].iter().all(|item| item.slot.is_none())
+        run.given_up > 0 && !open.is_empty() && run.items[open].iter().all(|item| item.slot.is_none())
+    }
+
+    fn has_unwanted(&self) -> bool {
+        let run = self.run.lock();
+        run.given_up > 0 && run.items[run.open()].iter().any(|item| item.slot.is_none())
+    }
+
+    fn begin_sending(&self) -> u64 {
+        self.sendings.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn encode(&self, sending: u64, out: &mut Parcel) {
+        let first = self.batch.core.first_position().expect("its seed follows from its place");
+        let mut failed = Vec::new();
+        let mut back = Vec::new();
+        {
+            let _for_a_task = context::for_a_task();
+            self.batch.expect_back();
+            let mut run = self.run.lock();
+            let mut writer = Writer::begin(first.branch, first.index, out);
+            // Whoever was to send it to a worker that has died meanwhile may come too late: the items have begun elsewhere.
+            let is_current = self.sendings.load(Ordering::Acquire) == sending;
+            if is_current {
+                run.is_dividing = false;
+            }
+            let mut at = 0;
+            while is_current && at < run.end {
+                let before = writer.mark();
+                let item = &run.items[at];
+                let written = match &item.args {
+                    Some(args) if item.slot.is_some() => {
+                        Some(panics::catch(|| writer.put(item.index, |out| args.encode_values(out))))
+                    }
+                    _ => None,
+                };
+                let error = match written {
+                    Some(Ok(Ok(()))) if at > 0 && writer.size() > pace::BYTES => {
+                        writer.take_back(before);
+                        back = run.split_off(at);
+                        break;
+                    }
+                    Some(Ok(Ok(()))) => {
+                        at += 1;
+                        continue;
+                    }
+                    Some(Ok(Err(error))) => Some(self.cannot_encode(error)),
+                    Some(Err(caught)) => {
+                        writer.take_back(before);
+                        Some(panic_error(self.core.name(), caught))
+                    }
+                    None => None,
+                };
+                failed.push((run.items.remove(at), error));
+                run.end -= 1;
+            }
+            if is_current {
+                run.bytes = writer.size();
+            }
+            writer.finish();
+            run.has_overflown |= self.batch.take_back(back);
+        }
+        for (item, error) in failed {
+            drop_quietly(item.args);
+            if let (Some(slot), Some(error)) = (item.slot, error) {
+                self.batch.settle(slot, Err(error));
+            }
+        }
     }
 
     fn overflow(&self) -> Option<Arc<dyn Body>> {
@@ -304,57 +379,8 @@ where
         registry::entry_of::<RunEach<F, A>>()
     }
 
-    /// Never fails as a whole: an item that can't be encoded fails by itself, and what is too much goes back.
-    fn encode(&self, out: &mut Parcel) -> Result<(), TaskError> {
-        let first = self.batch.core.first_position().expect("its seed follows from its place");
-        let mut failed = Vec::new();
-        let mut back = Vec::new();
-        {
-            let _for_a_task = context::for_a_task();
-            self.batch.expect_back();
-            let mut run = self.run.lock();
-            let mut writer = Writer::begin(first.branch, first.index, out);
-            let mut at = 0;
-            while at < run.end {
-                let before = writer.mark();
-                let item = &run.items[at];
-                let written = match &item.args {
-                    Some(args) if item.slot.is_some() => {
-                        Some(panics::catch(|| writer.put(item.index, |out| args.encode_values(out))))
-                    }
-                    _ => None,
-                };
-                let error = match written {
-                    Some(Ok(Ok(()))) if at > 0 && writer.size() > pace::BYTES => {
-                        writer.take_back(before);
-                        back = run.split_off(at);
-                        break;
-                    }
-                    Some(Ok(Ok(()))) => {
-                        at += 1;
-                        continue;
-                    }
-                    Some(Ok(Err(error))) => Some(self.cannot_encode(error)),
-                    Some(Err(caught)) => {
-                        writer.take_back(before);
-                        Some(panic_error(self.core.name(), caught))
-                    }
-                    None => None,
-                };
-                failed.push((run.items.remove(at), error));
-                run.end -= 1;
-            }
-            run.bytes = writer.size();
-            writer.finish();
-            run.has_overflown |= self.batch.take_back(back);
-        }
-        for (item, error) in failed {
-            drop_quietly(item.args);
-            if let (Some(slot), Some(error)) = (item.slot, error) {
-                self.batch.settle(slot, Err(error));
-            }
-        }
-        Ok(())
+    fn encode(&self, _: &mut Parcel) -> Result<(), TaskError> {
+        unreachable!("a chunk is encoded for one sending")
     }
 
     fn release(&self) {

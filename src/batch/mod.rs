@@ -277,7 +277,7 @@ where
 {
     fn next(&self, workers: usize) -> Next {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() {
+        if state.waiting.is_empty() || cancel::is_interrupted() {
             state.is_submitted = false;
             return Next::Nothing;
         }

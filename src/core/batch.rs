@@ -28,7 +28,8 @@ pub(crate) enum Next {
     Chunk(Arc<dyn Body>),
     /// There are chunks enough under way: ask again when one has ended.
     Later,
-    /// Nothing: the batch is submitted again when there is something.
+    /// Nothing: the batch is submitted again when there is something. When the program is interrupted, what it has is to be
+    /// [ended](Source::fail_waiting).
     Nothing,
 }
 
@@ -47,6 +48,13 @@ pub(crate) trait Chunk {
     fn divided(&self, from: usize) -> Result<Option<Arc<dyn Body>>, OutOfTurn>;
     /// Whether nobody wants what is still to come of it.
     fn is_unwanted(&self) -> bool;
+    /// Whether nobody wants some of it.
+    fn has_unwanted(&self) -> bool;
+    /// It is about to be sent, under this number.
+    fn begin_sending(&self) -> u64;
+    /// Appends the arguments of its items; none, if it has begun to be sent again meanwhile. It never fails as a whole: an
+    /// item that can't be encoded fails by itself, and what is too much goes back.
+    fn encode(&self, sending: u64, out: &mut Parcel);
     /// The batch, if it has got something back that was too much for one message.
     fn overflow(&self) -> Option<Arc<dyn Body>>;
     /// Ends the item that was running when the worker died; the rest has not started, and is submitted again.

@@ -1,10 +1,10 @@
 //! The items of a map, which travel in chunks: what happens to one happens to no other.
 
-use crate::fixture::{Dir, GONE, alone, ended, ends_within, hang, hear_pid, kill, pool};
+use crate::fixture::{Dir, GONE, alone, ended, ends_within, hang, hear, hear_pid, kill, pool, tell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use xfork::{ResultProxy, map_process};
+use xfork::{Plan, ResultProxy, map_process, with_plan};
 
 /// As many items as make large chunks, in which those at [`PLACE`] are.
 const MANY: u64 = 4000;
@@ -181,5 +181,37 @@ fn workers_that_are_killed_cost_one_item_each() {
         });
         let starts = starts(&file);
         assert!(starts.values().all(|&count| count == 1), "an item was run twice");
+    });
+}
+
+/// Row 63: after Ctrl-C the item that runs may finish; what is behind it, in its chunk or not, ends without having started.
+#[test]
+fn an_interrupt_leaves_the_item_that_runs_and_ends_the_others() {
+    fn waits(n: u64, file: String, started: String, gate: String) -> u64 {
+        noted(n, &file, || {
+            tell(&started, "started");
+            hear(&gate);
+        })
+    }
+    alone(|| {
+        let dir = Dir::new();
+        let (file, started, gate) = (dir.path("starts"), dir.pipe("started"), dir.pipe("gate"));
+        // Nothing is forked any more in a program that is interrupted.
+        with_plan(Plan::processes(1), || {
+            let item = |n| (n, file.clone(), started.clone(), gate.clone());
+            let items = map_process(waits, (0..MANY).map(item));
+            hear(&started);
+            kill(std::process::id(), libc::SIGINT);
+            for item in &items[PLACE as usize + 1..] {
+                assert!(xfork::wait(item).unwrap_err().is_interrupted());
+            }
+            tell(&gate, "go on");
+            assert!(items[..=PLACE as usize].iter().zip(0..).all(|(item, n)| **item == 2 * n));
+        });
+        assert_eq!(starts(&file).len() as u64, PLACE + 1);
+        drop(dir);
+        // Otherwise it would end as a program does that was interrupted.
+        // SAFETY: takes a number.
+        unsafe { libc::_exit(0) };
     });
 }

@@ -197,11 +197,6 @@ impl State {
         Vec::new()
     }
 
-    /// How many tasks this one stands for.
-    fn items_of(&self, id: u64) -> usize {
-        self.tasks.get(&id).map_or(0, |entry| entry.body.chunk().map_or(1, |chunk| chunk.open()))
-    }
-
     /// Takes back into the backlog what was too much for one message.
     fn admit_overflow(&mut self, body: &Arc<dyn Body>) -> Vec<Action> {
         let Some(batch) = body.chunk().and_then(|chunk| chunk.overflow()) else { return Vec::new() };
@@ -364,22 +359,27 @@ impl Runner for Processes {
         if self.shared.is_copy() {
             return 0;
         }
-        let (backlog, actions, count) = {
+        let (backlog, actions, cancelled) = {
             let mut state = self.shared.state.lock();
             // That a worker has started a task may not have been read yet.
             let pages = state.links.values().filter_map(|link| link.page.as_ref());
             let begun = pages.filter_map(CrashPage::started).flatten().collect();
             let backlog = std::mem::take(&mut state.backlog);
             let actions = state.step(Event::CancelWaiting { begun });
-            let count = |action: &_| match action {
-                Action::Cancelled(id) => state.items_of(*id),
-                _ => 0,
+            let body = |action: &_| match action {
+                Action::Cancelled(id) => Some(state.tasks.get(id)?.body.clone()),
+                _ => None,
             };
-            let count = actions.iter().map(count).sum::<usize>();
-            (backlog, actions, count)
+            let cancelled: Vec<_> = actions.iter().filter_map(body).collect();
+            (backlog, actions, cancelled)
         };
+        let items = |body: &Arc<dyn Body>| body.chunk().map_or(1, |chunk| chunk.open());
+        let count: usize = cancelled.iter().map(items).sum();
         self.shared.perform(actions);
+        drop(cancelled);
         self.shared.divide_all();
+        // What batches have in chunks comes back, and is ended by the driver.
+        self.shared.wake.signal();
         let cancelled = |body: &Arc<dyn Body>| match body.source() {
             None => interrupt::cancel_waiting(body),
             Some(batch) => batch.fail_waiting(&|| {
@@ -462,7 +462,7 @@ impl Shared {
             )
         });
         if let Some(reason) = copy.or_else(|| self.impossible.get().cloned()) {
-            if body.core().claim() {
+            if is_unclaimed(&body) {
                 fail(body, Kind::Spawn { reason });
             }
             return;
@@ -473,7 +473,7 @@ impl Shared {
                 if let Err(error) = drive(self.me.upgrade().expect("a pool in use is alive")) {
                     drop(state);
                     let reason = format!("the process pool needs a thread: {error}");
-                    if body.core().claim() {
+                    if is_unclaimed(&body) {
                         fail(body, Kind::Spawn { reason });
                     }
                     return;
@@ -490,7 +490,7 @@ impl Shared {
             }
             (state.decide(), state.supervisor.waiting() > 0, std::mem::take(&mut state.spent))
         };
-        drop(spent);
+        end_spent(spent);
         self.perform(actions);
         if is_behind {
             // The workers would finish what they have before the driver comes to it.
@@ -552,14 +552,15 @@ impl Shared {
     }
 
     fn send(&self, worker: WorkerId, id: u64, above: u64) -> Vec<Action> {
-        let (body, link) = {
+        let (body, link, sending) = {
             let mut state = self.state.lock();
             // The worker is dead already, and the task back in the queue.
             let Some(link) = state.links.get(&worker).cloned() else { return Vec::new() };
             let Some(body) = state.tasks.get(&id).map(|entry| entry.body.clone()) else {
                 return state.is_not_sent(worker, id);
             };
-            (body, link)
+            let sending = body.chunk().map(|chunk| chunk.begin_sending());
+            (body, link, sending)
         };
         let remote = body.remote().expect("only tasks that travel are submitted");
         // What a `Serialize` forks finds none, and uses a buffer of its own.
@@ -575,7 +576,14 @@ impl Shared {
                 let is_chunk = body.chunk().is_some();
                 let name = body.core().name();
                 let start = begin_task(id, above, entry, name, &terms, is_chunk, &mut parcel.bytes);
-                remote.encode(&mut parcel).and_then(|()| {
+                let encoded = match body.chunk().zip(sending) {
+                    Some((chunk, sending)) => {
+                        chunk.encode(sending, &mut parcel);
+                        Ok(())
+                    }
+                    None => remote.encode(&mut parcel),
+                };
+                encoded.and_then(|()| {
                     let size = (parcel.bytes.len() - start) as u64 + link.loans.weight(&parcel);
                     let limit = self.settings.max_message;
                     if size > limit {
@@ -601,6 +609,10 @@ impl Shared {
                 drop(state);
                 self.post_parcel(&link, out, &mut parcel);
                 keep(parcel.bytes, terms);
+                // Whoever has given some of it up since it was encoded may have asked before the worker had it.
+                if body.chunk().is_some_and(|chunk| chunk.has_unwanted()) {
+                    self.divide(id);
+                }
                 more
             }
             Err(error) => {
@@ -648,7 +660,7 @@ impl Shared {
 
     fn give_up_backlog(&self, why: &Why) {
         let backlog = std::mem::take(&mut self.state.lock().backlog);
-        for body in backlog.into_iter().filter(|body| body.source().is_some() || body.core().claim()) {
+        for body in backlog.into_iter().filter(is_unclaimed) {
             fail(body, kind_of(why));
         }
     }
@@ -675,6 +687,20 @@ fn keep(mut bytes: Vec<u8>, mut terms: Vec<u8>) {
         // Where the thread is ending there is no next one.
         let _ = BUFFERS.try_with(|buffers| buffers.set((bytes, terms)));
     }
+}
+
+/// Lets go of what is in the backlog no more, without the lock.
+fn end_spent(spent: Vec<Arc<dyn Body>>) {
+    for body in spent {
+        if body.source().is_some() && cancel::is_interrupted() {
+            fail(body, Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false });
+        }
+    }
+}
+
+/// Claims what waits; a batch is not claimed as a whole.
+fn is_unclaimed(body: &Arc<dyn Body>) -> bool {
+    body.source().is_some() || body.core().claim()
 }
 
 /// Ends a task that no worker is to blame for.

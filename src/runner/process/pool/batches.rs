@@ -4,8 +4,7 @@ use super::hear::{Consequences, Outcome};
 use super::link::Hearing;
 use super::{End, Link, Shared};
 use crate::core::batch::{OutOfTurn, Outcomes};
-use crate::core::cancel::{self, Unwanted};
-use crate::core::error::{Kind, TaskError};
+use crate::core::error::TaskError;
 use crate::core::output::Output;
 use crate::core::task::Body;
 use crate::ground::wire::message::ToWorker;
@@ -62,7 +61,15 @@ impl Shared {
     ) -> Result<(), String> {
         let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
         let chunk = body.chunk().expect("just seen");
-        let Some(place) = chunk.item_ended().map_err(reason)? else { return Ok(()) };
+        let Some(place) = chunk.item_ended().map_err(reason)? else {
+            // Perhaps the last pointer to it, whose drop may run code of the user.
+            consequences.spent.push(body);
+            return Ok(());
+        };
+        let is_unwanted = chunk.is_unwanted();
+        if is_unwanted {
+            consequences.for_tasks.push((body.clone(), Outcome::Unwanted(id)));
+        }
         if !pieces.is_empty() {
             let value = Outcomes::One(Ok(Parcel::new(result.to_vec(), pieces)));
             consequences.for_tasks.push((body, Outcome::Items(place, value)));
@@ -93,7 +100,15 @@ impl Shared {
     ) -> Result<(), String> {
         let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
         let chunk = body.chunk().expect("just seen");
-        let Some(place) = chunk.item_ended().map_err(reason)? else { return Ok(()) };
+        let Some(place) = chunk.item_ended().map_err(reason)? else {
+            // Perhaps the last pointer to it, whose drop may run code of the user.
+            consequences.spent.push(body);
+            return Ok(());
+        };
+        let is_unwanted = chunk.is_unwanted();
+        if is_unwanted {
+            consequences.for_tasks.push((body.clone(), Outcome::Unwanted(id)));
+        }
         consequences.for_tasks.push((body, Outcome::Items(place, Outcomes::One(Err(error)))));
         Ok(())
     }
@@ -105,6 +120,7 @@ impl Shared {
         hearing: &mut Hearing,
         id: u64,
         result: &[u8],
+        consequences: &mut Consequences,
     ) -> Result<(), String> {
         hearing.chunk = None;
         let body = {
@@ -115,7 +131,9 @@ impl Shared {
         };
         let Some(chunk) = body.as_ref().and_then(|body| body.chunk()) else { return Ok(()) };
         let nanos = result.try_into().map_err(|_| "the end of a chunk with a value")?;
-        chunk.ended(u64::from_le_bytes(nanos)).map_err(reason)
+        let ended = chunk.ended(u64::from_le_bytes(nanos)).map_err(reason);
+        consequences.spent.extend(body);
+        ended
     }
 
     /// A worker gives back what it has not started of a chunk.
@@ -129,17 +147,13 @@ impl Shared {
     ) -> Result<(), String> {
         let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
         let chunk = body.chunk().expect("just seen");
-        {
-            let mut state = self.state.lock();
-            // Nobody is to find it neither there nor here.
-            if let Some(batch) = chunk.divided(from as usize).map_err(reason)? {
-                state.backlog.push_front(batch);
-            }
+        if let Some(batch) = chunk.divided(from as usize).map_err(reason)? {
+            self.state.lock().backlog.push_front(batch);
         }
         if chunk.is_unwanted() {
             consequences.for_tasks.push((body, Outcome::Unwanted(id)));
-        } else if cancel::is_interrupted() {
-            consequences.for_tasks.push((body, Outcome::Divided));
+        } else {
+            consequences.spent.push(body);
         }
         Ok(())
     }
@@ -165,22 +179,6 @@ impl Shared {
             chunks.map(|(&id, _)| id).collect()
         };
         chunks.into_iter().for_each(|id| self.divide(id));
-    }
-
-    /// Ends what has come back, as the program is interrupted.
-    pub(super) fn cancel_backlog_of_batches(&self) {
-        let batches: Vec<_> = {
-            let mut state = self.state.lock();
-            let all = std::mem::take(&mut state.backlog);
-            let (batches, rest) = all.into_iter().partition(|body| body.source().is_some());
-            state.backlog = rest;
-            Vec::from(batches)
-        };
-        for batch in batches {
-            let kind = Kind::Cancelled { why: Unwanted::Interrupt, goes_on: false };
-            let error = TaskError::new(batch.core().name(), None, kind);
-            batch.fail(error);
-        }
     }
 }
 

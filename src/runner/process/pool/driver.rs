@@ -8,7 +8,7 @@ mod life;
 
 use super::hear::Consequences;
 use super::link::Verdict;
-use super::{End, Link, Shared};
+use super::{End, Link, Shared, end_spent};
 use crate::ground::ring::Broken;
 use crate::ground::sys::{self, Interest, Ready, Wait};
 use crate::ground::wire::frame::Decoder;
@@ -102,11 +102,17 @@ impl Driver {
             self.kill_slow();
             self.send_home();
             self.trim();
-            let (spawns, ends, close) = {
+            let (spawns, ends, close, spent) = {
                 let mut state = shared.state.lock();
                 let close = state.closing && state.is_idle();
-                (state.take_spawns(), std::mem::take(&mut state.ends), close)
+                (
+                    state.take_spawns(),
+                    std::mem::take(&mut state.ends),
+                    close,
+                    std::mem::take(&mut state.spent),
+                )
             };
+            end_spent(spent);
             for (worker, how) in ends {
                 self.begin_to_end(worker, how);
             }

@@ -6,7 +6,7 @@
 //! runs only when no lock is held.
 
 use super::link::{Hearing, Verdict, Waiting};
-use super::{End, Link, Relayed, Shared};
+use super::{End, Link, Relayed, Shared, end_spent};
 use crate::core::batch::Outcomes;
 use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
@@ -37,6 +37,8 @@ pub(super) struct Consequences {
     pub(super) for_tasks: Vec<(Arc<dyn Body>, Outcome)>,
     /// The shared memory that messages have mentioned: who lets go of it last, tells workers.
     mentioned: Vec<Piece>,
+    /// What may be the last pointers to tasks.
+    pub(super) spent: Vec<Arc<dyn Body>>,
     /// What a worker has let go of, which may be large.
     let_go: Vec<Arc<Memory>>,
 }
@@ -45,8 +47,6 @@ pub(super) enum Outcome {
     Done(Parcel),
     /// The outcomes of items of a chunk, from this place on.
     Items(usize, Outcomes),
-    /// Something of a chunk has come back while the program is interrupted.
-    Divided,
     Failed(TaskError),
     /// It has started, and its arguments are not needed any more.
     Started,
@@ -123,7 +123,7 @@ impl Shared {
             consequences.actions.append(&mut state.decide());
             std::mem::take(&mut state.spent)
         };
-        drop(spent);
+        consequences.spent.extend(spent);
         consequences
     }
 
@@ -131,13 +131,13 @@ impl Shared {
     pub(super) fn conclude(&self, consequences: Consequences) {
         // First of all the workers get something to do.
         self.perform(consequences.actions);
+        end_spent(consequences.spent);
         for (body, outcome) in consequences.for_tasks {
             match outcome {
                 Outcome::Done(result) => body.complete(result),
                 Outcome::Items(first, outcomes) => {
                     body.chunk().expect("that of a chunk").deliver(first, outcomes);
                 }
-                Outcome::Divided => self.cancel_backlog_of_batches(),
                 Outcome::Failed(error) => body.fail(error),
                 Outcome::Started => body.remote().expect("only tasks that travel are submitted").release(),
                 Outcome::Unwanted(id) => {
@@ -251,7 +251,7 @@ impl Shared {
             FromWorker::Divided { id, from } => return self.divided(link, hearing, id, from, consequences),
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(link)?;
-                self.chunk_ended(link, hearing, id, result)?;
+                self.chunk_ended(link, hearing, id, result, consequences)?;
                 let body = self.finished(worker, id, micros)?;
                 if let Some(body) = body {
                     let result = Parcel::new(result.to_vec(), pieces);
