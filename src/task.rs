@@ -482,7 +482,8 @@ where
             Err(reason) => return call.finish(Err(InvocationError::Decode(reason))),
         };
         drop(arguments);
-        finish_with(registry::conjure::<F>().call(args), &mut |outcome| call.finish(outcome));
+        let result = registry::conjure::<F>().call(args);
+        finish_with(result, &mut |outcome| call.finish(outcome));
     }
 }
 
