@@ -10,7 +10,7 @@ use crate::callable::Callable;
 use crate::core::batch::{self, OutOfTurn, Outcomes};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, panic_error};
-use crate::core::slot::{AnySlot, Slot};
+use crate::core::slot::Slot;
 use crate::core::task::{self, Body, Remote, TaskCore};
 use crate::ground::panics;
 use crate::ground::registry::{self, EntryId};
@@ -355,12 +355,6 @@ where
         // Its items have been accounted for.
     }
     fn deliver(&self) {}
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
     fn remote(&self) -> Option<&dyn Remote> {
         Some(self)
     }

@@ -6,8 +6,7 @@ use crate::callable::Callable;
 use crate::core::batch::Chunk as _;
 use crate::core::error::TaskError;
 use crate::core::runner::Ending;
-use crate::core::slot::AnySlot;
-use crate::core::task::{Body, Remote, TaskCore};
+use crate::core::task::{Body, TaskCore};
 use crate::ground::wire::parcel::Parcel;
 use crate::task::drop_quietly;
 use parking_lot::Mutex;
@@ -63,15 +62,6 @@ where
         unreachable!("its chunk has the result");
     }
     fn deliver(&self) {}
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
-    fn remote(&self) -> Option<&dyn Remote> {
-        None
-    }
 
     fn claim_unstarted(&self) -> bool {
         let mut state = self.batch.state.lock();

@@ -19,8 +19,8 @@ use crate::core::group;
 use crate::core::limits::Limits;
 use crate::core::runner::Runnable;
 use crate::core::seed;
-use crate::core::slot::{AnySlot, Slot};
-use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
+use crate::core::slot::Slot;
+use crate::core::task::{self, Body, Fork, TaskCore, Unusual};
 use crate::ground::registry::{self, Entry, Invocation, InvocationError};
 use crate::ground::wire::parcel::Parcel;
 use crate::plan;
@@ -319,15 +319,6 @@ where
         unreachable!("its chunks run, not the batch");
     }
     fn deliver(&self) {}
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
-    fn remote(&self) -> Option<&dyn Remote> {
-        None
-    }
     fn source(&self) -> Option<&dyn Source> {
         Some(self)
     }

@@ -46,11 +46,17 @@ pub(crate) trait Body: Send + Sync {
         output::add(core.id, core.parent_id(), part);
     }
     /// The first input that is not there yet.
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>>;
+    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
+        None
+    }
     /// The error of the first input that failed.
-    fn failed_input(&self) -> Option<TaskError>;
+    fn failed_input(&self) -> Option<TaskError> {
+        None
+    }
     /// How the task is run in another process; `None` when it can't be.
-    fn remote(&self) -> Option<&dyn Remote>;
+    fn remote(&self) -> Option<&dyn Remote> {
+        None
+    }
     /// Settles the result of a task that goes on running, unless its outcome is decided; says whether it did.
     fn abandon(&self, _error: TaskError) -> bool {
         false

@@ -3,7 +3,6 @@
 use super::pool::{Link, Shared};
 use crate::core::error::{TaskError, WireError};
 use crate::core::output::Part;
-use crate::core::slot::AnySlot;
 use crate::core::task::{Body, Remote, TaskCore};
 use crate::ground::registry::EntryId;
 use crate::ground::wire::codec;
@@ -59,12 +58,6 @@ impl Body for Relay {
         self.answer(&ToWorker::ChildText { id: self.id, stream, left_out, text: &text });
     }
     fn deliver(&self) {}
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
     fn remote(&self) -> Option<&dyn Remote> {
         Some(self)
     }

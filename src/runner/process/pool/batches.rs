@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// A pool whose messages may not be so large takes each task by itself.
 const MESSAGES: u64 = 1 << 20;
 
+/// A chunk, and the place of an item that has ended there.
+type Ended = (Arc<dyn Body>, usize);
+
 impl Shared {
     /// Whether many tasks may be one for the pool: not where the text of each is kept, or where it matters how many a worker does.
     pub(super) fn takes_batches(&self) -> bool {
@@ -49,6 +52,27 @@ impl Shared {
         Ok(body)
     }
 
+    /// Accounts for the end of an item: its chunk, and its place there; `None` if the outcome of the chunk was decided before.
+    fn item_ended(
+        &self,
+        link: &Link,
+        hearing: &mut Hearing,
+        id: u64,
+        consequences: &mut Consequences,
+    ) -> Result<Option<Ended>, String> {
+        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(None) };
+        let chunk = body.chunk().expect("just seen");
+        let Some(place) = chunk.item_ended().map_err(reason)? else {
+            // Perhaps the last pointer to it, whose drop may run code of the user.
+            consequences.spent.push(body);
+            return Ok(None);
+        };
+        if chunk.is_unwanted() {
+            consequences.for_tasks.push((body.clone(), Outcome::Unwanted(id)));
+        }
+        Ok(Some((body, place)))
+    }
+
     /// An item has ended with a value.
     pub(super) fn item(
         &self,
@@ -59,17 +83,7 @@ impl Shared {
         pieces: Vec<Piece>,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
-        let chunk = body.chunk().expect("just seen");
-        let Some(place) = chunk.item_ended().map_err(reason)? else {
-            // Perhaps the last pointer to it, whose drop may run code of the user.
-            consequences.spent.push(body);
-            return Ok(());
-        };
-        let is_unwanted = chunk.is_unwanted();
-        if is_unwanted {
-            consequences.for_tasks.push((body.clone(), Outcome::Unwanted(id)));
-        }
+        let Some((body, place)) = self.item_ended(link, hearing, id, consequences)? else { return Ok(()) };
         if !pieces.is_empty() {
             let value = Outcomes::One(Ok(Parcel::new(result.to_vec(), pieces)));
             consequences.for_tasks.push((body, Outcome::Items(place, value)));
@@ -98,17 +112,7 @@ impl Shared {
         error: TaskError,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
-        let Some(body) = self.chunk(link, hearing, id)? else { return Ok(()) };
-        let chunk = body.chunk().expect("just seen");
-        let Some(place) = chunk.item_ended().map_err(reason)? else {
-            // Perhaps the last pointer to it, whose drop may run code of the user.
-            consequences.spent.push(body);
-            return Ok(());
-        };
-        let is_unwanted = chunk.is_unwanted();
-        if is_unwanted {
-            consequences.for_tasks.push((body.clone(), Outcome::Unwanted(id)));
-        }
+        let Some((body, place)) = self.item_ended(link, hearing, id, consequences)? else { return Ok(()) };
         consequences.for_tasks.push((body, Outcome::Items(place, Outcomes::One(Err(error)))));
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::core::context;
 use crate::core::error::{Kind, TaskError, panic_error};
 use crate::core::seed::Position;
 use crate::core::slot::{AnySlot, Slot};
-use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::task::{self, Body, TaskCore};
 use crate::core::wait::wait;
 use crate::ground::panics;
 use crate::ground::registry;
@@ -203,15 +203,6 @@ impl Body for Item {
             over.fulfil(Ok(()));
             self.local.changed.notify_all();
         }
-    }
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
-    fn remote(&self) -> Option<&dyn Remote> {
-        None
     }
     fn served_as(&self) -> Option<u64> {
         Some(self.chunk)

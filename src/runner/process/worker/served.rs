@@ -8,8 +8,7 @@ use super::record::{self, Owner};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::output;
-use crate::core::slot::AnySlot;
-use crate::core::task::{self, Body, Remote, TaskCore};
+use crate::core::task::{self, Body, TaskCore};
 use crate::core::unseen;
 use crate::ground::registry::{self, Invocation, InvocationError};
 use crate::ground::wire::chunk::Items;
@@ -106,15 +105,6 @@ impl Body for Served {
         self.local.write_end(self.id, letter, next);
         // Not before: that this was the last holder of something lent is said after the result.
         drop(mentioned);
-    }
-    fn next_unready(&self) -> Option<Arc<dyn AnySlot>> {
-        None
-    }
-    fn failed_input(&self) -> Option<TaskError> {
-        None
-    }
-    fn remote(&self) -> Option<&dyn Remote> {
-        None
     }
     fn served_as(&self) -> Option<u64> {
         Some(self.id)
