@@ -64,6 +64,10 @@ where
 
 /// Starts `f(args…)` in a worker process, whatever its mark.
 ///
+/// The arguments are dropped here once the task has started there, by the first thread to learn of it: perhaps yours, the
+/// next time that it forks or waits. So their destructors should not wait for what that thread is to do, nor take a lock
+/// that it may hold.
+///
 /// ```
 /// let pid = xfork::process(std::process::id, ());
 /// assert_ne!(*pid, std::process::id());

@@ -136,12 +136,20 @@ impl<T: Plain + ?Sized> Shared<T> {
 
     /// Copies data to where tasks can read it.
     ///
+    /// # Panics
+    ///
+    /// If there is no memory for the copy.
+    ///
     /// ```
     /// let text = xfork::Shared::copy_of("a long text");
     /// assert_eq!(&text[2..6], "long");
     /// ```
     pub fn copy_of(data: &T) -> Self {
-        Self::of(Memory::copy_of(data.bytes()))
+        let bytes = data.bytes();
+        let memory = Memory::copy_of(bytes);
+        Self::of(
+            memory.unwrap_or_else(|| panic!("xfork: there is no memory for {} shared bytes", bytes.len())),
+        )
     }
 
     /// Whether two are the same data in the same place, and not just equal.

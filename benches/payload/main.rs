@@ -56,7 +56,9 @@ fn main() {
     let mut field = Field::new(scale);
     large(&mut field, scale);
     let mut case = field.case("1 byte", 20);
-    case.add("xfork process", 500, 1, |_| timed(|| assert_eq!(*process(there_and_back::<u8>, vec![7]), [7])));
+    case.add("xfork process", 500, 1, |_| {
+        timed(|| assert_eq!(*process(there_and_back::<Vec<u8>>, vec![7]), [7]))
+    });
     let mut pipes = Pipes::start();
     case.add("through pipes", 500, 1, move |_| timed(|| pipes.round_trip()));
     shared::add(&mut field, scale);
@@ -89,6 +91,8 @@ fn large(field: &mut Field<'_>, scale: usize) {
         move |_| round_trip(&bytes)
     });
     against_sockets(&mut case, &bytes);
+    let text = "x".repeat(length);
+    case.add("xfork process, a String", 1, 1, move |_| round_trip(&text));
     let mut case = field.case(NUMBERS, 20);
     case.add("xfork process", 1, 1, move |_| round_trip(&numbers));
     against_sockets(&mut case, &bytes);
@@ -101,18 +105,18 @@ fn against_sockets(case: &mut turns::Case<'_, '_>, bytes: &[u8]) {
     }
 }
 
-fn there_and_back<T>(items: Vec<T>) -> Vec<T> {
-    items
+fn there_and_back<T>(value: T) -> T {
+    value
 }
 
-fn round_trip<T>(items: &Vec<T>) -> Duration
+fn round_trip<T>(value: &T) -> Duration
 where
-    T: Clone + PartialEq + Send + serde::Serialize + serde::de::DeserializeOwned + 'static,
+    T: Clone + Default + PartialEq + Send + serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
-    let argument = items.clone();
-    let mut result = Vec::new();
+    let argument = value.clone();
+    let mut result = T::default();
     let time = timed(|| result = ResultProxy::into_inner(process(there_and_back::<T>, argument)));
-    assert!(result == *items, "the same comes back");
+    assert!(result == *value, "the same comes back");
     time
 }
 

@@ -50,7 +50,8 @@ fn held(tasks: usize) -> (f64, Option<f64>) {
     assert_eq!(*busy, 0);
     let right = proxies.into_iter().enumerate().filter(|(n, proxy)| **proxy == position(*n, tasks) ^ 1);
     assert_eq!(right.count(), tasks + tasks / 10);
-    let resident = before.zip(after).map(|(before, after)| (after - before) / tasks as f64);
+    // Counted in pages, so parts of a byte mean nothing.
+    let resident = before.zip(after).map(|(before, after)| ((after - before) / tasks as f64).round());
     // The place of a proxy in the program's own list was there before.
     (live as f64 / tasks as f64 + size_of::<xfork::ResultProxy<u64>>() as f64, resident)
 }

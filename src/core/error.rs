@@ -129,6 +129,11 @@ pub(crate) enum Kind {
     Cycle {
         path: Vec<Operation>,
     },
+    /// What has come from another process is larger than the memory that could be had for it.
+    NoMemory {
+        what: Cow<'static, str>,
+        bytes: u64,
+    },
 }
 
 /// What a limit of time is measured by.
@@ -325,10 +330,11 @@ impl TaskError {
         matches!(self.kind(), Kind::Crash { .. })
     }
 
-    /// Whether the worker process died because memory could not be had: a `Vec`, a `Box` or the like was refused it, which in
-    /// Rust ends the process.
+    /// Whether memory could not be had: a `Vec`, a `Box` or the like was refused it in the worker process, which in Rust ends the
+    /// process, or the process that was to receive arguments or a result had none for them. If a process has none to
+    /// encode them, that is an error of encoding.
     ///
-    /// It is known by the names of the functions on the stack, so a program without symbols can't tell.
+    /// The former is known by the names of the functions on the stack, so a program without symbols can't tell.
     ///
     /// ```
     /// #[xfork::cpu_bound]
@@ -339,6 +345,7 @@ impl TaskError {
     /// ```
     pub fn is_out_of_memory(&self) -> bool {
         match self.kind() {
+            Kind::NoMemory { .. } => true,
             Kind::Crash { exit: Exit::Signal { number }, stack: Some(stack), .. } => {
                 signal_name(*number) == "SIGABRT" && stack.is_out_of_memory()
             }
@@ -373,7 +380,7 @@ impl TaskError {
     }
 
     /// Whether arguments or the result could not travel between processes: they failed to serialise or
-    /// deserialise, or were too large.
+    /// deserialise, were too large, or there was no memory to receive them.
     ///
     /// ```
     /// use xfork::{fork, wait, with_plan, Plan};
@@ -384,7 +391,11 @@ impl TaskError {
     pub fn is_transport(&self) -> bool {
         matches!(
             self.kind(),
-            Kind::Encode { .. } | Kind::Decode { .. } | Kind::TooLarge { .. } | Kind::Protocol { .. }
+            Kind::Encode { .. }
+                | Kind::Decode { .. }
+                | Kind::TooLarge { .. }
+                | Kind::NoMemory { .. }
+                | Kind::Protocol { .. }
         )
     }
 
@@ -700,6 +711,10 @@ impl TaskError {
             Kind::TooLarge { what, bytes, limit } => format!(
                 "the {what} of `{task}`{worker} takes {bytes} bytes, more than the limit of {limit}; \
                  pass a path instead of the data, or raise the limit with Plan::max_message"
+            ),
+            Kind::NoMemory { what, bytes } => format!(
+                "the {what} of `{task}`{worker} takes {bytes} bytes, and there was no memory to receive them; \
+                 pass a path instead of the data, or a part of it at a time, or let processes have more memory (`ulimit -v`)"
             ),
             Kind::Spawn { reason } => format!("no worker could be started for `{task}`: {reason}"),
             Kind::BuildMismatch { ours, theirs } => format!(

@@ -1,12 +1,14 @@
 //! Section B: arguments and results.
 
 use crate::fixture::{
-    Dir, alone, double, ended, ends_within, hang, hear, hear_pid, kill, leave_a_trace, pool, pool_of, stop,
-    tell, the_next_task_succeeds, traces,
+    Dir, alone, double, ended, ends_within, hang, hear, hear_pid, is_asleep, kill, leave_a_trace, pool,
+    pool_of, stop, tell, the_next_task_succeeds, traces, within,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 use xfork::{Plan, ResultProxy, TaskError, process};
+
+const LONG: Duration = Duration::from_secs(10);
 
 /// What goes wrong in a (de)serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,17 +291,19 @@ fn what_is_too_large_is_an_error_that_names_the_limit() {
     });
 }
 
-/// A value whose destructor, in the process `home`, waits for a word in a pipe.
+/// A value whose destructor, in the process `home`, says that it runs, and waits for a word.
 #[derive(Clone, Serialize, Deserialize)]
 struct Held {
     home: u32,
-    pipe: String,
+    runs: String,
+    held: String,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if std::process::id() == self.home {
-            hear(&self.pipe);
+            tell(&self.runs, "it runs");
+            hear(&self.held);
         }
     }
 }
@@ -307,8 +311,10 @@ impl Drop for Held {
 /// Row 35: worker crash in the middle of a large frame, either direction: error for that task only (gh-94777).
 #[test]
 fn a_death_in_the_middle_of_a_large_message_concerns_that_task_only() {
-    fn fill(_: Held, running: String) -> Vec<u8> {
+    fn fill(_: Held, running: String, wanted: String, trace: String) -> Vec<u8> {
         tell(&running, &std::process::id().to_string());
+        hear(&wanted);
+        leave_a_trace(trace);
         vec![7; 64 << 20]
     }
     fn measure(data: Vec<u8>, trace: String) -> usize {
@@ -320,7 +326,8 @@ fn a_death_in_the_middle_of_a_large_message_concerns_that_task_only() {
     }
     alone(|| {
         let dir = Dir::new();
-        let (held, running, trace) = (dir.pipe("held"), dir.pipe("running"), dir.path("trace"));
+        let [runs, held, running, wanted] = ["runs", "held", "running", "wanted"].map(|name| dir.pipe(name));
+        let (trace, filling) = (dir.path("trace"), dir.path("filling"));
         pool(1, || {
             // To the worker: it does not read, so most of the message is still here when it dies. It had not started.
             let worker = ended(process(own_process, 0)).unwrap();
@@ -330,17 +337,19 @@ fn a_death_in_the_middle_of_a_large_message_concerns_that_task_only() {
             assert_eq!(ended(measured).unwrap(), 64 << 20);
             assert_eq!(traces(&trace), 1);
 
-            // From the worker: the program reads nothing while the argument's destructor waits.
-            let filled =
-                process(fill, (Held { home: std::process::id(), pipe: held.clone() }, running.clone()));
-            let next = process(double, 3);
+            // From the worker: the driver, whom nobody helps, reads nothing while the argument's destructor waits.
+            let held_back = Held { home: std::process::id(), runs: runs.clone(), held: held.clone() };
+            let filled = process(fill, (held_back, running.clone(), wanted.clone(), filling.clone()));
             let pid = hear_pid(&running);
+            hear(&runs);
+            tell(&wanted, "your result");
+            assert!(within(LONG, || traces(&filling) == 1 && is_asleep(pid)));
             kill(pid, libc::SIGKILL);
-            assert!(ends_within(pid, Duration::from_secs(10)));
+            assert!(ends_within(pid, LONG));
             tell(&held, "go on");
             let error = ended(filled).unwrap_err();
             assert!(error.is_crash() && error.signal() == Some(libc::SIGKILL), "{error}");
-            assert_eq!(next, 6);
+            the_next_task_succeeds();
         });
     });
 }

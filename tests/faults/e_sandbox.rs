@@ -36,6 +36,15 @@ fn hide(folder: &CStr, flags: libc::c_ulong) -> libc::c_int {
     unsafe { libc::mount(c"none".as_ptr(), folder.as_ptr(), c"tmpfs".as_ptr(), flags, std::ptr::null()) }
 }
 
+/// The program has no `/dev/shm` of any use, and may lock no memory.
+pub(crate) fn without_shared_folder_and_locked_memory(command: &mut Command) {
+    own_mounts(command, || {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `none` is readable and outlives the call.
+        hide(c"/dev/shm", libc::MS_RDONLY) | unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const none) }
+    });
+}
+
 /// What a program says that is run so; `None` where the set-up is not permitted.
 fn said(what: &str, argument: &str, set_up: SetUp) -> Option<Ended> {
     // By descriptor, because the set-up may hide the file.
@@ -100,16 +109,39 @@ fn without_proc_there_are_no_workers_and_the_error_says_why() {
     }
 }
 
+/// A system call, or only one with this number as the argument in this place.
+#[derive(Clone, Copy)]
+pub(crate) enum Call {
+    Any(libc::c_long),
+    With(libc::c_long, u32, u32),
+}
+
 /// A filter of system calls that answers these with an error, and lets all others through.
 pub(crate) fn deny(command: &mut Command, calls: &[libc::c_long], error: i32) {
+    let calls: Vec<_> = calls.iter().copied().map(Call::Any).collect();
+    deny_calls(command, &calls, error);
+}
+
+/// As [`deny`].
+pub(crate) fn deny_calls(command: &mut Command, calls: &[Call], error: i32) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut program = vec![step(LOAD, 0, 0, 0)];
+    let refuse = step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32);
+    let mut program = Vec::new();
     for &call in calls {
-        program.push(step(EQUAL, 0, 1, call as u32));
-        program.push(step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32));
+        // The number of the call.
+        program.push(step(LOAD, 0, 0, 0));
+        match call {
+            Call::Any(call) => program.extend([step(EQUAL, 0, 1, call as u32), refuse]),
+            Call::With(call, place, value) => {
+                // The lower half of the argument.
+                let argument = step(LOAD, 0, 0, 16 + 8 * place + 4 * u32::from(cfg!(target_endian = "big")));
+                let is_that = step(EQUAL, 0, 1, value);
+                program.extend([step(EQUAL, 0, 3, call as u32), argument, is_that, refuse]);
+            }
+        }
     }
     program.push(step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     // SAFETY: only `prctl` is called between fork and exec; `program` lives in the closure, and the kernel copies it.

@@ -227,6 +227,13 @@ pub(crate) fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// Whether no thread of a process runs.
+pub(crate) fn is_asleep(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+    stats.into_iter().all(|stat| stat[stat.rfind(')').unwrap()..].starts_with(") S"))
+}
+
 /// State, parent and group of every process.
 fn processes() -> Vec<(u32, char, u32, i32)> {
     let numbers = fs::read_dir("/proc").unwrap().flatten();

@@ -31,6 +31,7 @@ mod fixture;
 mod g_proxies;
 mod g_waits;
 mod limits;
+mod memory;
 mod own;
 mod programs;
 mod saboteur;

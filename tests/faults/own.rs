@@ -37,13 +37,22 @@ pub(crate) fn peak_memory() -> u64 {
 
 /// Sets how many descriptors this process may have, and gives what it might have before.
 pub(crate) fn limit_descriptors(limit: u64) -> u64 {
+    set_limit(libc::RLIMIT_NOFILE, limit)
+}
+
+/// Sets how many bytes of address space this process may have, and gives what it might have before.
+pub(crate) fn limit_address_space(limit: u64) -> u64 {
+    set_limit(libc::RLIMIT_AS, limit)
+}
+
+fn set_limit(of: libc::__rlimit_resource_t, limit: u64) -> u64 {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limits` is readable and writable, and outlives the calls.
     unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits), 0);
+        assert_eq!(libc::getrlimit(of, &raw mut limits), 0);
         let before = limits.rlim_cur;
         limits.rlim_cur = limit;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits), 0);
+        assert_eq!(libc::setrlimit(of, &raw const limits), 0);
         before
     }
 }

@@ -69,6 +69,7 @@ fn program() {
         Some("is_process_number_one") => crate::d_copies::is_process_number_one(),
         Some("panics_without_its_file") => crate::e_image::panics_without_its_file(),
         Some("shares_where_no_file_can_be_made") => crate::shared::shares_where_no_file_can_be_made(),
+        Some("computes_where_memory_is_not_shared") => crate::memory::computes_where_memory_is_not_shared(),
         Some("shares_and_hangs") => crate::shared::shares_and_hangs(),
         Some(other) => panic!("there is no program {other}"),
     }

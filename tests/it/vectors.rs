@@ -1,4 +1,4 @@
-//! Large vectors of numbers, which travel beside the encoded values and are not copied more often than they must be.
+//! Large texts and vectors of numbers, which travel beside the encoded values and are not copied more often than they must be.
 
 use std::fmt::Debug;
 use std::fs;
@@ -38,6 +38,30 @@ where
             assert!(back == items, "{count} items of {}", std::any::type_name::<T>());
         }
     }
+}
+
+/// XF-29: large arguments and results arrive whole; texts, too, whatever a character takes.
+#[test]
+fn large_texts_come_back_equal() {
+    fn same(text: String) -> String {
+        text
+    }
+    deadline(MINUTES, || {
+        with_plan(Plan::processes(2), || {
+            for size in [0, 1, 100, 32 << 10, 64 << 10, 1 << 20, 5 << 20] {
+                for text in ["x".repeat(size), "ü€𐍈".repeat(size / 9), format!("{}ü", "x".repeat(size))]
+                {
+                    assert!(ResultProxy::into_inner(process(same, text.clone())) == text, "{size} bytes");
+                    let kept = xfork::ready(text.clone());
+                    let fed = process(same, process(same, &kept));
+                    assert!(*fed == text && *kept == text, "{size} bytes, kept and passed on");
+                }
+            }
+            let texts: Vec<String> = (0..40).map(|n| "ß".repeat(n * 2000)).collect();
+            let back: Vec<_> = xfork::map_process(same, texts.clone());
+            assert!(back.into_iter().map(ResultProxy::into_inner).eq(texts));
+        });
+    });
 }
 
 /// XF-29: large arguments and results arrive whole, whatever their numbers.

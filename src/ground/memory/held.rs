@@ -96,7 +96,7 @@ mod tests {
     fn all_lenders_that_live_are_told_when_the_last_holder_goes() {
         let (one, other, dead) =
             (Arc::new(Ledger::default()), Arc::new(Ledger::default()), Ledger::default());
-        let held = Held::new(Arc::new(Memory::copy_of(b"bytes")));
+        let held = Held::new(Arc::new(Memory::copy_of(b"bytes").unwrap()));
         let again = held.clone();
         for ledger in [&one, &other] {
             let ledger: Arc<dyn Lender> = ledger.clone();
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(*one.0.lock(), []);
         drop(again);
         assert_eq!((&*one.0.lock(), &*other.0.lock()), (&vec![id], &vec![id]));
-        assert_ne!(Held::new(Arc::new(Memory::copy_of(b""))).id(), id);
+        assert_ne!(Held::new(Arc::new(Memory::copy_of(b"").unwrap())).id(), id);
     }
 }

@@ -38,15 +38,17 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+    /// A copy; `None` if there is no memory for it.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Option<Self> {
         if is_for_a_file(bytes.len())
             && let Ok(file) = MemoryFile::with(bytes)
         {
-            return Self::File(file);
+            return Some(Self::File(file));
         }
-        let mut heap = Heap::zeros(bytes.len());
+        let lines = bytemuck::try_zeroed_vec(bytes.len().div_ceil(ALIGNMENT)).ok()?;
+        let mut heap = Heap { lines, bytes: bytes.len() };
         heap.bytes_mut().copy_from_slice(bytes);
-        Self::Heap(heap)
+        Some(Self::Heap(heap))
     }
 
     /// So many zeros, after `fill` has made something of them.
@@ -142,7 +144,9 @@ mod tests {
     fn bytes_are_aligned_and_as_they_were_given_wherever_they_lie() {
         for length in [0, 1, 63, 64, 65, SMALL - 1, SMALL, SMALL + 1] {
             let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
-            for memory in [Memory::copy_of(&bytes), Memory::filled(length, |to| to.copy_from_slice(&bytes))] {
+            for memory in
+                [Memory::copy_of(&bytes).unwrap(), Memory::filled(length, |to| to.copy_from_slice(&bytes))]
+            {
                 assert_eq!(memory.bytes(), bytes);
                 assert_eq!(memory.bytes().as_ptr().addr() % ALIGNMENT, 0);
                 assert_eq!(memory.file().is_some(), length >= SMALL && !cfg!(miri));

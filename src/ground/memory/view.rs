@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_view_outlives_who_made_it_and_nothing_is_seen_where_nothing_is() {
-        let held = Held::new(Arc::new(Memory::copy_of("tëxt".as_bytes())));
+        let held = Held::new(Arc::new(Memory::copy_of("tëxt".as_bytes()).unwrap()));
         let view = View::new(held.clone(), |bytes| std::str::from_utf8(bytes).ok()).unwrap();
         assert!(View::<str>::new(held, |bytes| std::str::from_utf8(&bytes[2..]).ok()).is_none());
         let again = view.clone();

@@ -157,8 +157,13 @@ pub(super) fn map(file: BorrowedFd<'_>, offset: usize, side: Side) -> io::Result
     let lane = |number| Lane { mapping: mapping.clone(), number };
     let (out, back) = if side == Side::Program { (0, 1) } else { (1, 0) };
     let lanes = Lanes { producer: Producer::new(lane(out)), consumer: Consumer::new(lane(back)) };
-    futex(ring::bell_of_consumer(&lanes.producer.memory), libc::FUTEX_WAKE, 0, None)?;
-    Ok(lanes)
+    let bell = ring::bell_of_consumer(&lanes.producer.memory);
+    futex(bell, libc::FUTEX_WAKE, 0, None)?;
+    // No bell has this number, so it does not sleep.
+    match futex(bell, libc::FUTEX_WAIT, u32::MAX, None) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(lanes),
+    }
 }
 
 /// Sleeps until somebody wakes who sleeps on `bell`, as long as it holds 1; or until the time is over, or for no reason.

@@ -1,4 +1,4 @@
-//! Large vectors of plain numbers, which travel beside the encoded values instead of in them.
+//! Large texts and vectors of plain numbers, which travel beside the encoded values instead of in them.
 //!
 //! Owns their memory as bytes and as elements: a vector becomes a blob and a blob a vector without a copy. Promises that a blob that
 //! is being received is never much larger than what has come of it. Leaves out which vectors go as blobs (`codec`), how a
@@ -15,7 +15,7 @@ pub(super) const LEAST: usize = 32 << 10;
 const KIND: u8 = 40;
 
 /// What is received into is made so much longer at a time: little enough to be still in the cache when the bytes come.
-const STEP: usize = 64 << 10;
+pub(super) const STEP: usize = 64 << 10;
 
 /// Memory of at least so many bytes is asked to lie in large pages: for 64 MiB there and back that saves a quarter of the time.
 const HUGE: usize = 4 << 20;
@@ -29,6 +29,10 @@ pub(crate) enum Blob {
     Eight(Vec<u64>),
     Sixteen(Vec<u128>),
 }
+
+/// The allocator has refused.
+#[derive(Debug, PartialEq)]
+pub(super) struct NoMemory;
 
 macro_rules! whichever {
     ($blob:expr, $vector:ident => $result:expr) => {
@@ -113,16 +117,52 @@ impl Blob {
 
     /// Makes it longer, for further bytes of `declared` in all: by a step, and its memory by as much as it has already, so that who
     /// declares much and sends little gets little.
-    pub(super) fn grow(&mut self, declared: usize) {
-        whichever!(self, vector => grow(vector, declared));
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory: it is as before.
+    pub(super) fn grow(&mut self, declared: usize) -> Result<(), NoMemory> {
+        whichever!(self, vector => grow(vector, declared))
+    }
+
+    /// Another of the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub(super) fn copy(&self) -> Result<Self, NoMemory> {
+        Ok(match self {
+            Self::One(vector) => Self::One(copy(vector)?),
+            Self::Two(vector) => Self::Two(copy(vector)?),
+            Self::Four(vector) => Self::Four(copy(vector)?),
+            Self::Eight(vector) => Self::Eight(copy(vector)?),
+            Self::Sixteen(vector) => Self::Sixteen(copy(vector)?),
+        })
+    }
+
+    /// Gives all memory back that is more than the first step.
+    pub(super) fn give_back(&mut self) {
+        whichever!(self, vector => give_back(vector));
     }
 }
 
-fn grow<E: Pod>(vector: &mut Vec<E>, declared: usize) {
+/// A copy, if there is memory for it.
+pub(super) fn copy<E: Pod>(elements: &[E]) -> Result<Vec<E>, NoMemory> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(elements.len()).map_err(|_| NoMemory)?;
+    copy.extend_from_slice(elements);
+    Ok(copy)
+}
+
+fn grow<E: Pod>(vector: &mut Vec<E>, declared: usize) -> Result<(), NoMemory> {
     let (step, declared) = (STEP / size_of::<E>(), declared / size_of::<E>());
     if vector.len() == vector.capacity() {
         let capacity = (2 * vector.len()).max(step).min(declared);
-        vector.reserve_exact(capacity - vector.len());
+        #[cfg(test)]
+        if capacity * size_of::<E>() > tests::MEMORY.get() {
+            return Err(NoMemory);
+        }
+        vector.try_reserve_exact(capacity - vector.len()).map_err(|_| NoMemory)?;
         if capacity * size_of::<E>() >= HUGE {
             sys::prefer_large_pages(vector);
         }
@@ -130,6 +170,12 @@ fn grow<E: Pod>(vector: &mut Vec<E>, declared: usize) {
     // Zeros that are overwritten while they are in the cache, so that nobody has to be trusted with memory that isn't initialised.
     let length = (vector.len() + step).min(vector.capacity()).min(declared);
     vector.resize(length, E::zeroed());
+    Ok(())
+}
+
+fn give_back<E: Pod>(vector: &mut Vec<E>) {
+    vector.truncate(STEP / size_of::<E>());
+    vector.shrink_to_fit();
 }
 
 impl fmt::Debug for Blob {
@@ -139,8 +185,14 @@ impl fmt::Debug for Blob {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How many bytes a blob may have that is received in this thread.
+        pub(in super::super) static MEMORY: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
 
     fn there_and_back<E: Pod + PartialEq + fmt::Debug>(vector: Vec<E>, kind: u8) {
         let address = vector.as_ptr().addr();
@@ -173,13 +225,15 @@ mod tests {
             let mut blob = Blob::of_kind(kind).unwrap();
             while blob.bytes().len() < declared {
                 let before = blob.bytes().len();
-                blob.grow(declared);
+                blob.grow(declared).unwrap();
                 let length = blob.bytes().len();
                 assert!(length > before && length <= declared && length - before <= STEP);
                 assert!(blob.capacity() <= (2 * before).max(STEP), "{} after {before}", blob.capacity());
                 assert!(blob.bytes()[before..].iter().all(|byte| *byte == 0));
             }
             assert_eq!((blob.bytes().len(), blob.capacity()), (declared, declared));
+            blob.give_back();
+            assert!(blob.bytes().len() == declared.min(STEP) && blob.capacity() <= STEP);
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Values to bytes and back: postcard, with vectors of plain numbers copied as memory.
+//! Values to bytes and back: postcard, with texts and vectors of plain numbers copied as memory.
 //!
 //! Owns the format of arguments and results. Encodings of several values stand one after the other, so that an
 //! already encoded value can be put between freshly encoded ones without being decoded. Promises that hostile
 //! bytes give an error, never undefined behaviour or an allocation much larger than the input.
 
-use super::blob::{self, Blob};
+use super::blob::{self, Blob, NoMemory};
 use super::bounded::{Bounded, Bounds};
+use bytemuck::Pod;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
@@ -23,48 +24,58 @@ impl fmt::Display for CodecError {
 }
 
 // No serde format moves an owned vector of numbers faster than element by element, since serde sees a sequence.
-// These types are therefore recognised before serde is asked; on the wire they are a length and raw memory, which
+// These types and texts are therefore recognised before serde is asked; on the wire they are a length and raw memory, which
 // both sides read alike because they are the same binary on the same machine. Large ones become blobs, and a length
-// that no vector has says so.
+// that none has says so.
 const IN_A_BLOB: u64 = u64::MAX;
 
 macro_rules! plain_vectors {
     ($($element:ty),*) => {
-        /// Whether the type is one of them, which is known when this is compiled.
+        /// Whether the type is a text or one of them, which is known when this is compiled.
         #[inline]
-        fn is_plain_vector<T: 'static>() -> bool {
-            $(TypeId::of::<T>() == TypeId::of::<Vec<$element>>())||*
+        fn is_plain<T: 'static>() -> bool {
+            TypeId::of::<T>() == TypeId::of::<String>() $(|| TypeId::of::<T>() == TypeId::of::<Vec<$element>>())*
         }
 
         /// The blob that a value becomes, if it is large enough and plain.
-        fn as_blob(value: &dyn Any) -> Option<Blob> {
+        fn as_blob(value: &dyn Any) -> Option<Result<Blob, CodecError>> {
+            if let Some(text) = value.downcast_ref::<String>() {
+                return copied(text.as_bytes());
+            }
             $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
-                return is_large(vector).then(|| Blob::of(vector.clone()))?;
+                return copied(vector);
             })*
             None
         }
 
         /// As [`as_blob`], with the memory of the value, of which nothing is left.
         fn into_blob(value: &mut dyn Any) -> Option<Blob> {
+            if let Some(text) = value.downcast_mut::<String>() {
+                return is_large(text.as_bytes()).then(|| Blob::of(std::mem::take(text).into_bytes()))?;
+            }
             $(if let Some(vector) = value.downcast_mut::<Vec<$element>>() {
                 return is_large(vector).then(|| Blob::of(std::mem::take(vector)))?;
             })*
             None
         }
 
-        fn encode_plain(value: &dyn Any, out: &mut Vec<u8>) -> bool {
+        fn encode_plain(value: &dyn Any, out: &mut Vec<u8>) -> Option<Result<(), CodecError>> {
+            if let Some(text) = value.downcast_ref::<String>() {
+                return Some(append(text.len(), text.as_bytes(), out));
+            }
             $(if let Some(vector) = value.downcast_ref::<Vec<$element>>() {
-                out.extend_from_slice(&(vector.len() as u64).to_le_bytes());
-                out.extend_from_slice(bytemuck::cast_slice(vector));
-                return true;
+                return Some(append(vector.len(), bytemuck::cast_slice(vector), out));
             })*
-            false
+            None
         }
 
         fn decode_plain<T: 'static>(
             input: &mut &[u8],
             blob: &mut Option<Arc<Blob>>,
         ) -> Option<Result<T, CodecError>> {
+            if let Some(made) = text::<T>(input, blob) {
+                return Some(made);
+            }
             $(if let Some(made) = plain::<T, $element>(input, blob) {
                 return Some(made);
             })*
@@ -88,41 +99,98 @@ fn is_large<E>(vector: &[E]) -> bool {
     size_of_val(vector) >= blob::LEAST
 }
 
-fn plain<T: 'static, E: bytemuck::Pod>(
+/// A copy of elements that are enough for a blob.
+fn copied<E: Pod>(elements: &[E]) -> Option<Result<Blob, CodecError>> {
+    if !is_large(elements) {
+        return None;
+    }
+    match blob::copy(elements) {
+        Ok(copy) => Blob::of(copy).map(Ok),
+        Err(NoMemory) => Some(Err(no_memory())),
+    }
+}
+
+fn append(length: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    out.try_reserve(size_of::<u64>() + bytes.len()).map_err(|_| no_memory())?;
+    out.extend_from_slice(&(length as u64).to_le_bytes());
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// Elements as they came.
+enum Elements<'a, E> {
+    Here(&'a [u8]),
+    Moved(Vec<E>),
+}
+
+/// The elements at the front of `input`, or in the blob that it mentions.
+fn elements<'a, E: Pod>(
+    input: &mut &'a [u8],
+    blob: &mut Option<Arc<Blob>>,
+) -> Result<Elements<'a, E>, CodecError> {
+    let short = || CodecError("the data ends before the vector does".into());
+    let (length, rest) = input.split_first_chunk().ok_or_else(short)?;
+    if *length == IN_A_BLOB.to_le_bytes() {
+        *input = rest;
+        let absent = || CodecError("a vector of such numbers is not beside the data".into());
+        let own = Arc::try_unwrap(blob.take().ok_or_else(absent)?).or_else(|shared| shared.copy());
+        let own = own.map_err(|NoMemory| no_memory())?;
+        return own.into_vector().map(Elements::Moved).ok_or_else(absent);
+    }
+    let count = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
+    let bytes = count.checked_mul(size_of::<E>()).ok_or_else(short)?;
+    let (bytes, rest) = rest.split_at_checked(bytes).ok_or_else(short)?;
+    *input = rest;
+    Ok(Elements::Here(bytes))
+}
+
+fn plain<T: 'static, E: Pod>(
     input: &mut &[u8],
     blob: &mut Option<Arc<Blob>>,
 ) -> Option<Result<T, CodecError>> {
     let mut place: Option<T> = None;
     let slot = (&mut place as &mut dyn Any).downcast_mut::<Option<Vec<E>>>()?;
-    if let Some((length, rest)) = input.split_first_chunk()
-        && *length == IN_A_BLOB.to_le_bytes()
-    {
-        let Some(vector) = blob.take().and_then(|blob| Arc::unwrap_or_clone(blob).into_vector()) else {
-            return Some(Err(CodecError("a vector of such numbers is not beside the data".into())));
-        };
-        *slot = Some(vector);
-        *input = rest;
-        return place.map(Ok);
-    }
-    let read = || {
-        let (length, rest) = input.split_first_chunk::<8>()?;
-        let bytes = usize::try_from(u64::from_le_bytes(*length)).ok()?.checked_mul(size_of::<E>())?;
-        rest.split_at_checked(bytes)
+    *slot = Some(match elements(input, blob) {
+        Ok(Elements::Moved(vector)) => vector,
+        Ok(Elements::Here(bytes)) => bytemuck::pod_collect_to_vec(bytes),
+        Err(error) => return Some(Err(error)),
+    });
+    place.map(Ok)
+}
+
+fn text<T: 'static>(input: &mut &[u8], blob: &mut Option<Arc<Blob>>) -> Option<Result<T, CodecError>> {
+    let mut place: Option<T> = None;
+    let slot = (&mut place as &mut dyn Any).downcast_mut::<Option<String>>()?;
+    let invalid = |error: &dyn fmt::Display| CodecError(error.to_string());
+    let made = elements::<u8>(input, blob).and_then(|elements| match elements {
+        Elements::Moved(bytes) => String::from_utf8(bytes).map_err(|error| invalid(&error.utf8_error())),
+        Elements::Here(bytes) => {
+            std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| invalid(&error))
+        }
+    });
+    *slot = match made {
+        Ok(text) => Some(text),
+        Err(error) => return Some(Err(error)),
     };
-    let Some((bytes, rest)) = read() else {
-        return Some(Err(CodecError("the data ends before the vector does".into())));
-    };
-    *slot = Some(bytemuck::pod_collect_to_vec(bytes));
-    *input = rest;
     place.map(Ok)
 }
 
 /// Appends the encoding of `value`.
 pub(crate) fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    if is_plain_vector::<T>() && encode_plain(value, out) {
-        return Ok(());
+    if is_plain::<T>()
+        && let Some(encoded) = encode_plain(value, out)
+    {
+        return encoded;
     }
-    postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| CodecError(error.to_string()))
+    postcard::serialize_with_flavor(value, Appender(out)).map_err(|error| match error {
+        // Of the appender; postcard itself says so of buffers only.
+        postcard::Error::SerializeBufferFull => no_memory(),
+        error => CodecError(error.to_string()),
+    })
+}
+
+fn no_memory() -> CodecError {
+    CodecError("there is no memory for its bytes".into())
 }
 
 /// As [`encode`], but what is large and plain is copied into a blob, which is to travel along.
@@ -130,8 +198,8 @@ pub(super) fn encode_beside<T: Serialize + 'static>(
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<Option<Blob>, CodecError> {
-    match is_plain_vector::<T>().then(|| as_blob(value)).flatten() {
-        Some(blob) => Ok(Some(mention(blob, out))),
+    match is_plain::<T>().then(|| as_blob(value)).flatten() {
+        Some(blob) => Ok(Some(mention(blob?, out))),
         None => encode(value, out).map(|()| None),
     }
 }
@@ -141,7 +209,7 @@ pub(super) fn encode_moving<T: Serialize + 'static>(
     value: &mut T,
     out: &mut Vec<u8>,
 ) -> Result<Option<Blob>, CodecError> {
-    match is_plain_vector::<T>().then(|| into_blob(value)).flatten() {
+    match is_plain::<T>().then(|| into_blob(value)).flatten() {
         Some(blob) => Ok(Some(mention(blob, out))),
         None => encode(value, out).map(|()| None),
     }
@@ -162,7 +230,7 @@ pub(super) fn decode_beside<T: DeserializeOwned + 'static>(
     input: &mut &[u8],
     mut blob: Option<Arc<Blob>>,
 ) -> Result<T, CodecError> {
-    if is_plain_vector::<T>()
+    if is_plain::<T>()
         && let Some(made) = decode_plain(input, &mut blob)
     {
         return made;
@@ -184,11 +252,13 @@ impl postcard::ser_flavors::Flavor for Appender<'_> {
     type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.try_reserve(1).map_err(|_| postcard::Error::SerializeBufferFull)?;
         self.0.push(byte);
         Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.try_reserve(bytes.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
         self.0.extend_from_slice(bytes);
         Ok(())
     }
@@ -219,7 +289,42 @@ mod tests {
         there_and_back(vec![f64::MIN, -0.0, f64::INFINITY]);
         there_and_back(vec![u128::MAX]);
         there_and_back("text with ü".to_string());
+        there_and_back(String::new());
         there_and_back((Some('ß'), i128::MIN, [1u8; 3], vec![Some(1.5f32)]));
+    }
+
+    /// faults.md, row 36: "bad UTF-8: Decode error".
+    #[test]
+    fn a_text_that_is_none_is_an_error_beside_the_data_as_well() {
+        let mut bytes = Vec::new();
+        encode(&"a ü".to_string(), &mut bytes).unwrap();
+        for length in 0..bytes.len() {
+            assert!(decode::<String>(&mut &bytes[..length]).is_err(), "{length} bytes");
+        }
+        let end = bytes.len() - 1;
+        bytes[end] = b'x';
+        let error = decode::<String>(&mut &bytes[..]).unwrap_err();
+        assert!(error.to_string().contains("invalid utf-8"), "{error}");
+        let mention = IN_A_BLOB.to_le_bytes();
+        let beside = |blob| decode_beside::<String>(&mut &mention[..], blob);
+        let blob = |bytes: &[u8]| Some(Arc::new(Blob::of(bytes.to_vec()).unwrap()));
+        assert_eq!(beside(blob("a ü".as_bytes())).unwrap(), "a ü");
+        assert!(beside(blob(b"a \xfc")).unwrap_err().to_string().contains("invalid utf-8"));
+        assert!(beside(None).is_err());
+        assert!(beside(Some(Arc::new(Blob::of(vec![0_u16]).unwrap()))).is_err(), "other elements");
+    }
+
+    #[test]
+    fn a_large_text_is_moved_and_a_copy_of_it_is_made_where_it_is_still_needed() {
+        let text = "ü".repeat(blob::LEAST);
+        let (mut copy, mut bytes) = (text.clone(), Vec::new());
+        let address = copy.as_ptr();
+        let moved = encode_moving(&mut copy, &mut bytes).unwrap().unwrap();
+        assert!(copy.is_empty() && moved.bytes().as_ptr() == address && bytes == IN_A_BLOB.to_le_bytes());
+        assert_eq!(encode_beside(&text, &mut Vec::new()).unwrap().unwrap().bytes(), text.as_bytes());
+        let back = decode_beside::<String>(&mut &bytes[..], Some(Arc::new(moved))).unwrap();
+        assert!(back == text && back.as_ptr() == address);
+        assert!(encode_beside(&"short".to_string(), &mut Vec::new()).unwrap().is_none());
     }
 
     #[test]
@@ -265,6 +370,7 @@ mod tests {
             let _ = decode::<Vec<u64>>(&mut &bytes[..]);
             let _ = decode::<(String, Vec<Option<bool>>)>(&mut &bytes[..]);
             let _ = decode::<Vec<u8>>(&mut &bytes[..]);
+            let _ = decode::<String>(&mut &bytes[..]);
         }
     }
 }

@@ -7,7 +7,10 @@
 //! is declared of them is limited together. Leaves out what a kind or a payload means, and reading: the caller
 //! reads into [`Decoder::buffer`].
 
-use super::blob::Blob;
+use super::blob::{self, Blob};
+use std::alloc::{Layout, handle_alloc_error};
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// A kind and a length.
 const HEADER: usize = 1 + size_of::<u64>();
@@ -15,9 +18,12 @@ const HEADER: usize = 1 + size_of::<u64>();
 /// As many blobs as one message mentions at most: a task has twelve arguments.
 const MOST_BLOBS: usize = 12;
 
-/// What is read at once. A frame that fits into it is copied out, so that many small ones cost one system
+/// What is read at once. A frame that fits into it is looked at in place, and many small ones cost one system
 /// call; a larger one is read straight into its own memory.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = blob::STEP;
+
+/// How much there is of a frame that there is no memory for.
+const KEPT: usize = BUFFER / 2;
 
 /// Starts a frame at the end of `out`; the payload is then appended to `out`, and [`finish`] given the number
 /// returned.
@@ -46,22 +52,25 @@ pub(super) fn write_header(kind: u8, length: usize, out: &mut Vec<u8>) {
 
 /// One message as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct Frame<'a> {
     /// Which message; not checked here.
     pub(crate) kind: u8,
     /// Its bytes.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Cow<'a, [u8]>,
     /// What came directly before it.
     pub(crate) blobs: Vec<Blob>,
+    /// How many bytes it has, or its blobs, that this process had no memory for; usually 0. Otherwise only the beginning of a long
+    /// `payload` is there, and blobs may be empty.
+    pub(crate) lost: u64,
 }
 
-impl Frame {
-    /// The frame that these bytes are, and nothing else.
-    pub(crate) fn only(bytes: &[u8]) -> Option<Frame> {
+impl<'a> Frame<'a> {
+    /// The frame that these bytes are, and nothing else, in another that has `lost` so many.
+    pub(crate) fn within(bytes: &'a [u8], lost: u64) -> Option<Self> {
         let ([kind, length @ ..], payload) = bytes.split_first_chunk::<HEADER>()?;
-        let is_all = u64::from_le_bytes(*length) == payload.len() as u64;
+        let is_all = lost > 0 || u64::from_le_bytes(*length) == payload.len() as u64;
         let is_all = is_all && Blob::of_kind(*kind).is_none();
-        is_all.then(|| Frame { kind: *kind, payload: payload.to_vec(), blobs: Vec::new() })
+        is_all.then(|| Frame { kind: *kind, payload: Cow::Borrowed(payload), blobs: Vec::new(), lost })
     }
 }
 
@@ -112,6 +121,8 @@ pub(crate) struct Decoder {
     large: Option<Large>,
     /// Those that came before the next frame.
     blobs: Vec<Blob>,
+    /// How many bytes of these, and of that frame, there is no memory for.
+    lost: u64,
     limit: u64,
 }
 
@@ -131,10 +142,14 @@ struct Large {
     /// Also of a frame that is no blob.
     into: Blob,
     filled: usize,
+    /// There is no memory for it: `into` has the first bytes, and behind them room to read the others and forget them.
+    is_lost: bool,
 }
 
 /// What a frame brings.
 enum Payload {
+    /// Part of what is waiting.
+    Here(Range<usize>),
     Bytes(Vec<u8>),
     Blob(Blob),
 }
@@ -142,7 +157,7 @@ enum Payload {
 impl Decoder {
     /// Makes one that refuses payloads of more than `limit` bytes.
     pub(crate) fn new(limit: u64) -> Decoder {
-        Decoder { waiting: Waiting::default(), large: None, blobs: Vec::new(), limit }
+        Decoder { waiting: Waiting::default(), large: None, blobs: Vec::new(), lost: 0, limit }
     }
 
     /// Where to read to; never empty. Its size has nothing to do with what the peer declared, except that it
@@ -161,11 +176,17 @@ impl Decoder {
     /// When that is more than fitted, which is a mistake of the caller and nothing that a peer can bring
     /// about.
     pub(crate) fn advance(&mut self, count: usize) {
-        let (end, length) = match &mut self.large {
-            Some(large) if !large.is_complete() => (&mut large.filled, large.into.bytes().len()),
-            _ => (&mut self.waiting.end, self.waiting.bytes.len()),
+        let (end, room) = match &mut self.large {
+            Some(large) if !large.is_complete() => {
+                let room = large.there().len();
+                (&mut large.filled, room)
+            }
+            _ => {
+                let room = self.waiting.bytes.len() - self.waiting.end;
+                (&mut self.waiting.end, room)
+            }
         };
-        assert!(count <= length - *end, "advanced by {count} bytes with room for {}", length - *end);
+        assert!(count <= room, "advanced by {count} bytes with room for {room}");
         *end += count;
     }
 
@@ -189,15 +210,19 @@ impl Decoder {
     }
 
     /// Takes the next whole frame, if there is one, with the blobs before it.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         loop {
-            match self.next_payload()? {
-                Some((_, Payload::Blob(blob))) => self.blobs.push(blob),
-                Some((kind, Payload::Bytes(payload))) => {
-                    return Ok(Some(Frame { kind, payload, blobs: std::mem::take(&mut self.blobs) }));
+            let Some((kind, payload)) = self.next_payload()? else { return Ok(None) };
+            let payload = match payload {
+                Payload::Blob(blob) => {
+                    self.blobs.push(blob);
+                    continue;
                 }
-                None => return Ok(None),
-            }
+                Payload::Here(place) => Cow::Borrowed(&self.waiting.bytes[place]),
+                Payload::Bytes(bytes) => Cow::Owned(bytes),
+            };
+            let (blobs, lost) = (std::mem::take(&mut self.blobs), std::mem::take(&mut self.lost));
+            return Ok(Some(Frame { kind, payload, blobs, lost }));
         }
     }
 
@@ -210,29 +235,34 @@ impl Decoder {
             let blob = Blob::of_kind(kind);
             let declared = self.allowed(u64::from_le_bytes(length), blob.as_ref())?;
             if let Some(bytes) = rest.get(..declared) {
+                let begin = waiting.start + HEADER;
                 let payload = match blob {
                     Some(blob) => Payload::Blob(blob.copy_from(bytes)),
-                    None => Payload::Bytes(bytes.to_vec()),
+                    None => Payload::Here(begin..begin + declared),
                 };
-                self.waiting.start += HEADER + declared;
+                self.waiting.start = begin + declared;
                 return Ok(Some((kind, payload)));
             }
             if declared <= BUFFER - HEADER {
                 return Ok(None);
             }
-            let mut large =
-                Large { kind, declared, filled: rest.len(), into: blob.unwrap_or(Blob::One(Vec::new())) };
+            let into = blob.unwrap_or(Blob::One(Vec::new()));
+            let mut large = Large { kind, declared, filled: 0, into, is_lost: false };
             large.begin(rest);
             self.large = Some(large);
             self.waiting.clear();
         }
-        Ok(self.large.take_if(|large| large.is_complete()).map(Large::into_payload))
+        let Some(large) = self.large.take_if(|large| large.is_complete()) else { return Ok(None) };
+        if large.is_lost {
+            self.lost = self.lost.saturating_add(large.declared as u64);
+        }
+        Ok(Some(large.into_payload()))
     }
 
     /// How many bytes to take for a frame of which so many are declared, if they and the blobs before it are allowed.
     fn allowed(&self, declared: u64, blob: Option<&Blob>) -> Result<usize, FrameError> {
         let before: usize = self.blobs.iter().map(|blob| blob.bytes().len()).sum();
-        let in_all = declared.saturating_add(before as u64);
+        let in_all = declared.saturating_add(before as u64).saturating_add(self.lost);
         let too_large = FrameError::TooLarge { declared: in_all, limit: self.limit };
         if in_all > self.limit {
             return Err(too_large);
@@ -282,27 +312,49 @@ impl Large {
     }
 
     /// Takes the bytes that were read before it was known to be large; fewer than are declared.
-    fn begin(&mut self, bytes: &[u8]) {
-        while self.into.bytes().len() < bytes.len() {
-            self.into.grow(self.declared);
+    fn begin(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.filled += count;
+            bytes = &bytes[count..];
         }
-        self.into.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
     }
 
-    fn into_payload(self) -> (u8, Payload) {
-        let is_blob = Blob::of_kind(self.kind).is_some();
+    fn into_payload(mut self) -> (u8, Payload) {
+        let is_blob = Blob::of_kind(self.kind);
+        if self.is_lost {
+            self.into = is_blob.clone().unwrap_or_else(|| Blob::One(self.into.bytes()[..KEPT].to_vec()));
+        }
         let payload = match self.into {
-            Blob::One(bytes) if !is_blob => Payload::Bytes(bytes),
+            Blob::One(bytes) if is_blob.is_none() => Payload::Bytes(bytes),
             blob => Payload::Blob(blob),
         };
         (self.kind, payload)
     }
 
-    fn room(&mut self) -> &mut [u8] {
-        if self.filled == self.into.bytes().len() {
-            self.into.grow(self.declared);
+    /// Where the next bytes go that there is room for by now.
+    fn there(&mut self) -> &mut [u8] {
+        let bytes = self.into.bytes_mut();
+        if self.is_lost {
+            let end = bytes.len().min(KEPT.saturating_add(self.declared - self.filled));
+            return &mut bytes[KEPT..end];
         }
-        &mut self.into.bytes_mut()[self.filled..]
+        &mut bytes[self.filled..]
+    }
+
+    /// The same, never empty.
+    fn room(&mut self) -> &mut [u8] {
+        if self.there().is_empty() && self.into.grow(self.declared).is_err() {
+            if self.into.bytes().is_empty() {
+                // A process that has no 64 KiB left can't go on.
+                handle_alloc_error(Layout::new::<[u8; BUFFER]>());
+            }
+            self.into.give_back();
+            self.is_lost = true;
+        }
+        self.there()
     }
 }
 
@@ -311,7 +363,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn encoded(frames: &[Frame]) -> Vec<u8> {
+    fn encoded(frames: &[Frame<'_>]) -> Vec<u8> {
         let mut out = Vec::new();
         for frame in frames {
             for blob in &frame.blobs {
@@ -325,14 +377,19 @@ mod tests {
         out
     }
 
+    fn owned(frame: Frame<'_>) -> Frame<'static> {
+        Frame { payload: Cow::Owned(frame.payload.into_owned()), ..frame }
+    }
+
     fn header(kind: u8, declared: u64) -> Vec<u8> {
         let mut bytes = vec![kind];
         bytes.extend(declared.to_le_bytes());
         bytes
     }
 
-    fn frame(kind: u8, length: usize) -> Frame {
-        Frame { kind, payload: (0..length).map(|i| (i % 253) as u8 ^ kind).collect(), blobs: Vec::new() }
+    fn frame(kind: u8, length: usize) -> Frame<'static> {
+        let payload: Vec<u8> = (0..length).map(|i| (i % 253) as u8 ^ kind).collect();
+        Frame { kind, payload: Cow::Owned(payload), blobs: Vec::new(), lost: 0 }
     }
 
     /// A blob of so many elements of 2^`size` bytes.
@@ -341,18 +398,18 @@ mod tests {
         Blob::of_kind(40 + size).unwrap().copy_from(&bytes)
     }
 
-    fn with(blobs: Vec<Blob>, frame: Frame) -> Frame {
+    fn with(blobs: Vec<Blob>, frame: Frame<'static>) -> Frame<'static> {
         Frame { blobs, ..frame }
     }
 
-    fn drain(decoder: &mut Decoder, into: &mut Vec<Frame>) {
+    fn drain(decoder: &mut Decoder, into: &mut Vec<Frame<'static>>) {
         while let Some(frame) = decoder.next().unwrap() {
-            into.push(frame);
+            into.push(owned(frame));
         }
     }
 
     /// Feeds as a socket would: never more than there is room for.
-    fn read_in_pieces(stream: &[u8], piece: usize) -> Vec<Frame> {
+    fn read_in_pieces(stream: &[u8], piece: usize) -> Vec<Frame<'static>> {
         let (mut decoder, mut got) = (Decoder::new(u64::MAX), Vec::new());
         let mut left = stream;
         while !left.is_empty() {
@@ -391,7 +448,7 @@ mod tests {
     }
 
     /// Reads the frames with two splits anywhere, or at every so many bytes.
-    fn splits(frames: &[Frame], step: usize) {
+    fn splits(frames: &[Frame<'_>], step: usize) {
         let stream = encoded(frames);
         for first in (0..=stream.len()).step_by(step) {
             for second in (first..=stream.len()).step_by(step) {
@@ -410,10 +467,10 @@ mod tests {
     fn bytes_are_a_frame_only_if_they_are_all_of_it() {
         let one = frame(7, 20);
         let bytes = encoded(std::slice::from_ref(&one));
-        assert_eq!(Frame::only(&bytes), Some(one));
-        assert_eq!(Frame::only(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(Frame::only(&[&bytes[..], &[0]].concat()), None);
-        assert_eq!(Frame::only(&bytes[..4]), None);
+        assert_eq!(Frame::within(&bytes, 0), Some(one.clone()));
+        assert_eq!(Frame::within(&bytes[..bytes.len() - 1], 0), None);
+        assert_eq!(Frame::within(&[&bytes[..], &[0]].concat(), 0), None);
+        assert_eq!(Frame::within(&bytes[..4], 0), None);
     }
 
     #[test]
@@ -532,8 +589,52 @@ mod tests {
         for piece in [1000, 4096, BUFFER - 1, BUFFER, 1 << 20, usize::MAX] {
             let got = read_in_pieces(&stream, piece);
             assert!(got == frames, "pieces of {piece}");
-            assert_eq!(got[1].payload.capacity(), 3 << 20);
+            let Cow::Owned(large) = &got[1].payload else { panic!("it has memory of its own") };
+            assert_eq!(large.capacity(), 3 << 20);
         }
+    }
+
+    #[test]
+    fn of_what_there_is_no_memory_for_the_beginning_is_there_and_what_follows_is_whole() {
+        let large = 300_000;
+        let frames = [
+            with(vec![blob(0, 9)], frame(1, 9)),
+            frame(2, large),
+            with(vec![blob(3, 9), blob(3, large / 8), blob(4, 1)], frame(3, 9)),
+            with(vec![blob(0, large)], frame(4, large)),
+            with(vec![blob(0, BUFFER)], frame(5, BUFFER)),
+        ];
+        let expected = [
+            frames[0].clone(),
+            Frame { payload: frames[1].payload[..KEPT].to_vec().into(), lost: large as u64, ..frame(2, 0) },
+            Frame { lost: large as u64, ..with(vec![blob(3, 9), blob(3, 0), blob(4, 1)], frame(3, 9)) },
+            Frame {
+                payload: frames[3].payload[..KEPT].to_vec().into(),
+                lost: 2 * large as u64,
+                ..with(vec![blob(0, 0)], frame(4, 0))
+            },
+            frames[4].clone(),
+        ];
+        let stream = encoded(&frames);
+        for memory in [BUFFER, 2 * BUFFER, 4 * BUFFER] {
+            blob::tests::MEMORY.set(memory);
+            for piece in [1, 1000, BUFFER, usize::MAX] {
+                assert!(read_in_pieces(&stream, piece) == expected, "{memory} bytes, in pieces of {piece}");
+            }
+            // What is forgotten counts towards the limit.
+            let limit = large as u64 + 80;
+            let mut decoder = Decoder::new(limit);
+            let mut pieces = encoded(&frames[2..3]);
+            let last = pieces.split_off(pieces.len() - 100);
+            for piece in pieces.chunks(BUFFER) {
+                decoder.push(piece);
+                assert_eq!(decoder.next(), Ok(None));
+            }
+            decoder.push(&last);
+            assert_eq!(decoder.next(), Err(FrameError::TooLarge { declared: limit + 8, limit }));
+        }
+        blob::tests::MEMORY.set(usize::MAX);
+        assert!(read_in_pieces(&stream, 1000) == frames);
     }
 
     #[test]
@@ -548,7 +649,7 @@ mod tests {
         }
     }
 
-    fn any_frame() -> impl Strategy<Value = Frame> {
+    fn any_frame() -> impl Strategy<Value = Frame<'static>> {
         let length = prop_oneof![4 => 0..40usize, 1 => 0..3 * BUFFER];
         let blob = (0..5_u8, prop_oneof![4 => 0..9usize, 1 => 0..BUFFER / 4]);
         let blobs =

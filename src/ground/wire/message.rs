@@ -215,6 +215,11 @@ pub(crate) fn begin_task(
 }
 
 impl<'a> ToWorker<'a> {
+    /// Whether it has values, which may mention pieces.
+    pub(crate) fn has_values(&self) -> bool {
+        matches!(self, ToWorker::Task { .. } | ToWorker::ChildDone { .. })
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             ToWorker::Welcome { workers, max_message, prepare, captures, rings } => {
@@ -259,7 +264,7 @@ impl<'a> ToWorker<'a> {
         }
     }
 
-    pub(crate) fn read(frame: &'a Frame) -> Result<Self, Malformed> {
+    pub(crate) fn read(frame: &'a Frame<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
@@ -327,6 +332,11 @@ const ITEM_FAILED: u8 = 88;
 const DIVIDED: u8 = 89;
 
 impl<'a> FromWorker<'a> {
+    /// Whether it has values, which may mention pieces.
+    pub(crate) fn has_values(&self) -> bool {
+        matches!(self, FromWorker::Done { .. } | FromWorker::Item { .. } | FromWorker::Child { .. })
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             FromWorker::Hello { protocol, build, pid, rings } => framed(HELLO, out, |out| {
@@ -390,7 +400,7 @@ impl<'a> FromWorker<'a> {
         }
     }
 
-    pub(crate) fn read(frame: &'a Frame) -> Result<Self, Malformed> {
+    pub(crate) fn read(frame: &'a Frame<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields(&frame.payload);
         let mut read = || {
             Some(match frame.kind {
@@ -446,13 +456,10 @@ impl<'a> FromWorker<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ground::wire::frame::Decoder;
     use proptest::prelude::*;
 
-    fn frame_of(bytes: &[u8]) -> Frame {
-        let mut decoder = Decoder::new(1 << 20);
-        decoder.push(bytes);
-        decoder.next().unwrap().unwrap()
+    fn frame_of(bytes: &[u8]) -> Frame<'_> {
+        Frame::within(bytes, 0).unwrap()
     }
 
     #[test]
@@ -520,7 +527,7 @@ mod tests {
         /// Row 92 of faults.md: whatever bytes come, the answer is a message or `Malformed`.
         #[test]
         fn hostile_payloads_are_malformed_or_a_message(kind: u8, payload: Vec<u8>) {
-            let frame = Frame { kind, payload, blobs: Vec::new() };
+            let frame = Frame { kind, payload: payload.into(), blobs: Vec::new(), lost: 0 };
             let _ = FromWorker::read(&frame);
             let _ = ToWorker::read(&frame);
         }

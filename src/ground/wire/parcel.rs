@@ -1,7 +1,7 @@
 //! Encoded values, and what they mention: held memory, and blobs.
 //!
 //! A value in shared memory is not in the bytes: what stands there is its number among the pieces of the value that it is part of.
-//! A value that is a large vector of plain numbers is a blob, and nothing of it is in the bytes.
+//! A value that is a large text or vector of plain numbers is a blob, and nothing of it is in the bytes.
 //! Owns that list, and how a value being encoded or decoded in this thread gets at it. Promises: a parcel keeps what it mentions
 //! alive; encoded values can be put together without looking into them, and each finds its own pieces again. Leaves out which
 //! pieces go to another process as a number and which as bytes: that is asked for ([`write_pieces`](Parcel::write_pieces),
@@ -52,12 +52,6 @@ pub(crate) struct Piece {
 enum What {
     Held(Arc<Held>),
     Blob(Arc<Blob>),
-}
-
-impl Piece {
-    pub(crate) fn is_held(&self) -> bool {
-        matches!(self.what, What::Held(_))
-    }
 }
 
 impl Parcel {
@@ -239,11 +233,72 @@ pub(crate) enum PieceError {
     Blobs,
 }
 
-/// Reads a list of pieces to its end, whatever is unknown; `find` knows what there is by number, and `blobs` came before the message.
-pub(crate) fn read_pieces(
+/// What is known of the values of a message beside their bytes.
+#[derive(Debug)]
+pub(crate) struct Values {
+    /// What they mention.
+    pieces: Vec<Piece>,
+    /// How many bytes of the message, or of what they mention, there was no memory for.
+    lost: u64,
+}
+
+/// There is no memory for values of so many bytes.
+#[derive(Debug)]
+pub(crate) struct NoMemory {
+    pub(crate) bytes: u64,
+}
+
+impl Values {
+    /// Those of a message without a list; `lost` as of its frame.
+    pub(crate) fn without_list(lost: u64) -> Self {
+        Self { pieces: Vec::new(), lost }
+    }
+
+    /// Those of a message with this list; `lost` as of its frame, `find` and `blobs` as for [`read_pieces`].
+    pub(crate) fn read(
+        list: &[u8],
+        blobs: Vec<Blob>,
+        mut lost: u64,
+        find: impl FnMut(HeldId) -> Option<Arc<Held>>,
+    ) -> Result<Self, PieceError> {
+        let pieces = read_pieces(list, blobs, find, |bytes| lost = lost.max(bytes))?;
+        Ok(Self { pieces, lost })
+    }
+
+    /// Whether they mention nothing, as most, and are whole.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.pieces.is_empty() && !self.are_lost()
+    }
+
+    /// Whether they are not whole.
+    pub(crate) fn are_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// The held memory that they mention.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(|piece| matches!(piece.what, What::Held(_)))
+    }
+
+    /// A copy of them, given their bytes.
+    pub(crate) fn copy(self, bytes: &[u8]) -> Result<Parcel, NoMemory> {
+        if self.are_lost() {
+            return Err(NoMemory { bytes: self.lost });
+        }
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len()).map_err(|_| NoMemory { bytes: bytes.len() as u64 })?;
+        copy.extend_from_slice(bytes);
+        Ok(Parcel::new(copy, self.pieces))
+    }
+}
+
+/// Reads a list of pieces to its end, whatever is unknown or too large; `find` knows what there is by number, `blobs` came before the
+/// message, and `lacks` is told for how many bytes there is no memory.
+fn read_pieces(
     mut list: &[u8],
     blobs: Vec<Blob>,
     mut find: impl FnMut(HeldId) -> Option<Arc<Held>>,
+    mut lacks: impl FnMut(u64),
 ) -> Result<Vec<Piece>, PieceError> {
     let (mut pieces, mut unknown) = (Vec::new(), None);
     let mut blobs = (0..).zip(blobs);
@@ -264,7 +319,12 @@ pub(crate) fn read_pieces(
             BY_BYTES => {
                 let length = usize::try_from(number).map_err(|_| PieceError::Malformed)?;
                 let (bytes, rest) = rest.split_at_checked(length).ok_or(PieceError::Malformed)?;
-                (Some(Held::new(Arc::new(Memory::copy_of(bytes)))), rest)
+                let Some(memory) = Memory::copy_of(bytes) else {
+                    lacks(number);
+                    list = rest;
+                    continue;
+                };
+                (Some(Held::new(Arc::new(memory))), rest)
             }
             _ => return Err(PieceError::Malformed),
         };
@@ -392,7 +452,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn held(bytes: &[u8]) -> Arc<Held> {
-        Held::new(Arc::new(Memory::copy_of(bytes)))
+        Held::new(Arc::new(Memory::copy_of(bytes).unwrap()))
     }
 
     /// As a value in shared memory does it.
@@ -429,7 +489,7 @@ mod tests {
         assert_eq!(parcel.mentions().count(), 3, "what is mentioned twice by a value is one piece");
         let mut list = Vec::new();
         parcel.write_pieces(|held| (held.id() == two.id()).then_some(two.id()), &mut list);
-        let read = read_pieces(&list, Vec::new(), |id| (id == two.id()).then(|| two.clone())).unwrap();
+        let read = pieces_of(&list, Vec::new(), |id| (id == two.id()).then(|| two.clone())).unwrap();
         for parcel in [&parcel, &Parcel::new(parcel.bytes.clone(), read)] {
             let mut reader = parcel.reader();
             assert_eq!(reader.take::<u64>().unwrap(), 7);
@@ -438,7 +498,17 @@ mod tests {
             assert!(reader.take::<u64>().is_err());
         }
         assert_eq!(list.len() as u64, parcel.weight_of_pieces(|held| held.id() == two.id()));
-        assert_eq!(read_pieces(&list, Vec::new(), |_| None).unwrap_err(), PieceError::Unknown(two.id()));
+        assert_eq!(pieces_of(&list, Vec::new(), |_| None).unwrap_err(), PieceError::Unknown(two.id()));
+    }
+
+    fn pieces_of(
+        list: &[u8],
+        blobs: Vec<Blob>,
+        find: impl FnMut(HeldId) -> Option<Arc<Held>>,
+    ) -> Result<Vec<Piece>, PieceError> {
+        let values = Values::read(list, blobs, 0, find)?;
+        assert!(!values.are_lost());
+        Ok(values.pieces)
     }
 
     /// What the other process makes of a parcel.
@@ -446,7 +516,7 @@ mod tests {
         let mut list = Vec::new();
         parcel.write_pieces(|_| None, &mut list);
         let blobs = parcel.blobs().map(|blob| Blob::clone(blob)).collect();
-        Ok(Parcel::new(parcel.bytes.clone(), read_pieces(&list, blobs, |_| None)?))
+        Ok(Parcel::new(parcel.bytes.clone(), pieces_of(&list, blobs, |_| None)?))
     }
 
     #[test]
@@ -489,7 +559,7 @@ mod tests {
     fn a_list_mentions_each_blob_once_and_in_order() {
         let blob = |byte| Blob::of(vec![byte; 3]).unwrap();
         let piece = |number: u8| [&[0, 0, 0, 0, BY_BLOB, number][..], &[0; 7]].concat();
-        let read = |list: &[u8], blobs| read_pieces(list, blobs, |_| None).map(|pieces| pieces.len());
+        let read = |list: &[u8], blobs| pieces_of(list, blobs, |_| None).map(|pieces| pieces.len());
         let list = [piece(0), piece(1)].concat();
         assert_eq!(read(&list, vec![blob(1), blob(2)]), Ok(2));
         for (list, blobs) in [
@@ -530,7 +600,7 @@ mod tests {
         /// Row 92 of faults.md: whatever bytes come, the answer is a list of pieces or an error.
         #[test]
         fn hostile_lists_are_an_error_or_pieces(bytes: Vec<u8>) {
-            let _ = read_pieces(&bytes, Vec::new(), |_| None);
+            let _ = Values::read(&bytes, Vec::new(), 0, |_| None);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ground::wire::blob::Blob;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{Decoder, Frame, FrameError};
 use crate::ground::wire::message::{FromWorker, ToWorker};
-use crate::ground::wire::parcel::read_pieces;
+use crate::ground::wire::parcel::Values;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::slice::Chunks;
@@ -99,13 +99,13 @@ pub(crate) fn frames(data: &[u8]) {
     assert_eq!(last, error);
 }
 
-fn take(decoder: &mut Decoder, got: &mut Vec<Frame>, limit: u64) -> Option<FrameError> {
+fn take(decoder: &mut Decoder, got: &mut Vec<Frame<'static>>, limit: u64) -> Option<FrameError> {
     loop {
         match decoder.next() {
             Ok(Some(frame)) => {
                 let blobs = frame.blobs.iter().map(|blob| blob.bytes().len());
                 assert!((frame.payload.len() + blobs.sum::<usize>()) as u64 <= limit);
-                got.push(frame);
+                got.push(Frame { payload: frame.payload.into_owned().into(), ..frame });
             }
             Ok(None) => return None,
             Err(error) => return Some(error),
@@ -114,7 +114,7 @@ fn take(decoder: &mut Decoder, got: &mut Vec<Frame>, limit: u64) -> Option<Frame
 }
 
 /// The frames of a whole stream, found as simply as possible.
-fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) {
+fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame<'_>>, Option<FrameError>) {
     let (mut frames, mut blobs) = (Vec::new(), Vec::new());
     while let Some((&[kind, a, b, c, d, e, f, g, h], rest)) = stream.split_first_chunk::<9>() {
         let declared = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
@@ -140,7 +140,7 @@ fn frames_of(mut stream: &[u8], limit: u64) -> (Vec<Frame>, Option<FrameError>) 
             44 => blobs.extend(Blob::of(numbers(elements, u128::from_ne_bytes))),
             _ => {
                 let blobs = std::mem::take(&mut blobs);
-                frames.push(Frame { kind, payload: payload.to_vec(), blobs });
+                frames.push(Frame { kind, payload: payload.into(), blobs, lost: 0 });
             }
         }
         stream = rest;
@@ -161,7 +161,7 @@ fn numbers<const SIZE: usize, N>(elements: Chunks<'_, u8>, number: fn([u8; SIZE]
 /// When it isn't so.
 pub(crate) fn messages(data: &[u8]) {
     let Some((&kind, payload)) = data.split_first() else { return };
-    let frame = Frame { kind, payload: payload.to_vec(), blobs: Vec::new() };
+    let frame = Frame { kind, payload: payload.into(), blobs: Vec::new(), lost: 0 };
     if let Ok(message) = ToWorker::read(&frame) {
         let mut bytes = Vec::new();
         message.write(&mut bytes);
@@ -197,8 +197,8 @@ pub(crate) fn messages(data: &[u8]) {
 /// What mentions shared memory has a list of it, and a frame.
 fn look_inside(pieces: &[u8], message: &[u8]) {
     let blob = || Blob::of(vec![0_u8; 3]).expect("bytes");
-    let _ = read_pieces(pieces, vec![blob(), blob()], |_| None);
-    if let Some(frame) = Frame::only(message) {
+    let _ = Values::read(pieces, vec![blob(), blob()], 0, |_| None);
+    if let Some(frame) = Frame::within(message, 0) {
         let _ = (FromWorker::read(&frame), ToWorker::read(&frame));
     }
 }
@@ -212,7 +212,7 @@ fn show(error: &TaskError, size: usize) {
     let _ = (format!("{error:?}"), error.message(), error.location(), error.forked_at(), error.operator_at());
 }
 
-fn only_frame(bytes: &[u8]) -> Frame {
+fn only_frame(bytes: &[u8]) -> Frame<'_> {
     let (mut frames, error) = frames_of(bytes, u64::MAX);
     assert!(frames.len() == 1 && error.is_none(), "a message is one frame");
     frames.remove(0)

@@ -26,7 +26,10 @@ const BOOT_FAILURES: u32 = 5;
 /// Dispatches of one task, none of which got as far as starting it, after which it is given up.
 const DISPATCHES: u32 = 4;
 /// A worker is sent tasks ahead for about this long, in microseconds.
-const AHEAD_MICROS: u64 = 200;
+const AHEAD_MICROS: u64 = 1000;
+/// Where tasks take longer than this, in microseconds, none is sent ahead: a more urgent one may come, and what a worker loses
+/// while it waits for the next is nothing to them. Of those in between one is, if there is another for everybody else.
+const LONG_MICROS: u64 = 10_000;
 /// The most tasks sent ahead to one worker.
 const AHEAD_TASKS: usize = 128;
 
@@ -246,6 +249,8 @@ pub(crate) struct Supervisor {
     micros: u64,
     /// How many tasks have been finished.
     finished: u64,
+    /// Who has finished a task in this step.
+    finishers: Vec<WorkerId>,
     /// Whether workers may be started in this step.
     recruits: bool,
     /// What has been decided in this step.
@@ -266,8 +271,9 @@ impl Supervisor {
             next_worker: 0,
             boot_failures: 0,
             boot_tries: 0,
-            micros: AHEAD_MICROS * 10,
+            micros: LONG_MICROS,
             finished: 0,
+            finishers: Vec::new(),
             recruits: true,
             actions: Vec::new(),
         }
@@ -297,6 +303,7 @@ impl Supervisor {
     /// Says what is to be done about all that was noted.
     pub(crate) fn decide_now(&mut self) -> Vec<Action> {
         self.dispatch();
+        self.finishers.clear();
         self.balance();
         self.retire();
         // Whether another can be started after one could not is asked at the next event: at once would be for ever.
@@ -490,9 +497,10 @@ impl Supervisor {
                 worker.done += 1;
                 worker.heard = finished;
                 self.finished = finished;
+                self.finishers.push(id_of);
                 self.forget(id);
                 self.end_if_unwanted(id_of);
-                self.micros = (self.micros * 7 + micros.min(AHEAD_MICROS * 100)) / 8;
+                self.micros = (self.micros * 7 + micros.min(LONG_MICROS * 10)) / 8;
             }
             Event::Returned(worker, id) => {
                 let id_of = worker;

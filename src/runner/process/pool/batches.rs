@@ -8,11 +8,14 @@ use crate::core::error::TaskError;
 use crate::core::output::Output;
 use crate::core::task::Body;
 use crate::ground::wire::message::ToWorker;
-use crate::ground::wire::parcel::{Parcel, Piece};
+use crate::ground::wire::parcel::Values;
 use std::sync::Arc;
 
 /// A pool whose messages may not be so large takes each task by itself.
 const MESSAGES: u64 = 1 << 20;
+
+/// Results of at most so many bytes are kept one behind the other.
+const TOGETHER: usize = 4 << 10;
 
 /// A chunk, and the place of an item that has ended there.
 type Ended = (Arc<dyn Body>, usize);
@@ -80,13 +83,13 @@ impl Shared {
         hearing: &mut Hearing,
         id: u64,
         result: &[u8],
-        pieces: Vec<Piece>,
+        values: Values,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
         let Some((body, place)) = self.item_ended(link, hearing, id, consequences)? else { return Ok(()) };
-        if !pieces.is_empty() {
-            let value = Outcomes::One(Ok(Parcel::new(result.to_vec(), pieces)));
-            consequences.for_tasks.push((body, Outcome::Items(place, value)));
+        if !values.are_plain() || result.len() > TOGETHER {
+            let value = values.copy(result).map_err(|lack| self.no_memory(link, id, lack));
+            consequences.for_tasks.push((body, Outcome::Items(place, Outcomes::One(value))));
             return Ok(());
         }
         if let Some((last, Outcome::Items(first, Outcomes::Values { bytes, ends }))) =

@@ -20,7 +20,7 @@ use crate::ground::sys::lanes::Lanes;
 use crate::ground::wire::codec;
 use crate::ground::wire::frame::{Decoder, Frame, FrameError};
 use crate::ground::wire::message::{FromWorker, PROTOCOL, ToWorker};
-use crate::ground::wire::parcel::{Parcel, Piece};
+use crate::ground::wire::parcel::{NoMemory, Parcel, Piece, Values};
 use crate::runner::process::relay::Relay;
 use crate::runner::process::settings::Settings;
 use crate::runner::process::supervisor::{Action, Event, Violation, WorkerId};
@@ -105,10 +105,14 @@ impl Shared {
         while hearing.verdict.is_none() {
             let verdict = match decoder.next() {
                 Ok(None) => return,
-                Ok(Some(frame)) => match self.message(link, hearing, frame, consequences) {
-                    Ok(()) => continue,
-                    Err(reason) => Verdict::Protocol(reason),
-                },
+                Ok(Some(frame)) => {
+                    let lost = frame.lost;
+                    match self.message(link, hearing, frame, consequences) {
+                        Ok(()) => continue,
+                        Err(_) if lost > 0 => Verdict::NoMemory { bytes: lost },
+                        Err(reason) => Verdict::Protocol(reason),
+                    }
+                }
                 Err(FrameError::TooLarge { declared, limit }) => Verdict::TooLarge { declared, limit },
                 Err(error) => Verdict::Protocol(error.to_string()),
             };
@@ -167,7 +171,7 @@ impl Shared {
         &self,
         link: &Arc<Link>,
         hearing: &mut Hearing,
-        mut frame: Frame,
+        mut frame: Frame<'_>,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
         let blobs = std::mem::take(&mut frame.blobs);
@@ -176,28 +180,39 @@ impl Shared {
             if !blobs.is_empty() {
                 return Err("a blob that nothing mentions".into());
             }
-            return self.message_with(link, hearing, message, Vec::new(), consequences);
+            let values = Values::without_list(frame.lost);
+            return self.message_with(link, hearing, message, values, consequences);
         };
-        let pieces = link.loans.pieces(pieces, blobs)?;
-        consequences.mentioned.extend(pieces.iter().filter(|piece| piece.is_held()).cloned());
-        let frame = Frame::only(message).ok_or("shared memory with half a message")?;
-        match FromWorker::read(&frame).map_err(|error| error.to_string())? {
-            message @ (FromWorker::Done { .. } | FromWorker::Item { .. } | FromWorker::Child { .. }) => {
-                self.message_with(link, hearing, message, pieces, consequences)
-            }
-            _ => Err("shared memory with a message that has no values".into()),
+        let values = link.loans.values(pieces, blobs, frame.lost)?;
+        consequences.mentioned.extend(values.held().cloned());
+        let frame = Frame::within(message, frame.lost).ok_or("shared memory with half a message")?;
+        let message = FromWorker::read(&frame).map_err(|error| error.to_string())?;
+        if !message.has_values() {
+            return Err("shared memory with a message that has no values".into());
         }
+        self.message_with(link, hearing, message, values, consequences)
     }
 
-    /// `pieces` is what the values of the message mention.
+    /// What a task fails with whose values there is no memory for.
+    pub(super) fn no_memory(&self, link: &Link, id: u64, NoMemory { bytes }: NoMemory) -> TaskError {
+        let kind = Kind::NoMemory { what: Cow::Borrowed("result"), bytes };
+        let state = self.state.lock();
+        let name = state.tasks.get(&id).map_or("", |entry| entry.body.core().name());
+        TaskError::new(name, Some(link.pid), kind)
+    }
+
+    /// `values` is known of those of the message.
     fn message_with(
         &self,
         link: &Arc<Link>,
         hearing: &mut Hearing,
         message: FromWorker<'_>,
-        pieces: Vec<Piece>,
+        values: Values,
         consequences: &mut Consequences,
     ) -> Result<(), String> {
+        if values.are_lost() && !message.has_values() {
+            return Err("half a message".into());
+        }
         let worker = link.worker;
         if !hearing.ready && !matches!(message, FromWorker::Hello { .. } | FromWorker::LastPanic { .. }) {
             return Err("something before its hello".into());
@@ -243,7 +258,7 @@ impl Shared {
                 return Ok(());
             }
             FromWorker::Item { id, result } => {
-                return self.item(link, hearing, id, result, pieces, consequences);
+                return self.item(link, hearing, id, result, values, consequences);
             }
             FromWorker::ItemFailed { id, error } => {
                 return self.item_failed(link, hearing, id, decode_error(error)?, consequences);
@@ -252,11 +267,12 @@ impl Shared {
             FromWorker::Done { id, micros, result } => {
                 self.look_at_size(link)?;
                 self.chunk_ended(link, hearing, id, result, consequences)?;
+                let outcome = match values.copy(result) {
+                    Ok(parcel) => Outcome::Done(parcel),
+                    Err(lack) => Outcome::Failed(self.no_memory(link, id, lack)),
+                };
                 let body = self.finished(worker, id, micros)?;
-                if let Some(body) = body {
-                    let result = Parcel::new(result.to_vec(), pieces);
-                    consequences.for_tasks.push((body, Outcome::Done(result)));
-                }
+                consequences.for_tasks.extend(body.map(|body| (body, outcome)));
                 return Ok(());
             }
             FromWorker::Failed { id, error } => {
@@ -270,7 +286,7 @@ impl Shared {
             FromWorker::Surplus => Event::Surplus(worker),
             FromWorker::Child { parent, id, entry, name, terms, args } => {
                 let terms = codec::decode(&mut &terms[..]).map_err(|error| error.to_string())?;
-                let args = Parcel::new(args.to_vec(), pieces);
+                let args = values.copy(args);
                 let fork = Fork { parent, id, entry, name, terms, args };
                 return self.child(link, fork, consequences);
             }
@@ -370,6 +386,15 @@ impl Shared {
         };
         let (worker, origin) = (link.worker, Arc::downgrade(link));
         let runner: Arc<dyn Runner> = Arc::new(NoRunner);
+        let (args, refused) = match args {
+            _ if !is_wanted => {
+                (Parcel::default(), Some(Kind::Cancelled { why: Unwanted::Parent, goes_on: false }))
+            }
+            Ok(args) => (args, None),
+            Err(NoMemory { bytes }) => {
+                (Parcel::default(), Some(Kind::NoMemory { what: Cow::Borrowed("arguments"), bytes }))
+            }
+        };
         let relay = Relay {
             core: TaskCore::served(Cow::Owned(name.to_string()), runner, terms),
             entry: EntryId(entry),
@@ -378,13 +403,15 @@ impl Shared {
             id,
             shared: self.me.clone(),
         };
-        if is_wanted {
-            let relayed = Some(Relayed { worker, id, parent });
-            self.state.lock().admit(Arc::new(relay), relayed);
-        } else {
-            let kind = Kind::Cancelled { why: Unwanted::Parent, goes_on: false };
-            let error = TaskError::new(name, None, kind);
-            consequences.for_tasks.push((Arc::new(relay), Outcome::Failed(error)));
+        match refused {
+            None => {
+                let relayed = Some(Relayed { worker, id, parent });
+                self.state.lock().admit(Arc::new(relay), relayed);
+            }
+            Some(kind) => {
+                let error = TaskError::new(name, None, kind);
+                consequences.for_tasks.push((Arc::new(relay), Outcome::Failed(error)));
+            }
         }
         Ok(())
     }
@@ -397,7 +424,7 @@ struct Fork<'a> {
     entry: u32,
     name: &'a str,
     terms: Terms,
-    args: Parcel,
+    args: Result<Parcel, NoMemory>,
 }
 
 fn decode_error(bytes: &[u8]) -> Result<TaskError, String> {

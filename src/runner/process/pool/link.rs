@@ -171,7 +171,14 @@ pub(super) struct Hearing {
 /// Why a worker was killed.
 pub(super) enum Verdict {
     Protocol(String),
-    TooLarge { declared: u64, limit: u64 },
+    TooLarge {
+        declared: u64,
+        limit: u64,
+    },
+    /// It has said what there was no memory for, and not so much is known of it as whose it is.
+    NoMemory {
+        bytes: u64,
+    },
     Slow,
 }
 

@@ -12,7 +12,7 @@ use crate::ground::memory::{Held, HeldId, Lender, Memory};
 use crate::ground::wire::blob::Blob;
 use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::ToWorker;
-use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
+use crate::ground::wire::parcel::{Parcel, PieceError, Values};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -96,9 +96,9 @@ impl Loans {
         Some(id)
     }
 
-    /// The pieces of a message that the worker has sent, and of the blobs before it.
-    pub(super) fn pieces(&self, list: &[u8], blobs: Vec<Blob>) -> Result<Vec<Piece>, String> {
-        read_pieces(list, blobs, |id| self.find(id)).map_err(|error| match error {
+    /// What is known of the values of a message that the worker has sent with this list, and the blobs before it.
+    pub(super) fn values(&self, list: &[u8], blobs: Vec<Blob>, lost: u64) -> Result<Values, String> {
+        Values::read(list, blobs, lost, |id| self.find(id)).map_err(|error| match error {
             PieceError::Malformed => "a malformed list of shared memory".to_string(),
             PieceError::Blobs => "a message that mentions other blobs than came before it".to_string(),
             PieceError::Unknown(HeldId(id)) => {

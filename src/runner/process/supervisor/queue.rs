@@ -63,6 +63,12 @@ impl Queue {
         self.tasks.len()
     }
 
+    /// Whether none is more urgent than another.
+    pub(super) fn is_level(&self) -> bool {
+        let ends = self.tasks.first_key_value().zip(self.tasks.last_key_value());
+        ends.is_none_or(|((first, _), (last, _))| first.priority == last.priority)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -85,12 +91,15 @@ mod tests {
     #[test]
     fn the_urgent_come_first_then_the_nested_then_the_old() {
         let mut queue = Queue::default();
+        assert!(queue.is_level());
         queue.push_back(1, 0, true);
         queue.push_back(2, 0, false);
+        assert!(queue.is_level());
         queue.push_back(3, 5, true);
         queue.push_back(4, 0, true);
         let place = queue.push_back(5, 5, true);
         queue.push_front(6, 0, true);
+        assert!(!queue.is_level());
         queue.push_back(7, -1, false);
         queue.remove(place);
         queue.remove(place);

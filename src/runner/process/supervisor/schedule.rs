@@ -5,7 +5,7 @@
 //! "Blocking", says why.
 
 use super::queue::Place;
-use super::{AHEAD_MICROS, AHEAD_TASKS, Action, At, Id, SILENCE, Supervisor, Worker, WorkerId};
+use super::{AHEAD_MICROS, AHEAD_TASKS, Action, At, Id, LONG_MICROS, SILENCE, Supervisor, Worker, WorkerId};
 
 impl Supervisor {
     pub(super) fn dispatch(&mut self) {
@@ -46,6 +46,8 @@ impl Supervisor {
     /// The worker with the least to do, if any should get a task.
     fn free_worker(&self) -> Option<WorkerId> {
         let ahead = ((AHEAD_MICROS / self.micros.max(1)) as usize).min(AHEAD_TASKS);
+        let one_more =
+            self.micros < LONG_MICROS && self.queue.len() > self.workers.len() && self.queue.is_level();
         self.workers
             .iter()
             .filter(|(_, worker)| worker.ready && worker.blocked.is_none() && !worker.recalling)
@@ -54,7 +56,12 @@ impl Supervisor {
                 !worker.ending && !worker.warned && !worker.grown && given < self.max_tasks
             })
             .map(|(&id, worker)| (worker.sent.len() + worker.running.len(), worker.heard, id))
-            .filter(|&(load, heard, _)| load == 0 || (load <= ahead && self.finished - heard < SILENCE))
+            .filter(|&(load, heard, id)| {
+                let is_awake = self.finished - heard < SILENCE;
+                load == 0
+                    || (load <= ahead && is_awake)
+                    || (load == 1 && one_more && self.finishers.contains(&id))
+            })
             .min_by_key(|&(load, _, id)| (load, id))
             .map(|(_, _, id)| id)
     }

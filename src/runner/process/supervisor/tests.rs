@@ -10,7 +10,7 @@ proptest! {
     #[test]
     fn each_task_ends_once_whatever_happens(
         wanted in 1..5usize,
-        micros in 1..1000u64,
+        micros in 1..15_000u64,
         numbers in prop::collection::vec(any::<u32>(), 0..400),
     ) {
         play(wanted, micros, numbers);
@@ -20,7 +20,7 @@ proptest! {
     #[test]
     fn everything_finishes_if_nobody_dies(
         wanted in 1..5usize,
-        micros in 1..1000u64,
+        micros in 1..15_000u64,
         numbers in prop::collection::vec(any::<u32>(), 0..300),
     ) {
         let pool = play(wanted, micros, numbers.into_iter().filter(|&number| !What::of(number).is_bad()));
@@ -54,6 +54,47 @@ fn a_worker_that_has_fallen_silent_gets_nothing_ahead() {
         }
     }
     assert!(short.iter().all(|id| pool.ends[id] == End::Finished));
+}
+
+#[test]
+fn of_tasks_that_are_neither_short_nor_long_one_is_sent_ahead_while_there_are_others() {
+    let (first, second) = (WorkerId(1), WorkerId(2));
+    let mut supervisor = Supervisor::new(2, u64::MAX);
+    (1..=6).for_each(|id| _ = supervisor.step(submit(id)).unwrap());
+    let sent = |actions: Vec<Action>| -> Vec<(WorkerId, Id)> {
+        let sends = actions.into_iter().filter_map(|action| match action {
+            Action::Send { worker, id, .. } => Some((worker, id)),
+            _ => None,
+        });
+        sends.collect()
+    };
+    assert_eq!(sent(supervisor.step(Event::Ready(first)).unwrap()), [(first, 1)]);
+    assert_eq!(sent(supervisor.step(Event::Ready(second)).unwrap()), [(second, 2)]);
+    supervisor.step(Event::Started(first, 1)).unwrap();
+    supervisor.step(Event::Started(second, 2)).unwrap();
+    // Who has just ended one gets the next, and one more, as long as there is another for each worker.
+    assert_eq!(sent(supervisor.step(Event::Finished(first, 1, 5000)).unwrap()), [(first, 3), (first, 4)]);
+    supervisor.step(Event::Started(first, 3)).unwrap();
+    assert_eq!(sent(supervisor.step(Event::Finished(second, 2, 5000)).unwrap()), [(second, 5)]);
+    // What was sent ahead is asked back for who has nothing to do.
+    assert!(sent(supervisor.step(Event::Started(second, 5)).unwrap()).is_empty());
+    assert_eq!(sent(supervisor.step(Event::Finished(second, 5, 5000)).unwrap()), [(second, 6)]);
+    supervisor.step(Event::Started(second, 6)).unwrap();
+    let actions = supervisor.step(Event::Finished(second, 6, 5000)).unwrap();
+    assert_eq!(actions, [Action::Recall(first, 1)]);
+}
+
+#[test]
+fn of_long_tasks_none_is_sent_ahead() {
+    let worker = WorkerId(1);
+    let mut supervisor = Supervisor::new(1, u64::MAX);
+    (1..=9).for_each(|id| _ = supervisor.step(submit(id)).unwrap());
+    supervisor.step(Event::Ready(worker)).unwrap();
+    for id in 1..=8 {
+        supervisor.step(Event::Started(worker, id)).unwrap();
+        let actions = supervisor.step(Event::Finished(worker, id, 10 * super::LONG_MICROS)).unwrap();
+        assert_eq!(actions, [Action::Send { worker, id: id + 1, above: 0 }]);
+    }
 }
 
 /// Row 41 of faults.md: "SIGKILL of an idle worker: next task succeeds, no error."

@@ -11,7 +11,7 @@ use crate::ground::memory::{Held, HeldId};
 use crate::ground::ring::{self, Consumer, Producer, Wish};
 use crate::ground::sys::lanes::{self, Lane, Lanes};
 use crate::ground::sys::{self, Spin, Wait};
-use crate::ground::wire::frame::{Decoder, Frame};
+use crate::ground::wire::frame::Decoder;
 use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::{FromWorker, ToWorker};
 use std::io;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a result lies in the ring before the program is woken for it, as long as there are further tasks here.
-const OWED: Duration = Duration::from_micros(100);
+const OWED: Duration = Duration::from_micros(500);
 /// After how many items of a chunk a worker looks whether that is over.
 const ITEMS: u32 = 16;
 /// How often a worker looks whether the program lives, if the kernel doesn't tell it.
@@ -48,10 +48,9 @@ impl Inlet {
         self.lanes.is_some()
     }
 
-    /// The next message that has been read.
-    fn next(&mut self) -> Option<Frame> {
-        let decoder = self.ring.as_mut().map_or(&mut self.socket, |(_, decoder)| decoder);
-        decoder.next().ok().flatten()
+    /// Where messages are read.
+    fn decoder(&mut self) -> &mut Decoder {
+        self.ring.as_mut().map_or(&mut self.socket, |(_, decoder)| decoder)
     }
 }
 
@@ -63,6 +62,8 @@ pub(super) struct Outlet {
     untold: Vec<u64>,
     /// Since when there is something in the ring for which the program has not been woken.
     owed: Option<Instant>,
+    /// When it was last woken for a result.
+    woken: Option<Instant>,
     /// How many items of chunks have ended.
     items: u32,
     /// The program can't be woken any more, and looks now and then. This process ends before the next task: that is not to pay for
@@ -88,9 +89,16 @@ impl Local {
     /// Reads once, and does what the program says.
     pub(super) fn read(self: &Arc<Self>, inlet: &mut Inlet, patience: Patience) {
         self.fill(inlet, patience);
-        while let Some(frame) = inlet.next() {
+        let has_ring = inlet.ring.is_some();
+        // Aside, since what a message mentions may have to be read from the socket.
+        let mut decoder = std::mem::replace(inlet.decoder(), Decoder::new(0));
+        // What comes in the ring is found there.
+        while inlet.ring.is_some() == has_ring
+            && let Ok(Some(frame)) = decoder.next()
+        {
             self.hear_frame(frame, inlet);
         }
+        *(if has_ring { inlet.decoder() } else { &mut inlet.socket }) = decoder;
     }
 
     /// From the next message on both sides use the rings.
@@ -244,8 +252,11 @@ impl Local {
             return;
         };
         let now = Instant::now();
-        let is_late = now.duration_since(*outlet.owed.get_or_insert(now)) >= OWED;
-        if is_late || (next == Next::Nothing && wish == Wish::Now) {
+        let is_long_ago = |then: Instant| now.duration_since(then) >= OWED;
+        let is_late = is_long_ago(*outlet.owed.get_or_insert(now));
+        let is_wanted = wish == Wish::Now && (next == Next::Nothing || outlet.woken.is_none_or(is_long_ago));
+        if is_late || is_wanted {
+            outlet.woken = Some(now);
             self.wake_program(outlet);
         }
     }

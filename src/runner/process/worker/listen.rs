@@ -8,6 +8,7 @@ use super::borrowed::write_with;
 use super::chunk::Division;
 use super::line::{Inlet, Patience};
 use super::record::Record;
+use super::served::encoded;
 use super::{Incoming, Local};
 use crate::core::context;
 use crate::core::error::{Kind, TaskError, WireError};
@@ -19,7 +20,7 @@ use crate::ground::wire::codec;
 use crate::ground::wire::frame::Frame;
 use crate::ground::wire::letter::Letter;
 use crate::ground::wire::message::{FromWorker, ToWorker};
-use crate::ground::wire::parcel::{Parcel, Piece, PieceError, read_pieces};
+use crate::ground::wire::parcel::{NoMemory, Parcel, PieceError, Values};
 use parking_lot::{Condvar, Mutex};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -116,19 +117,24 @@ impl Local {
     }
 
     /// Does what a message says.
-    pub(super) fn hear_frame(self: &Arc<Self>, mut frame: Frame, inlet: &mut Inlet) {
+    pub(super) fn hear_frame(self: &Arc<Self>, mut frame: Frame<'_>, inlet: &mut Inlet) {
         let blobs = std::mem::take(&mut frame.blobs);
         match ToWorker::read(&frame) {
             Ok(ToWorker::With { pieces, message }) => {
-                let pieces = read_pieces(pieces, blobs, |id| self.borrowed_by(id, inlet));
-                match (pieces, Frame::only(message)) {
-                    (Err(PieceError::Malformed | PieceError::Blobs), _) | (_, None) => {
-                        self.hear_nonsense("half a message")
+                let values = match Values::read(pieces, blobs, frame.lost, |id| self.borrowed_by(id, inlet)) {
+                    Ok(values) => Some(values),
+                    // What is lost is not asked for again.
+                    Err(PieceError::Unknown(_)) => (frame.lost > 0).then(|| Values::without_list(frame.lost)),
+                    Err(PieceError::Malformed | PieceError::Blobs) => {
+                        return self.hear_nonsense("half a message");
                     }
-                    (pieces, Some(frame)) => match ToWorker::read(&frame) {
-                        Ok(message) => self.hear(message, pieces.ok()),
-                        Err(error) => self.hear_nonsense(error),
-                    },
+                };
+                let Some(frame) = Frame::within(message, frame.lost) else {
+                    return self.hear_nonsense("half a message");
+                };
+                match ToWorker::read(&frame) {
+                    Ok(message) => self.hear(message, values),
+                    Err(error) => self.hear_nonsense(error),
                 }
             }
             Ok(_) if !blobs.is_empty() => self.hear_nonsense("a blob that nothing mentions"),
@@ -136,7 +142,7 @@ impl Local {
                 if let ToWorker::Welcome { rings: 1, .. } = message {
                     self.use_rings(inlet);
                 }
-                self.hear(message, Some(Vec::new()));
+                self.hear(message, Some(Values::without_list(frame.lost)));
             }
             Err(error) => self.hear_nonsense(error),
         }
@@ -147,8 +153,11 @@ impl Local {
         sys::exit_now(3);
     }
 
-    /// `pieces` is the shared memory that the values of the message mention; `None` if this worker could not take some of it.
-    fn hear(self: &Arc<Self>, message: ToWorker<'_>, pieces: Option<Vec<Piece>>) {
+    /// `values` is known of those of the message; `None` if this worker could not take some shared memory that they mention.
+    fn hear(self: &Arc<Self>, message: ToWorker<'_>, values: Option<Values>) {
+        if values.as_ref().is_some_and(Values::are_lost) && !message.has_values() {
+            return self.hear_nonsense("what it has no memory for");
+        }
         match message {
             ToWorker::Welcome { workers, max_message, prepare, captures, rings: _ } => {
                 if captures == 1
@@ -164,17 +173,27 @@ impl Local {
                 self.changed.notify_all();
             }
             ToWorker::Task { id, above, entry, name, terms, is_chunk, args } => {
+                let args = values.map(|values| values.copy(args));
                 let mut state = self.state.lock();
                 // Sent before the program knew that this worker is blocked: somebody else is to run it.
                 let misplaced = state.blocked.is_some() && state.blocked != Some(above);
                 let is_misplaced = misplaced || (above != 0 && state.blocked != Some(above));
-                // Or before it knew that this worker can't take what it mentions: it comes again, as bytes.
-                let Some(pieces) = pieces.filter(|_| !is_misplaced) else {
-                    drop(state);
-                    self.say(&FromWorker::Returned { id });
-                    return;
+                let args = match args {
+                    Some(Ok(args)) if !is_misplaced => args,
+                    Some(Err(lack)) if !is_misplaced => {
+                        drop(state);
+                        let error = no_memory(name, "arguments", lack);
+                        self.say(&FromWorker::Failed { id, error: &encoded(&error) });
+                        return;
+                    }
+                    // Or before it knew that this worker can't take what it mentions: it comes again, as bytes.
+                    _ => {
+                        drop(state);
+                        self.say(&FromWorker::Returned { id });
+                        return;
+                    }
                 };
-                let (name, args) = (name.to_string(), Parcel::new(args.to_vec(), pieces));
+                let name = name.to_string();
                 let terms = codec::decode(&mut &terms[..]).unwrap_or_default();
                 let division = is_chunk.then(|| Arc::new(Division::of(&args)));
                 state.inbox.push_back(Incoming { id, above, entry, name, terms, args, division });
@@ -214,8 +233,12 @@ impl Local {
             ToWorker::ChildDone { id, result } => {
                 let body = self.state.lock().away.remove(&id);
                 if let Some(body) = body {
-                    match pieces {
-                        Some(pieces) => body.complete(Parcel::new(result.to_vec(), pieces)),
+                    match values.map(|values| values.copy(result)) {
+                        Some(Ok(result)) => body.complete(result),
+                        Some(Err(lack)) => {
+                            let error = no_memory(body.core().name(), "result", lack);
+                            body.fail(error);
+                        }
                         None => {
                             let what = Cow::Borrowed("result");
                             let reason = "this process could not map the shared memory in it".into();
@@ -317,6 +340,11 @@ impl Local {
             self.say(&FromWorker::Surplus);
         }
     }
+}
+
+/// There is no memory here to receive values of a task.
+fn no_memory(task: &str, what: &'static str, NoMemory { bytes }: NoMemory) -> TaskError {
+    TaskError::new(task, context::worker_pid(), Kind::NoMemory { what: Cow::Borrowed(what), bytes })
 }
 
 /// The task of the program that `body` is part of and the function that it calls, if it can be handed over.

@@ -155,12 +155,18 @@ impl Driver {
             Some(Verdict::TooLarge { declared, limit }) => {
                 Kind::TooLarge { what: Cow::Borrowed("result"), bytes: *declared, limit: *limit }
             }
+            Some(Verdict::NoMemory { bytes }) => {
+                Kind::NoMemory { what: Cow::Borrowed("message"), bytes: *bytes }
+            }
             _ => Kind::crash(exit, hearing.last_panic.take(), last_stack(link.page.as_ref(), exit)),
         };
         // Of what it may have started, too, it says only that the worker is not to be believed.
         let doubt = match &hearing.verdict {
             Some(Verdict::TooLarge { declared, .. }) => {
                 Kind::Protocol { reason: format!("a message of {declared} bytes") }
+            }
+            Some(Verdict::NoMemory { bytes }) => {
+                Kind::Protocol { reason: format!("{bytes} bytes that there is no memory for") }
             }
             _ => kind.clone(),
         };
