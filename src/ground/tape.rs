@@ -427,7 +427,10 @@ impl<V: 'static, S: ?Sized + 'static, G: 'static> Tape<V, S, G> {
     /// A tape of one step.
     pub(crate) fn begin<P: Step<Carry = V, Seen = S, Needs = G>>(place: Place, step: P) -> Self {
         let mut tape = Self::empty();
-        if align_of::<P>() <= align_of::<*mut Chunk>() && size_of::<P>() <= size_of::<[*mut Chunk; FIRST]>() {
+        // As a constant, so that only the way which is taken is compiled.
+        if const {
+            align_of::<P>() <= align_of::<*mut Chunk>() && size_of::<P>() <= size_of::<[*mut Chunk; FIRST]>()
+        } {
             tape.first(place, step);
         } else {
             tape.first(place, Boxed(Box::new(step)));
@@ -445,7 +448,7 @@ impl<V: 'static, S: ?Sized + 'static, G: 'static> Tape<V, S, G> {
     /// Appends a step.
     #[inline]
     pub(crate) fn push<P: Step<Carry = V, Seen = S, Needs = G>>(&mut self, place: Place, step: P) {
-        if align_of::<P>() <= UNIT && size_of::<P>() <= LARGE {
+        if const { align_of::<P>() <= UNIT && size_of::<P>() <= LARGE } {
             self.append(place, step);
         } else {
             self.append(place, Boxed(Box::new(step)));

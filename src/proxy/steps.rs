@@ -23,16 +23,38 @@ pub(crate) trait Symbol: Copy + Send + 'static {
     const TEXT: &'static str;
 }
 
+/// A [`Symbol`] of the text that is [`packed`] into this number.
+///
+/// The same text is the same type wherever it stands, so that `a + b`, `&a + b` and `a += b` are steps of one type, which
+/// are compiled once.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<const PACKED: u128>;
+
+impl<const PACKED: u128> Named<PACKED> {
+    const BYTES: &'static [u8] = &PACKED.to_le_bytes();
+    const LEN: usize = 16 - PACKED.leading_zeros() as usize / 8;
+}
+
+impl<const PACKED: u128> Symbol for Named<PACKED> {
+    const TEXT: &'static str = match std::str::from_utf8(Self::BYTES.split_at(Self::LEN).0) {
+        Ok(text) => text,
+        Err(_) => panic!("no text was packed into this number"),
+    };
+}
+
+/// A text of at most 16 bytes as a number.
+pub(crate) const fn packed(text: &str) -> u128 {
+    assert!(text.len() <= 16, "the name of an operation has at most 16 bytes");
+    let mut bytes = [0; 16];
+    bytes.split_at_mut(text.len()).0.copy_from_slice(text.as_bytes());
+    u128::from_le_bytes(bytes)
+}
+
 /// A [`Symbol`] of this text.
 macro_rules! symbol {
-    ($text:expr) => {{
-        #[derive(Clone, Copy)]
-        struct Named;
-        impl $crate::proxy::steps::Symbol for Named {
-            const TEXT: &'static str = $text;
-        }
-        Named
-    }};
+    ($text:expr) => {
+        $crate::proxy::steps::Named::<{ $crate::proxy::steps::packed($text) }>
+    };
 }
 pub(crate) use symbol;
 
@@ -588,5 +610,30 @@ where
             seen.carried_right();
             seen.plain(&|| preview(&step.left));
         }
+    }
+}
+
+#[cfg(all(test, not(xfork_loom)))]
+mod tests {
+    use super::{Named, Symbol, packed};
+    use std::any::{Any, TypeId};
+
+    fn text<S: Symbol>(_: S) -> &'static str {
+        S::TEXT
+    }
+
+    #[test]
+    fn a_symbol_has_its_text() {
+        assert_eq!(text(symbol!("+")), "+");
+        assert_eq!(text(symbol!("sixteen_bytes_é")), "sixteen_bytes_é");
+        assert_eq!(text(symbol!(stringify!(mul_add))), "mul_add");
+        assert_eq!(text(symbol!("")), "");
+    }
+
+    #[test]
+    fn the_same_text_is_the_same_type_wherever_it_stands() {
+        let (here, there) = (symbol!("<<"), symbol!("<<"));
+        assert_eq!(here.type_id(), there.type_id());
+        assert_ne!(here.type_id(), TypeId::of::<Named<{ packed("<") }>>());
     }
 }
