@@ -71,7 +71,7 @@
 //! out of a task. At its end the program waits for what it forked and reports the failures that nobody looked at.
 
 /// What the derives write refers to `::xfork`; unit tests use them, too.
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 extern crate self as xfork;
 
 #[cfg(not(target_os = "linux"))]

@@ -507,7 +507,7 @@ pub(crate) fn runners() -> Arc<Runners> {
         .clone()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -337,7 +337,7 @@ where
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use crate::ground::memory::SMALL;

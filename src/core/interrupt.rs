@@ -68,7 +68,7 @@ pub(crate) fn cancel_waiting(task: &Arc<dyn crate::core::task::Body>) -> usize {
     usize::from(cancel::cancel(task, Unwanted::Interrupt))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

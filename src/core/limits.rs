@@ -160,7 +160,7 @@ pub(crate) struct Terms {
     pub(crate) seed: u64,
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

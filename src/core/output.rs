@@ -288,7 +288,7 @@ fn print(parts: Vec<Part>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -24,7 +24,7 @@ pub(crate) const VARIABLE: &str = "XFORK_SEED";
 enum Purpose {
     Fork = 1,
     #[cfg_attr(
-        not(any(feature = "rand", test)),
+        not(any(feature = "rand", all(test, not(xfork_loom)))),
         expect(dead_code, reason = "its number is taken all the same")
     )]
     Stream,
@@ -209,7 +209,7 @@ pub(crate) fn enter_aside() -> Entered {
     enter(here(|branch| branch.next(Purpose::Aside)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -108,7 +108,7 @@ fn run() {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use std::sync::mpsc::channel;

@@ -216,7 +216,7 @@ impl<T: Clone + Send + Sync + 'static> ResultProxy<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use crate::proxy::{ProxyState, lazy, ready};

@@ -11,7 +11,7 @@ mod deferred;
 mod explain;
 mod gather;
 mod num;
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod operators;
 pub(crate) mod ops;
 pub(crate) mod parts;

@@ -624,7 +624,7 @@ folds! {
     Product::product;
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use crate::proxy::{ProxyState, lazy, ready, rethrow};

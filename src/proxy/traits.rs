@@ -265,7 +265,7 @@ impl<T: Default + Send + 'static> Default for ResultProxy<T> {
 impl<T: RefUnwindSafe + Send + 'static> UnwindSafe for ResultProxy<T> {}
 impl<T: RefUnwindSafe + Send + 'static> RefUnwindSafe for ResultProxy<T> {}
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use crate::proxy::lazy;

@@ -79,7 +79,7 @@ impl fmt::Debug for Held {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

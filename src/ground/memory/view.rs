@@ -49,7 +49,7 @@ unsafe impl<T: ?Sized + Sync> Send for View<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Sync> Sync for View<T> {}
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::Memory;
     use super::*;

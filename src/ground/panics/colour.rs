@@ -53,7 +53,7 @@ impl Paint {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::Paint::{Coloured, Plain};
     use super::*;

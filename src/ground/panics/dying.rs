@@ -90,7 +90,7 @@ fn is_failed_allocation(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| frame.name.as_deref().is_some_and(ends))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -217,7 +217,7 @@ impl<'de> Deserialize<'de> for Frames {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

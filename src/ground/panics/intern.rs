@@ -41,7 +41,7 @@ impl Interner {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

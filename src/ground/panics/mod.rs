@@ -41,5 +41,5 @@ pub(crate) use report::{
 pub(crate) use rethrow::rethrow;
 pub(crate) use route::{ForkPlace, Route};
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests;

@@ -111,7 +111,7 @@ pub(super) fn is_boundary(name: &str) -> bool {
     name.contains("__xfork_task_boundary") || name.contains("__rust_begin_short_backtrace")
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -80,7 +80,7 @@ impl Payload {
     }
 
     /// The text, or std's words for a payload without one.
-    #[cfg(test)]
+    #[cfg(all(test, not(xfork_loom)))]
     pub(crate) fn message(&self) -> &str {
         match &self.0 {
             Kind::Str(text) => text,

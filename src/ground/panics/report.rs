@@ -318,7 +318,7 @@ impl Sheet {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use std::borrow::Cow;
 

@@ -21,7 +21,7 @@ pub(crate) fn retry<T: From<i8> + PartialEq>(mut call: impl FnMut() -> T) -> io:
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

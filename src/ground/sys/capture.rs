@@ -163,7 +163,7 @@ pub(crate) fn flush_c() {
     unsafe { libc::fflush(C_STDOUT) };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use std::io::Write;

@@ -87,7 +87,7 @@ fn stack_bounds() -> Option<Range<usize>> {
     (got == 0).then(|| low.saturating_add(guard).min(high)..high)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::role;
     use super::super::socket::send_all;

@@ -224,7 +224,7 @@ impl Ready {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::socket::{Wait, pair, receive, send_all};
     use super::*;

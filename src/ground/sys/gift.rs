@@ -113,7 +113,7 @@ unsafe fn descriptors(message: &libc::msghdr) -> Vec<io::Result<OwnedFd>> {
     found
 }
 
-#[cfg(all(test, not(miri)))]
+#[cfg(all(test, not(miri), not(xfork_loom)))]
 mod tests {
     use super::super::socket::{self, pair};
     use super::*;

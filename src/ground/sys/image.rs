@@ -219,7 +219,7 @@ fn each_module(mut visit: Visit<'_>) {
     unsafe { libc::dl_iterate_phdr(Some(show), (&raw mut visit).cast()) };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::role;
     use super::super::socket::send_all;

@@ -192,7 +192,7 @@ pub(crate) fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) };
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::role;
     use super::super::socket::{Wait, pair, receive, send_all};

@@ -197,7 +197,7 @@ fn init_array_bounds() -> Option<(*const usize, *const usize)> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -276,7 +276,7 @@ fn descriptor_limit() -> u64 {
     got.map_or(0, |_| limit.rlim_cur)
 }
 
-#[cfg(all(test, not(miri)))]
+#[cfg(all(test, not(miri), not(xfork_loom)))]
 mod tests {
     use super::*;
     use std::io::ErrorKind;

@@ -20,7 +20,7 @@ pub(crate) mod load;
 pub(crate) mod memory;
 mod pages;
 pub(crate) mod process;
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod role;
 pub(crate) mod socket;
 pub(crate) mod spin;

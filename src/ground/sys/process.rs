@@ -379,7 +379,7 @@ pub(crate) fn signal_name(number: i32) -> &'static str {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::super::event::{Interest, Poller};
     use super::super::role;

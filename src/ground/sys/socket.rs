@@ -200,7 +200,7 @@ fn option(fd: BorrowedFd<'_>, name: libc::c_int) -> Option<libc::c_int> {
     (result == 0).then_some(value)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use std::io::ErrorKind;

@@ -69,7 +69,7 @@ impl Spin {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

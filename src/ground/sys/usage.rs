@@ -61,7 +61,7 @@ impl Drop for MemoryLimit {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

@@ -110,7 +110,7 @@ impl Blob {
     }
 
     /// For how many bytes it has memory.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(all(test, not(xfork_loom)), fuzzing))]
     pub(super) fn capacity(&self) -> usize {
         self.size() * whichever!(self, vector => vector.capacity())
     }
@@ -158,7 +158,7 @@ fn grow<E: Pod>(vector: &mut Vec<E>, declared: usize) -> Result<(), NoMemory> {
     let (step, declared) = (STEP / size_of::<E>(), declared / size_of::<E>());
     if vector.len() == vector.capacity() {
         let capacity = (2 * vector.len()).max(step).min(declared);
-        #[cfg(test)]
+        #[cfg(all(test, not(xfork_loom)))]
         if capacity * size_of::<E>() > tests::MEMORY.get() {
             return Err(NoMemory);
         }
@@ -184,7 +184,7 @@ impl fmt::Debug for Blob {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 pub(super) mod tests {
     use super::*;
     use std::cell::Cell;

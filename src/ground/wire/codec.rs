@@ -268,7 +268,7 @@ impl postcard::ser_flavors::Flavor for Appender<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

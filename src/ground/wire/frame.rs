@@ -191,7 +191,7 @@ impl Decoder {
     }
 
     /// Takes bytes that were not read into [`buffer`](Decoder::buffer), as tests have them.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(all(test, not(xfork_loom)), fuzzing))]
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let buffer = self.buffer();
@@ -203,7 +203,7 @@ impl Decoder {
     }
 
     /// What it holds, in bytes of capacity.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(all(test, not(xfork_loom)), fuzzing))]
     pub(crate) fn held(&self) -> usize {
         let blobs = self.large.iter().map(|large| &large.into).chain(&self.blobs);
         self.waiting.bytes.capacity() + blobs.map(Blob::capacity).sum::<usize>()
@@ -358,7 +358,7 @@ impl Large {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -94,7 +94,7 @@ impl From<Vec<u8>> for Letter {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

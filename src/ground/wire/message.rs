@@ -453,7 +453,7 @@ impl<'a> FromWorker<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

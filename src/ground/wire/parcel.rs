@@ -152,7 +152,7 @@ impl Parcel {
     }
 
     /// What the values mention.
-    #[cfg(test)]
+    #[cfg(all(test, not(xfork_loom)))]
     pub(crate) fn mentions(&self) -> impl Iterator<Item = &Arc<Held>> {
         self.pieces.iter().filter_map(|piece| match &piece.what {
             What::Held(held) => Some(held),
@@ -446,7 +446,7 @@ pub(crate) fn unpack(number: u32) -> Option<Arc<Held>> {
     .flatten()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -7,7 +7,7 @@
 
 mod dot;
 mod look;
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests;
 mod tree;
 

@@ -10,7 +10,7 @@ mod checked;
 mod conversions;
 mod functions;
 mod identities;
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests;
 
 pub use functions::ValueOrProxy;

@@ -246,7 +246,7 @@ pub(crate) fn supervisor(data: &[u8]) {
     model::play(wanted, micros, numbers);
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
     use std::fs;

@@ -8,7 +8,7 @@
 
 mod boot;
 mod captured;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(all(test, not(xfork_loom)), fuzzing))]
 pub(crate) mod fuzz;
 mod pool;
 mod relay;

@@ -93,7 +93,7 @@ pub(crate) enum Event {
     },
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(all(test, not(xfork_loom)), fuzzing))]
 impl Event {
     /// The worker whose message it is.
     fn worker(&self) -> WorkerId {
@@ -284,7 +284,7 @@ impl Supervisor {
     /// # Errors
     ///
     /// A [`Violation`] when the worker is not honest: it is to be killed, and its death reported as an event.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(all(test, not(xfork_loom)), fuzzing))]
     pub(crate) fn step(&mut self, event: Event) -> Result<Vec<Action>, Violation> {
         self.note(event)?;
         Ok(self.decide_now())
@@ -547,8 +547,8 @@ impl Supervisor {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(all(test, not(xfork_loom)), fuzzing))]
 #[cfg_attr(not(test), expect(dead_code, reason = "some of it is for the tests only"))]
 pub(super) mod model;
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests;

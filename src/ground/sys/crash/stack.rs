@@ -94,7 +94,7 @@ fn current() -> Option<libc::stack_t> {
     (unsafe { libc::sigaltstack(ptr::null(), &raw mut stack) } == 0).then_some(stack)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 

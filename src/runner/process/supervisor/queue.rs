@@ -73,7 +73,7 @@ impl Queue {
         self.tasks.is_empty()
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(all(test, not(xfork_loom)), fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> {
         self.tasks.values().copied()
     }
@@ -84,7 +84,7 @@ impl Queue {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
 
