@@ -7,7 +7,7 @@
 //! pieces go to another process as a number and which as bytes: that is asked for ([`write_pieces`](Parcel::write_pieces),
 //! [`read_pieces`]).
 
-use super::blob::Blob;
+use super::blob::{self, Blob};
 use super::codec::{self, CodecError};
 use crate::ground::memory::{Held, HeldId, Memory};
 use serde::Serialize;
@@ -285,9 +285,7 @@ impl Values {
         if self.are_lost() {
             return Err(NoMemory { bytes: self.lost });
         }
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(bytes.len()).map_err(|_| NoMemory { bytes: bytes.len() as u64 })?;
-        copy.extend_from_slice(bytes);
+        let copy = blob::copy(bytes).map_err(|_| NoMemory { bytes: bytes.len() as u64 })?;
         Ok(Parcel::new(copy, self.pieces))
     }
 }
