@@ -3,11 +3,13 @@
 use crate::core::error::TaskError;
 use crate::core::slot::{AnySlot, Encoded};
 use crate::ground::wire::codec;
-use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::ground::wire::parcel::{self, Parcel, Reader};
+use crate::place::Place;
 use crate::proxy::ResultProxy;
 use crate::shared::Shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -67,11 +69,16 @@ pub struct Input<T>(Kind<T>);
 enum Kind<T> {
     Value(T),
     Later(Box<dyn Later<T>>),
+    Source(Arc<dyn Source<T>>),
 }
 
 impl<T> fmt::Debug for Input<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self.0, Kind::Value(_)) { "Input(value)" } else { "Input(proxy)" })
+        f.write_str(match self.0 {
+            Kind::Value(_) => "Input(value)",
+            Kind::Later(_) => "Input(proxy)",
+            Kind::Source(_) => "Input(node)",
+        })
     }
 }
 
@@ -84,20 +91,82 @@ trait Later<T>: Send {
     fn show(&self, to: &mut dyn FnMut(&T)) -> Result<(), TaskError>;
     /// The value as it came from another process, if nobody has decoded it.
     fn encoded(&self) -> Option<Encoded>;
+    /// The same argument, for another task.
+    fn again(&self) -> Box<dyn Later<T>>;
 }
 
+/// An argument that other tasks of a graph bring, in each run of the graph anew.
+pub(crate) trait Source<T>: Send + Sync {
+    /// The nodes that it comes from.
+    fn origins(&self, to: &mut dyn FnMut(Origin));
+    /// The argument in this run; `None` if the nodes have no results.
+    fn input(&self) -> Option<Input<T>>;
+}
+
+/// A node of a graph that a task follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The graph's number.
+    pub(crate) graph: u64,
+    pub(crate) node: u32,
+    /// What it costs to bring the result to another worker.
+    pub(crate) transfer: f64,
+    /// Whether the result is an argument, and not only the order matters.
+    pub(crate) is_fed: bool,
+    /// Whether the argument is the result itself, and no part of it nor made of several.
+    pub(crate) is_whole: bool,
+}
+
+/// What becomes of a task whose input is a node without a result.
+const NOT_RUN: &str =
+    "an argument is a node of a graph that has no result: add the task to that graph, by `Graph::add`";
+
 impl<T> Input<T> {
+    pub(crate) fn of_source(source: Arc<dyn Source<T>>) -> Self {
+        Self(Kind::Source(source))
+    }
+
+    pub(crate) fn of_value(value: T) -> Self {
+        Self(Kind::Value(value))
+    }
+
+    pub(crate) fn of_proxy(proxy: ResultProxy<T>) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        Self(Kind::Later(Box::new(proxy)))
+    }
+
     fn slots(&self) -> impl Iterator<Item = Arc<dyn AnySlot>> {
         (0..).map_while(|position| match &self.0 {
-            Kind::Value(_) => None,
+            Kind::Value(_) | Kind::Source(_) => None,
             Kind::Later(later) => later.slot(position),
         })
+    }
+
+    fn origins(&self, to: &mut dyn FnMut(Origin)) {
+        if let Kind::Source(source) = &self.0 {
+            source.origins(to);
+        }
     }
 
     fn resolve(self) -> Result<T, TaskError> {
         match self.0 {
             Kind::Value(value) => Ok(value),
             Kind::Later(later) => later.take(),
+            Kind::Source(source) => source.input().expect(NOT_RUN).resolve(),
+        }
+    }
+
+    /// The same argument, for another task: of a node, its result in this run.
+    fn again(&self) -> Self
+    where
+        T: Clone,
+    {
+        match &self.0 {
+            Kind::Value(value) => Self(Kind::Value(value.clone())),
+            Kind::Later(later) => Self(Kind::Later(later.again())),
+            Kind::Source(source) => source.input().expect(NOT_RUN),
         }
     }
 }
@@ -107,6 +176,7 @@ impl<T: Portable> Input<T> {
         let later = match &self.0 {
             Kind::Value(value) => return Ok(out.put(value)?),
             Kind::Later(later) => later,
+            Kind::Source(source) => return source.input().expect(NOT_RUN).encode(out),
         };
         if let Some(encoded) = later.encoded() {
             out.splice(&encoded);
@@ -115,6 +185,19 @@ impl<T: Portable> Input<T> {
         let mut outcome = Ok(());
         later.show(&mut |value| outcome = out.put(value)).map_err(EncodeError::Input)?;
         Ok(outcome?)
+    }
+}
+
+impl<T: Portable> Input<T> {
+    fn describe(&self, out: &mut Vec<u8>) -> bool {
+        let Kind::Value(value) = &self.0 else {
+            out.push(0);
+            return matches!(self.0, Kind::Source(_));
+        };
+        out.push(1);
+        // Outside a parcel all of it is written.
+        let _aside = parcel::aside();
+        codec::encode(value, out).is_ok()
     }
 }
 
@@ -202,6 +285,9 @@ impl<T: Clone + Send + Sync + 'static> Later<T> for ResultProxy<T> {
     fn encoded(&self) -> Option<Encoded> {
         self.encoded_value()
     }
+    fn again(&self) -> Box<dyn Later<T>> {
+        Box::new(self.clone())
+    }
 }
 
 /// A proxy of a proxy is as good as a proxy of the value.
@@ -225,7 +311,7 @@ struct Gathered<C, T: Send + 'static, V> {
     copy: fn(&C) -> C,
 }
 
-impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathered<C, T, V> {
+impl<C: Send + 'static, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathered<C, T, V> {
     fn slot(&self, position: usize) -> Option<Arc<dyn AnySlot>> {
         self.proxies.get(position).map(ResultProxy::any_slot)
     }
@@ -245,6 +331,10 @@ impl<C: Send, T: Clone + Send + Sync + 'static, V: 'static> Later<V> for Gathere
     }
     fn encoded(&self) -> Option<Encoded> {
         None
+    }
+    fn again(&self) -> Box<dyn Later<V>> {
+        let Self { proxies, keys, make, copy } = self;
+        Box::new(Self { proxies: proxies.clone(), keys: copy(keys), make: *make, copy: *copy })
     }
 }
 
@@ -323,6 +413,41 @@ pub trait Inputs<A>: Sized {
     fn values(self) -> Result<A, Self>;
     #[doc(hidden)]
     fn of_values(values: A) -> Self;
+    /// The nodes of a graph among them.
+    #[doc(hidden)]
+    fn origins(&self, to: &mut dyn FnMut(Origin));
+}
+
+/// A tuple of parameter types that a task of a [`Graph`](crate::Graph) can have: it may be run again, so its arguments are
+/// cloned, and several tasks may get the same result.
+#[diagnostic::on_unimplemented(
+    message = "a task with the arguments `{Self}` can't be run again, as those of a graph can",
+    note = "derive `Clone` for each of them, and have them be `Send + Sync`"
+)]
+#[expect(private_interfaces, reason = "the trait is sealed by `Args`, too")]
+pub trait NodeArgs: Args + Send + 'static {
+    /// The same arguments, for another run: of nodes, their results in this one.
+    #[doc(hidden)]
+    fn again(inputs: &Self::Inputs) -> Self::Inputs;
+    /// The parameters.
+    #[doc(hidden)]
+    fn parameters() -> Vec<Type>;
+    /// Arguments that come from the places that `given` gives, one after the other: each an `Arc<Place<T>>`.
+    #[doc(hidden)]
+    fn link(given: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) -> Self::Inputs;
+}
+
+/// A type as a graph compares it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Type {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl Type {
+    pub(crate) fn of<T: 'static>() -> Self {
+        Self { id: TypeId::of::<T>(), name: std::any::type_name::<T>() }
+    }
 }
 
 /// A tuple of parameter types that can travel to a worker process.
@@ -342,6 +467,9 @@ pub trait PortableArgs: Args + Send {
     fn encode_moving(&mut self, out: &mut Parcel) -> Result<(), EncodeError>;
     #[doc(hidden)]
     fn decode(input: &mut Reader<'_>) -> Result<Self, String>;
+    /// Appends the values among the arguments, and which they are; false if they can't be encoded, or if a proxy is among them.
+    #[doc(hidden)]
+    fn describe(inputs: &Self::Inputs, out: &mut Vec<u8>) -> bool;
 }
 
 /// The arguments of a fork as the user writes them: `()`, one bare value, or a tuple.
@@ -388,7 +516,7 @@ macro_rules! tuples {
         }
 
         #[expect(private_interfaces, reason = "see the trait")]
-        #[allow(non_snake_case, unused_mut, clippy::unused_unit, reason = "names of types serve as names of values; () has no parts")]
+        #[allow(non_snake_case, unused_mut, unused_variables, clippy::unused_unit, reason = "names of types serve as names of values; () has no parts")]
         impl<$($type),*> Inputs<($($type,)*)> for ($(Input<$type>,)*) {
             fn slots(&self) -> Vec<Arc<dyn AnySlot>> {
                 let mut slots = Vec::new();
@@ -404,6 +532,10 @@ macro_rules! tuples {
                 let ($($type,)*) = values;
                 ($(Input(Kind::Value($type)),)*)
             }
+            fn origins(&self, to: &mut dyn FnMut(Origin)) {
+                let ($($type,)*) = self;
+                $($type.origins(to);)*
+            }
             fn values(self) -> Result<($($type,)*), Self> {
                 let ($($type,)*) = self;
                 match ($($type.0,)*) {
@@ -411,6 +543,21 @@ macro_rules! tuples {
                     #[allow(unreachable_patterns, reason = "() has no other")]
                     ($($type,)*) => Err(($(Input($type),)*)),
                 }
+            }
+        }
+
+        #[expect(private_interfaces, reason = "see the trait")]
+        #[allow(non_snake_case, unused_variables, clippy::unused_unit, reason = "as above")]
+        impl<$($type: Clone + Send + Sync + 'static),*> NodeArgs for ($($type,)*) {
+            fn again(inputs: &Self::Inputs) -> Self::Inputs {
+                let ($($type,)*) = inputs;
+                ($($type.again(),)*)
+            }
+            fn parameters() -> Vec<Type> {
+                vec![$(Type::of::<$type>()),*]
+            }
+            fn link(given: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) -> Self::Inputs {
+                ($(Input::of_source(given().downcast::<Place<$type>>().expect("the types were compared")),)*)
             }
         }
 
@@ -436,6 +583,10 @@ macro_rules! tuples {
                 Ok(($(input.take::<$type>().map_err(|error| {
                     format!("{}: {error}", std::any::type_name::<$type>())
                 })?,)*))
+            }
+            fn describe(inputs: &Self::Inputs, out: &mut Vec<u8>) -> bool {
+                let ($($type,)*) = inputs;
+                true $(&& $type.describe(out))*
             }
         }
 

@@ -82,7 +82,9 @@ mod batch;
 mod callable;
 mod core;
 mod fork;
+pub mod graph;
 mod ground;
+mod place;
 mod plan;
 mod proxy;
 mod random;
@@ -92,7 +94,7 @@ mod task;
 mod tries;
 mod worker_local;
 
-pub use crate::args::{Arg, Args, IntoArgs, Portable, PortableArgs};
+pub use crate::args::{Arg, Args, IntoArgs, NodeArgs, Portable, PortableArgs};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
 pub use crate::core::error::TaskError;
 pub use crate::core::group::Scope;
@@ -101,6 +103,10 @@ pub use crate::core::output::Output;
 pub use crate::core::unseen::report_unseen_failures;
 pub use crate::fork::{
     block_map, block_map_process, block_map_thread, fork, map, map_process, map_thread, process, thread,
+};
+pub use crate::graph::schedule::{Cpop, Heft, ListScheduler, Peft, Schedule, Scheduler};
+pub use crate::graph::{
+    Costs, Graph, GraphError, GraphFault, Monitor, Node, Outcome, Outcomes, Progress, RunOptions, Skip,
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};
 pub use crate::proxy::{
@@ -112,7 +118,7 @@ pub use crate::random::seed;
 pub use crate::random::{TaskRng, rng};
 pub use crate::runner::{Runnable, Runner};
 pub use crate::shared::{Plain, Shared};
-pub use crate::task::{Route, Task, task};
+pub use crate::task::{Predecessor, Route, Task, task};
 pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{
     Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,

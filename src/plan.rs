@@ -1,7 +1,7 @@
 //! The plan: who runs what, chosen by the person who runs the program.
 
 use crate::callable::Callable;
-use crate::core::context::{self, Runners};
+use crate::core::context::{self, MakeRunner, Runners};
 use crate::core::limits::Limits;
 use crate::core::output::Output;
 use crate::core::runner::Runner;
@@ -428,7 +428,14 @@ impl Plan {
         for runner in [&cpu, &io] {
             interrupt::register(runner);
         }
-        Arc::new(Runners { cpu, io, limits: self.limits, description })
+        let settings = self.processes.clone();
+        let one_worker: Option<MakeRunner> = match self.kind {
+            Kind::Processes if process::inside_worker().is_none() => {
+                Some(Box::new(move || Processes::new(Settings { workers: 1, ..settings.clone() })))
+            }
+            _ => None,
+        };
+        Arc::new(Runners { cpu, io, limits: self.limits, description, one_worker })
     }
 }
 
@@ -438,6 +445,12 @@ fn default_workers() -> usize {
 }
 
 static PROGRAM: LazyLock<RwLock<Option<Arc<Runners>>>> = LazyLock::new(|| RwLock::new(None));
+
+/// The runner of functions that are run where they are called.
+pub(crate) fn in_place() -> &'static Arc<dyn Runner> {
+    static IN_PLACE: LazyLock<Arc<dyn Runner>> = LazyLock::new(|| Arc::new(Sequential));
+    &IN_PLACE
+}
 
 /// Chooses the plan for the whole program; forks from now on follow it.
 ///

@@ -1,6 +1,6 @@
 //! A task with its types: a function, its inputs and the slot of its result; and [`task()`], one not yet scheduled.
 
-use crate::args::{Args, EncodeError, Inputs, IntoArgs, Portable, PortableArgs};
+use crate::args::{Args, EncodeError, Inputs, IntoArgs, Origin, Portable, PortableArgs};
 use crate::batch;
 use crate::callable::{Again, Callable, Cpu, InPlace, Io};
 use crate::core::context::{self, Runners};
@@ -13,6 +13,7 @@ use crate::core::slot::{AnySlot, Decode, Slot};
 use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
 use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
+use crate::core::watch::Watch;
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
 use crate::ground::wire::parcel::{Parcel, Reader};
@@ -292,6 +293,7 @@ where
     fn attempt<R>(self: &Arc<Self>, code: impl FnOnce() -> R) -> Result<R, panics::Caught> {
         let _alarm = self.alarm();
         let _context = context::enter_task(self.clone());
+        let _watched = self.core.unusual().watch.as_ref().map(Watch::begin);
         panics::catch(code)
     }
 
@@ -421,6 +423,7 @@ where
         }
         let (what, begin) = (Cow::Borrowed("arguments"), out.bytes.len());
         let may_move = self.core.limits().retries.is_none();
+        let watch = self.core.unusual().watch.as_ref().map(|watch| (watch, Instant::now()));
         let _for_a_task = context::for_a_task();
         let encode = || match may_move {
             true => travel.encode_moving(&mut progress.work, out),
@@ -435,6 +438,9 @@ where
             }
             Err(caught) => Err(panic_error(self.core.name(), caught)),
         };
+        if let Some((watch, begin)) = watch {
+            watch.sent(begin.elapsed());
+        }
         if may_move && out.blobs().next().is_some() {
             progress.keep_moved(outcome.clone().map(|()| out.tail(begin)));
         }
@@ -546,6 +552,15 @@ fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(
     Some((registry::conjure::<F>(), args))
 }
 
+/// Where a function runs.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Process,
+    Thread,
+    Here,
+}
+
 /// Where a function runs, decided by its mark at compile time; asks for the bounds that the place needs.
 #[diagnostic::on_unimplemented(
     message = "`{F}` can't run where its mark says",
@@ -554,9 +569,30 @@ fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(
 )]
 pub trait Route<F: Callable<A>, A: Args> {
     #[doc(hidden)]
+    const PLACE: Place;
+
+    #[doc(hidden)]
     fn start(task: Task<F, A>) -> ResultProxy<F::Output>
     where
         F::Output: Send + 'static;
+
+    /// Those of the arguments that are values, encoded; `None` if they can't be, or are not all known.
+    #[doc(hidden)]
+    fn describe(_inputs: &A::Inputs) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Starts a task whose inputs are there; one that runs in place fails like any other.
+    #[doc(hidden)]
+    fn start_ready(task: Task<F, A>) -> ResultProxy<F::Output>
+    where
+        F: Send + 'static,
+        A: Send + 'static,
+        A::Inputs: Send,
+        F::Output: Send + 'static,
+    {
+        Self::start(task)
+    }
 
     /// Starts the function once for each item.
     #[doc(hidden)]
@@ -583,6 +619,14 @@ where
     A::Inputs: Send,
     F::Output: Portable,
 {
+    const PLACE: Place = Place::Process;
+
+    fn describe(inputs: &A::Inputs) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let is_known = panics::catch(|| A::describe(inputs, &mut bytes)).unwrap_or(false);
+        is_known.then_some(bytes)
+    }
+
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         // Refuses function pointers and captures at compile time.
         let _ = registry::conjure::<F>;
@@ -609,6 +653,8 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
+    const PLACE: Place = Place::Thread;
+
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         start::<F, A, Stays>(task, |runners| &runners.io)
     }
@@ -620,6 +666,18 @@ where
     A: Args + 'static,
     F::Output: Send + 'static,
 {
+    const PLACE: Place = Place::Here;
+
+    fn start_ready(task: Task<F, A>) -> ResultProxy<F::Output>
+    where
+        F: Send + 'static,
+        A: Send + 'static,
+        A::Inputs: Send,
+        F::Output: Send + 'static,
+    {
+        start::<F, A, Stays>(task, |_| plan::in_place())
+    }
+
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         for slot in task.after.into_iter().chain(task.inputs.slots()) {
             wait(&slot, None).unwrap_or_else(|error| crate::proxy::rethrow(&error));
@@ -637,7 +695,7 @@ where
     F::Output: Send + 'static,
     W: Way<F, A>,
 {
-    let Task { function, inputs, name, limits, again, after, place: caller, .. } = task;
+    let Task { function, inputs, name, limits, again, after, place: caller, watch, .. } = task;
     let (work, mut slots) = match inputs.values() {
         Ok(args) => (Work::Values(function, args), Vec::new()),
         Err(inputs) => {
@@ -655,7 +713,7 @@ where
             place: caller,
             runner: place(runners),
             limits: limits.or(F::limits()).or(runners.limits),
-            unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _)),
+            unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _), watch),
         })
     });
     let reader = Slot::of_task(core.about().clone());
@@ -699,8 +757,75 @@ pub struct Task<F: Callable<A>, A: Args> {
     limits: Limits,
     again: Option<Again<F, A>>,
     after: Vec<Arc<dyn AnySlot>>,
+    /// What only a graph wants to know.
+    in_graph: Option<Box<InGraph>>,
+    watch: Option<Watch>,
     place: &'static Location<'static>,
     args: PhantomData<A>,
+}
+
+/// What a task has as part of a graph.
+#[derive(Default)]
+struct InGraph {
+    cost: Option<Cost>,
+    /// The nodes that come before it.
+    after: Vec<Origin>,
+}
+
+/// What a task costs, in any unit that all costs of a graph have in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Cost {
+    /// On a worker of speed 1.
+    Same(f64),
+    /// On each worker.
+    PerWorker(Box<[f64]>),
+}
+
+/// A task, taken apart for a graph that runs it as often as it is asked to.
+pub(crate) struct Parts<F: Callable<A>, A: Args> {
+    pub(crate) function: F,
+    pub(crate) inputs: A::Inputs,
+    pub(crate) limits: Limits,
+    pub(crate) again: Option<Again<F, A>>,
+    pub(crate) after: Vec<Arc<dyn AnySlot>>,
+    pub(crate) cost: Option<Cost>,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) place: &'static Location<'static>,
+}
+
+/// What a task can be told to come after: a proxy, or a node of the same graph.
+///
+/// ```
+/// use xfork::{Graph, io_bound, task};
+///
+/// let mut graph = Graph::new();
+/// let first = graph.add("first", task(io_bound(|| 1), ()))?;
+/// let second = graph.add("second", task(io_bound(|| 2), ()).after(&first))?;
+/// assert_eq!(graph.run()?[&second], 2);
+/// # Ok::<(), xfork::GraphError>(())
+/// ```
+pub trait Predecessor {
+    #[doc(hidden)]
+    fn precede(&self, before: &mut Before<'_>);
+}
+
+/// Where a task notes what comes before it.
+#[doc(hidden)]
+pub struct Before<'a> {
+    pub(crate) slots: &'a mut Vec<Arc<dyn AnySlot>>,
+    pub(crate) nodes: &'a mut Vec<Origin>,
+}
+
+impl fmt::Debug for Before<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Before").field("slots", &self.slots.len()).field("nodes", &self.nodes).finish()
+    }
+}
+
+impl<T: Send + 'static> Predecessor for ResultProxy<T> {
+    fn precede(&self, before: &mut Before<'_>) {
+        before.slots.push(self.any_slot());
+    }
 }
 
 impl<F: Callable<A>, A: Args> fmt::Debug for Task<F, A> {
@@ -733,9 +858,23 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
             limits: Limits::new(),
             again: None,
             after: Vec::new(),
+            in_graph: None,
+            watch: None,
             place,
             args: PhantomData,
         }
+    }
+
+    /// A task of a graph, for one run; its inputs are there.
+    pub(crate) fn of_parts(parts: Parts<F, A>, name: Cow<'static, str>, watch: Option<Watch>) -> Self {
+        let Parts { function, inputs, limits, again, after, place, .. } = parts;
+        Self { name, limits, again, after, watch, ..Self::of_inputs(function, inputs, place) }
+    }
+
+    pub(crate) fn into_parts(self) -> Parts<F, A> {
+        let Self { function, inputs, limits, again, after, in_graph, place, .. } = self;
+        let InGraph { cost, after: origins } = in_graph.map(|parts| *parts).unwrap_or_default();
+        Parts { function, inputs, limits: limits.or(F::limits()), again, after, cost, origins, place }
     }
 
     /// Names the task in errors and reports; its function's name otherwise.
@@ -760,8 +899,47 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// assert_eq!(read.after(&written).fork().as_ref().unwrap(), "text");
     /// # std::fs::remove_file(path).unwrap();
     /// ```
-    pub fn after<T: Send + 'static>(mut self, other: &ResultProxy<T>) -> Self {
-        self.after.push(other.any_slot());
+    ///
+    /// Of a task that is added to a [`Graph`](crate::Graph), `other` may also be a node of that graph.
+    pub fn after(mut self, other: &impl Predecessor) -> Self {
+        let mut nodes = Vec::new();
+        other.precede(&mut Before { slots: &mut self.after, nodes: &mut nodes });
+        if !nodes.is_empty() {
+            self.in_graph.get_or_insert_default().after.append(&mut nodes);
+        }
+        self
+    }
+
+    /// Says what the task costs, for the [schedules](crate::Graph::schedule) of a graph: in any unit that all costs of the
+    /// graph have in common, such as seconds, on a worker of speed 1. Forked, it means nothing.
+    ///
+    /// ```
+    /// use xfork::{Graph, Heft, io_bound, task};
+    ///
+    /// let mut graph = Graph::new();
+    /// graph.add("one", task(io_bound(|| 1), ()).cost(3.0))?;
+    /// graph.add("two", task(io_bound(|| 2), ()).cost(2.0))?;
+    /// assert_eq!(graph.schedule(Heft::new(2))?.makespan(), 3.0);
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn cost(mut self, cost: f64) -> Self {
+        self.in_graph.get_or_insert_default().cost = Some(Cost::Same(cost));
+        self
+    }
+
+    /// As [`cost`](Self::cost), for workers that are not alike: one cost for each worker of the schedule.
+    ///
+    /// ```
+    /// use xfork::{Graph, Heft, io_bound, task};
+    ///
+    /// let mut graph = Graph::new();
+    /// graph.add("one", task(io_bound(|| 1), ()).cost_on([14.0, 16.0, 9.0]))?;
+    /// let plan = graph.schedule(Heft::new(3))?;
+    /// assert_eq!(plan.makespan(), 9.0);
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn cost_on(mut self, costs: impl IntoIterator<Item = f64>) -> Self {
+        self.in_graph.get_or_insert_default().cost = Some(Cost::PerWorker(costs.into_iter().collect()));
         self
     }
 

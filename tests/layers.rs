@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest; a name is a file or folder of `src`.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["ground"],
     &["core"],
     &["runner"],
@@ -20,11 +20,13 @@ const LAYERS: [&[&str]; 5] = [
         "task",
         "tries",
         "fork",
+        "place",
         "plan",
         "random",
         "shared",
         "worker_local",
     ],
+    &["graph"],
     &["lib"],
 ];
 

@@ -19,6 +19,20 @@ pub(crate) struct Runners {
     pub(crate) limits: Limits,
     /// How it was asked for, for the reader of a debugger.
     pub(crate) description: String,
+    /// Makes a runner like `cpu` that has one worker, where workers are told apart.
+    pub(crate) one_worker: Option<MakeRunner>,
+}
+
+/// Makes a runner.
+pub(crate) type MakeRunner = Box<dyn Fn() -> Arc<dyn Runner> + Send + Sync>;
+
+impl Runners {
+    /// The same, with a worker of its own for cpu-bound tasks; `None` where workers are not told apart.
+    pub(crate) fn with_own_worker(&self) -> Option<Self> {
+        let cpu = self.one_worker.as_ref()?();
+        let (io, description) = (self.io.clone(), format!("one worker of {}", self.description));
+        Some(Self { cpu, io, limits: self.limits, description, one_worker: None })
+    }
 }
 
 impl fmt::Debug for Runners {
@@ -147,6 +161,61 @@ pub(crate) fn enter_runners(runners: Arc<Runners>) -> Restore {
     let before =
         CONTEXT.try_with(|context| context.borrow_mut().runners.replace(runners)).unwrap_or_default();
     Restore { task: None, runners: before, _seed: None, _group: None, _aside: None }
+}
+
+/// Where forks are made: the task, the runners and the scope that they belong to.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    task: Option<Arc<dyn Body>>,
+    runners: Option<Arc<Runners>>,
+    group: Option<Arc<group::Members>>,
+}
+
+impl Origin {
+    /// This thread's.
+    pub(crate) fn here() -> Self {
+        with_place(|task, runners| Self {
+            task: task.cloned(),
+            runners: runners.cloned(),
+            group: group::current(),
+        })
+    }
+
+    /// The same with other runners.
+    pub(crate) fn with_runners(&self, runners: Arc<Runners>) -> Self {
+        Self { runners: Some(runners), ..self.clone() }
+    }
+
+    /// Has forks of this thread be made there, the first as the branch's fork at `position`, until the guard is dropped.
+    pub(crate) fn enter(&self, position: seed::Position) -> Elsewhere {
+        let before = CONTEXT.try_with(|context| {
+            let mut context = context.borrow_mut();
+            let runners = std::mem::replace(&mut context.runners, self.runners.clone());
+            (std::mem::replace(&mut context.task, self.task.clone()), runners)
+        });
+        let (task, runners) = before.unwrap_or_default();
+        Elsewhere { task, runners, _seed: seed::enter_at(position), _group: group::enter(self.group.clone()) }
+    }
+}
+
+/// Puts the previous context back when dropped.
+pub(crate) struct Elsewhere {
+    task: Option<Arc<dyn Body>>,
+    runners: Option<Arc<Runners>>,
+    _seed: seed::Entered,
+    _group: group::Entered,
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let replaced = CONTEXT.try_with(|context| {
+            let mut context = context.borrow_mut();
+            let runners = std::mem::replace(&mut context.runners, self.runners.take());
+            (std::mem::replace(&mut context.task, self.task.take()), runners)
+        });
+        // Outside the borrow: its end may be the end of a task, whose drop is code of the user.
+        drop(replaced);
+    }
 }
 
 static WORKER: AtomicBool = AtomicBool::new(false);

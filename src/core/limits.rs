@@ -32,7 +32,13 @@ pub struct Limits {
     pub(crate) retries: Option<u32>,
     pub(crate) backoff: Option<Duration>,
     pub(crate) priority: Option<i32>,
+    /// Of equal priority, the greater comes first; what a graph says of its tasks, and only here.
+    #[serde(skip)]
+    pub(crate) rank: u32,
 }
+
+/// How soon a task is to run: by priority, and then by rank.
+pub(crate) type Urgency = i64;
 
 impl Limits {
     /// No limits: a task takes what it needs, is tried once, and has priority 0.
@@ -41,7 +47,15 @@ impl Limits {
     /// assert_eq!(xfork::Limits::new(), xfork::Limits::default());
     /// ```
     pub const fn new() -> Self {
-        Self { timeout: None, cpu_time: None, memory: None, retries: None, backoff: None, priority: None }
+        Self {
+            timeout: None,
+            cpu_time: None,
+            memory: None,
+            retries: None,
+            backoff: None,
+            priority: None,
+            rank: 0,
+        }
     }
 
     /// How long a task may run, counted from when it starts; then it fails with [`is_timeout`](crate::TaskError::is_timeout).
@@ -131,10 +145,18 @@ impl Limits {
     pub const fn or(self, others: Self) -> Self {
         macro_rules! first {
             ($($field:ident)*) => {
-                Self { $($field: match self.$field { Some(_) => self.$field, None => others.$field }),* }
+                Self {
+                    $($field: match self.$field { Some(_) => self.$field, None => others.$field },)*
+                    rank: self.rank,
+                }
             };
         }
         first!(timeout cpu_time memory retries backoff priority)
+    }
+
+    /// Zero, if nobody has said anything.
+    pub(crate) fn urgency(&self) -> Urgency {
+        (Urgency::from(self.priority.unwrap_or(0)) << 32) + Urgency::from(self.rank)
     }
 
     /// How long to wait before a further try, the first being number 1.
@@ -171,6 +193,15 @@ mod tests {
         let task = Limits::new().priority(-1);
         let expected = Limits::new().retries(1).priority(-1).timeout(Duration::from_secs(5)).memory(7);
         assert_eq!(task.or(mark).or(plan), expected);
+    }
+
+    #[test]
+    fn a_rank_decides_between_equal_priorities_only() {
+        let urgency = |priority, rank| Limits { rank, ..Limits::new().priority(priority) }.urgency();
+        assert_eq!(Limits::new().urgency(), 0);
+        assert!(urgency(0, 1) > urgency(0, 0) && urgency(1, 0) > urgency(0, u32::MAX));
+        assert!(urgency(-1, u32::MAX) < 0 && urgency(i32::MIN, 0) < urgency(i32::MIN, 1));
+        assert!(urgency(i32::MAX, u32::MAX) > urgency(i32::MAX, 0));
     }
 
     #[test]

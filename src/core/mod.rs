@@ -27,6 +27,7 @@ pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod unseen;
 pub(crate) mod wait;
+pub(crate) mod watch;
 
 #[cfg(all(test, xfork_loom))]
 mod models;

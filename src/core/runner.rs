@@ -2,6 +2,7 @@
 
 use crate::core::cycle;
 use crate::core::error::{Kind, TaskError};
+use crate::core::limits::Urgency;
 use crate::core::slot::AnySlot;
 use crate::core::task::Body;
 use std::cell::OnceCell;
@@ -206,6 +207,11 @@ impl Runnable {
     /// ```
     pub fn priority(&self) -> i32 {
         self.task().core().limits().priority.unwrap_or(0)
+    }
+
+    /// Its priority, and what a graph says beyond that.
+    pub(crate) fn urgency(&self) -> Urgency {
+        self.task().core().limits().urgency()
     }
 
     pub(crate) fn into_task(mut self) -> Arc<dyn Body> {

@@ -203,6 +203,12 @@ pub(crate) fn enter(seed: u64) -> Entered {
     Entered(BRANCH.replace(Some(Branch::new(seed))))
 }
 
+/// Goes to a place in the tree: what is forked next in this thread has that position, until the guard is dropped.
+pub(crate) fn enter_at(position: Position) -> Entered {
+    let branch = Branch { forks: position.index, ..Branch::new(position.branch) };
+    Entered(BRANCH.replace(Some(branch)))
+}
+
 /// Until the guard is dropped, forks of this thread are counted apart from the program's own: they are made when something
 /// happens not to be there yet, which must not change the seeds of what the program forks next.
 pub(crate) fn enter_aside() -> Entered {
@@ -296,6 +302,17 @@ mod tests {
         assert_eq!(current(), 1);
         let _again = enter(1);
         assert_eq!((fork(), fork()), (first, second));
+    }
+
+    #[test]
+    fn a_place_that_is_gone_to_gives_the_seed_of_that_place() {
+        let _outer = enter(3);
+        let position = Position { branch: 9, index: 4 };
+        {
+            let _there = enter_at(position);
+            assert_eq!(fork(), at(position));
+        }
+        assert_eq!(fork(), at(Position { branch: 3, index: 0 }));
     }
 
     /// Row 50 of faults.md, for seeds: a bad environment is an error that says what is possible.

@@ -13,6 +13,7 @@ use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::seed::{self, Position};
 use crate::core::slot::{About, AnySlot};
+use crate::core::watch::Watch;
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
@@ -154,17 +155,27 @@ pub(crate) struct Unusual {
     pub(crate) again: Option<Box<dyn Any + Send + Sync>>,
     /// How often a runner has given the task back.
     pub(crate) tries: AtomicU32,
+    /// Who wants to know when and where it runs.
+    pub(crate) watch: Option<Watch>,
     /// How the thread that forked it got there, if somebody wants to know.
     frames: Option<Box<Frames>>,
 }
 
 impl Unusual {
-    pub(crate) fn new(inputs: Vec<Arc<dyn AnySlot>>, again: Option<Box<dyn Any + Send + Sync>>) -> Self {
-        Self { inputs, again, ..Self::default() }
+    pub(crate) fn new(
+        inputs: Vec<Arc<dyn AnySlot>>,
+        again: Option<Box<dyn Any + Send + Sync>>,
+        watch: Option<Watch>,
+    ) -> Self {
+        Self { inputs, again, watch, ..Self::default() }
     }
 
     fn is_needed(&self, limits: &Limits) -> bool {
-        !self.inputs.is_empty() || self.again.is_some() || self.frames.is_some() || limits.retries.is_some()
+        !self.inputs.is_empty()
+            || self.again.is_some()
+            || self.watch.is_some()
+            || self.frames.is_some()
+            || limits.retries.is_some()
     }
 }
 

@@ -10,7 +10,7 @@
 
 use crate::core::error::TaskError;
 use crate::core::expression::{Progress, evaluate};
-use crate::core::runner::{Sleep, Until};
+use crate::core::runner::{Runner, Sleep, Until};
 use crate::core::slot::{AnySlot, State, run_waiting_calls};
 use crate::core::{context, cycle};
 use crate::ground::sys;
@@ -74,6 +74,23 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
     }
 }
 
+/// Waits until a slot is settled that no task fills, or until the deadline, and has `helper` do meanwhile in this thread what
+/// brings its results. Returns earlier when there may be something else to do.
+///
+/// # Errors
+///
+/// If the wait would never end.
+pub(crate) fn wait_helping(
+    slot: &Arc<dyn AnySlot>,
+    helper: &Arc<dyn Runner>,
+    deadline: Option<Instant>,
+) -> Result<(), TaskError> {
+    if slot.is_settled() || run_waiting_calls() {
+        return Ok(());
+    }
+    block_with(slot, Some(helper), deadline)
+}
+
 /// Evaluates what `slot` needs without waiting for anything that a task still computes.
 pub(crate) fn settle_if_possible(slot: &Arc<dyn AnySlot>) -> bool {
     let mut needed = vec![slot.clone()];
@@ -133,9 +150,17 @@ fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskE
     if deadline.is_none() && cycle::is_own(slot) {
         return Err(cycle::error(slot));
     }
-    let until = Until::new(slot, deadline);
     let helper = slot.task().map(|task| task.core().runner().clone());
-    if let Some(helper) = &helper {
+    block_with(slot, helper.as_ref(), deadline)
+}
+
+fn block_with(
+    slot: &Arc<dyn AnySlot>,
+    helper: Option<&Arc<dyn Runner>>,
+    deadline: Option<Instant>,
+) -> Result<(), TaskError> {
+    let until = Until::new(slot, deadline);
+    if let Some(helper) = helper {
         helper.help(&until);
         if until.is_over() {
             return until.into_result();
@@ -146,7 +171,7 @@ fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskE
         Some(runner) => runner.block(&until),
         None => until.park(),
     }
-    if let Some(helper) = &helper {
+    if let Some(helper) = helper {
         helper.sleeps(Sleep::Ends);
     }
     until.into_result()

@@ -1,9 +1,10 @@
 //! Tasks that wait for a thread: the most urgent first, and of equally urgent ones the oldest.
 //!
-//! Those of priority 0, which are nearly all, go through a queue without a lock (crossbeam's `Injector`, which rayon stands
+//! Those of urgency 0, which are nearly all, go through a queue without a lock (crossbeam's `Injector`, which rayon stands
 //! on, too); the others lie in classes under one, and two counts tell whether it is worth looking there.
 
 use super::Runnable;
+use crate::core::limits::Urgency;
 use crossbeam_deque::{Injector, Steal};
 use parking_lot::Mutex;
 use std::cmp::Reverse;
@@ -12,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) struct Queue {
     usual: Injector<Runnable>,
-    /// By priority.
-    classes: Mutex<BTreeMap<Reverse<i32>, VecDeque<Runnable>>>,
+    /// By urgency.
+    classes: Mutex<BTreeMap<Reverse<Urgency>, VecDeque<Runnable>>>,
     /// How many in the classes come before the usual ones, and how many after; written under the lock.
     urgent: AtomicUsize,
     patient: AtomicUsize,
@@ -30,12 +31,12 @@ impl Queue {
     }
 
     pub(super) fn push(&self, task: Runnable) {
-        match task.priority() {
+        match task.urgency() {
             0 => self.usual.push(task),
-            priority => {
+            urgency => {
                 let mut classes = self.classes.lock();
-                classes.entry(Reverse(priority)).or_default().push_back(task);
-                self.count(priority).fetch_add(1, Ordering::SeqCst);
+                classes.entry(Reverse(urgency)).or_default().push_back(task);
+                self.count(urgency).fetch_add(1, Ordering::SeqCst);
             }
         }
     }
@@ -43,7 +44,7 @@ impl Queue {
     pub(super) fn pop(&self) -> Option<Runnable> {
         // Relaxed, here and below: who must see a task has locked or fenced after it was queued.
         if self.urgent.load(Ordering::Relaxed) != 0
-            && let Some(task) = self.pop_class(|priority| priority > 0)
+            && let Some(task) = self.pop_class(|urgency| urgency > 0)
         {
             return Some(task);
         }
@@ -61,23 +62,23 @@ impl Queue {
     }
 
     /// The first task of the most urgent class, if that is one of these.
-    fn pop_class(&self, is_asked: fn(i32) -> bool) -> Option<Runnable> {
+    fn pop_class(&self, is_asked: fn(Urgency) -> bool) -> Option<Runnable> {
         let mut classes = self.classes.lock();
         let mut first = classes.first_entry()?;
-        let Reverse(priority) = *first.key();
-        if !is_asked(priority) {
+        let Reverse(urgency) = *first.key();
+        if !is_asked(urgency) {
             return None;
         }
         let task = first.get_mut().pop_front();
         if first.get().is_empty() {
             first.remove();
         }
-        self.count(priority).fetch_sub(1, Ordering::SeqCst);
+        self.count(urgency).fetch_sub(1, Ordering::SeqCst);
         task
     }
 
-    fn count(&self, priority: i32) -> &AtomicUsize {
-        if priority > 0 { &self.urgent } else { &self.patient }
+    fn count(&self, urgency: Urgency) -> &AtomicUsize {
+        if urgency > 0 { &self.urgent } else { &self.patient }
     }
 
     pub(super) fn len(&self) -> usize {

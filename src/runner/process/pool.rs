@@ -213,7 +213,7 @@ impl State {
     /// others.
     fn can_wait(&self, body: &Arc<dyn Body>) -> bool {
         let limits = body.core().limits();
-        let is_usual = limits.priority.unwrap_or(0) == 0 && !limits.need_a_process();
+        let is_usual = limits.urgency() == 0 && !limits.need_a_process();
         is_usual && (!self.backlog.is_empty() || self.supervisor.waiting() >= self.enough)
     }
 
@@ -230,7 +230,7 @@ impl State {
         let event = Event::Submit {
             id,
             parent: relayed.map(|relayed| relayed.parent),
-            priority: limits.priority.unwrap_or(0),
+            urgency: limits.urgency(),
             alone: limits.need_a_process(),
             divisible,
         };

@@ -10,6 +10,7 @@ mod ending;
 mod queue;
 mod schedule;
 
+use crate::core::limits::Urgency;
 use queue::{Place, Queue};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,7 +46,7 @@ pub(crate) enum Event {
     Submit {
         id: Id,
         parent: Option<Id>,
-        priority: i32,
+        urgency: Urgency,
         alone: bool,
         divisible: bool,
     },
@@ -194,7 +195,7 @@ struct Worker {
 #[derive(Debug)]
 struct Task {
     parent: Option<Id>,
-    priority: i32,
+    urgency: Urgency,
     /// It is not run on top of another task, because its worker may have to be ended.
     alone: bool,
     /// It has not been asked for a part of itself.
@@ -388,16 +389,16 @@ impl Supervisor {
 
     fn account(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Submit { id, parent, priority, alone, divisible } => {
+            Event::Submit { id, parent, urgency, alone, divisible } => {
                 // One that was forked by a task which has ended belongs to nobody.
                 let parent = parent.filter(|parent| self.tasks.contains_key(parent));
                 if let Some(parent) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
                     parent.forks += 1;
                 }
-                let at = At::Queue(self.queue.push_back(id, priority, parent.is_none()));
+                let at = At::Queue(self.queue.push_back(id, urgency, parent.is_none()));
                 let task = Task {
                     parent,
-                    priority,
+                    urgency,
                     alone,
                     divisible,
                     at,

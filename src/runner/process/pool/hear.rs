@@ -272,6 +272,9 @@ impl Shared {
                     Err(lack) => Outcome::Failed(self.no_memory(link, id, lack)),
                 };
                 let body = self.finished(worker, id, micros)?;
+                if let Some(watch) = body.as_ref().and_then(|body| body.core().unusual().watch.as_ref()) {
+                    watch.ran_in(link.pid, micros);
+                }
                 consequences.for_tasks.extend(body.map(|body| (body, outcome)));
                 return Ok(());
             }

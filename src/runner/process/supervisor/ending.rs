@@ -89,7 +89,7 @@ impl Supervisor {
         if task.cancelled {
             return self.forget(id);
         }
-        task.at = At::Queue(self.queue.push_front(id, task.priority, task.parent.is_none()));
+        task.at = At::Queue(self.queue.push_front(id, task.urgency, task.parent.is_none()));
     }
 
     pub(super) fn cancel(&mut self, id: Id) {

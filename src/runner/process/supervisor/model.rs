@@ -399,8 +399,8 @@ impl Pool {
         if alone {
             self.alone.insert(id);
         }
-        let priority = if self.mixed { (id % 3) as i32 } else { 0 };
-        self.event(Event::Submit { id, parent, priority, alone, divisible: is_divisible(id) });
+        let urgency = if self.mixed { (id % 3) as i64 } else { 0 };
+        self.event(Event::Submit { id, parent, urgency, alone, divisible: is_divisible(id) });
         id
     }
 

@@ -4,13 +4,14 @@
 //! oldest. What comes back from a worker unstarted is older than everything else. Any task can be taken out.
 
 use super::Id;
+use crate::core::limits::Urgency;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The place of a task in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    priority: Reverse<i32>,
+    urgency: Reverse<Urgency>,
     is_root: bool,
     turn: i64,
 }
@@ -25,14 +26,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push_back(&mut self, id: Id, priority: i32, is_root: bool) -> Place {
+    pub(super) fn push_back(&mut self, id: Id, urgency: Urgency, is_root: bool) -> Place {
         self.last += 1;
-        self.insert(id, Place { priority: Reverse(priority), is_root, turn: self.last })
+        self.insert(id, Place { urgency: Reverse(urgency), is_root, turn: self.last })
     }
 
-    pub(super) fn push_front(&mut self, id: Id, priority: i32, is_root: bool) -> Place {
+    pub(super) fn push_front(&mut self, id: Id, urgency: Urgency, is_root: bool) -> Place {
         self.first -= 1;
-        self.insert(id, Place { priority: Reverse(priority), is_root, turn: self.first })
+        self.insert(id, Place { urgency: Reverse(urgency), is_root, turn: self.first })
     }
 
     fn insert(&mut self, id: Id, place: Place) -> Place {
@@ -66,7 +67,7 @@ impl Queue {
     /// Whether none is more urgent than another.
     pub(super) fn is_level(&self) -> bool {
         let ends = self.tasks.first_key_value().zip(self.tasks.last_key_value());
-        ends.is_none_or(|((first, _), (last, _))| first.priority == last.priority)
+        ends.is_none_or(|((first, _), (last, _))| first.urgency == last.urgency)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -30,7 +30,7 @@ proptest! {
 
 /// A task of the program itself, with nothing particular about it.
 fn submit(id: Id) -> Event {
-    Event::Submit { id, parent: None, priority: 0, alone: false, divisible: false }
+    Event::Submit { id, parent: None, urgency: 0, alone: false, divisible: false }
 }
 
 /// Row 15 of faults.md: "SIGSTOP of a worker mid-task: others proceed".
@@ -315,7 +315,7 @@ fn a_blocked_worker_gets_what_its_task_forked_and_nothing_else() {
     for (id, parent) in [(theirs, second), (mine, first)] {
         let actions = pool
             .supervisor
-            .step(Event::Submit { id, parent: Some(parent), priority: 0, alone: false, divisible: false })
+            .step(Event::Submit { id, parent: Some(parent), urgency: 0, alone: false, divisible: false })
             .unwrap();
         let expected = Action::Send { worker: one, id, above: first };
         assert_eq!(actions, if id == mine { vec![expected] } else { vec![] });
@@ -364,7 +364,7 @@ fn a_fork_of_a_cancelled_task_is_cancelled() {
     step(Event::Ready(one));
     step(Event::Started(one, 1));
     step(Event::Cancel(1));
-    let actions = step(Event::Submit { id: 2, parent: Some(1), priority: 0, alone: true, divisible: false });
+    let actions = step(Event::Submit { id: 2, parent: Some(1), urgency: 0, alone: true, divisible: false });
     assert!(actions.contains(&Action::Cancelled(2)), "{actions:?}");
     step(Event::Gone(one, "it was ended".into()));
     assert!(supervisor.is_idle());
@@ -415,7 +415,7 @@ fn what_was_sent_to_a_liar_counts_as_started() {
 fn a_task_that_can_be_divided_is_asked_once_when_another_worker_has_nothing_to_do() {
     let mut supervisor = Supervisor::new(2, u64::MAX);
     let mut step = |event| supervisor.step(event).unwrap();
-    let submit = |id| Event::Submit { id, parent: None, priority: 0, alone: false, divisible: true };
+    let submit = |id| Event::Submit { id, parent: None, urgency: 0, alone: false, divisible: true };
     let (first, second) = (WorkerId(1), WorkerId(2));
     assert_eq!(step(submit(1)), [Action::Spawn(first)]);
     assert_eq!(step(submit(2)), [Action::Spawn(second)]);

@@ -1,0 +1,36 @@
+//! Task graphs: built, checked as a whole, run, run again, scheduled and drawn.
+//!
+//! Owns what a program says of tasks that belong together: their names and shape ([`build`], [`check`], [`dag`]), what came of
+//! them ([`rerun`], [`outcome`]) and what they cost ([`costs`]). A task of a graph is a function with arguments that can be cloned
+//! ([`work`]); each run forks it like any other task, when its inputs are there ([`run`]). So a graph has no pool, no queue and
+//! no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in one
+//! outcome, and that nothing recurses over the shape.
+//!
+//! [`schedule`] decides in advance which worker runs what, [`draw`] makes pictures; both are pure and know numbers and
+//! names only.
+
+mod build;
+mod check;
+mod costs;
+mod dag;
+mod draw;
+mod error;
+mod monitor;
+mod names;
+mod node;
+mod outcome;
+mod pictures;
+mod plans;
+mod rerun;
+mod run;
+pub mod schedule;
+mod twins;
+mod work;
+
+pub use build::Graph;
+pub use costs::Costs;
+pub use error::{GraphError, GraphFault};
+pub use monitor::{Monitor, Progress};
+pub use node::{Edge, Node};
+pub use outcome::{Outcome, Outcomes, Skip};
+pub use run::RunOptions;

@@ -1,0 +1,600 @@
+//! Running: each task as soon as its inputs are there.
+//!
+//! Each task counts the inputs that are not there yet. Whoever learns of the end of a task counts down for its successors and
+//! starts those that have all; the thread that called `run` only sleeps, and runs what must run there. Nothing is looked at
+//! twice, and nothing recurs: what follows from the end of a task is a list, worked through by one loop.
+
+use super::build::Graph;
+use super::dag::Dag;
+use super::error::{GraphError, GraphFault};
+use super::names::Names;
+use super::outcome::{Outcomes, Skip};
+use super::rerun::{Reason, State};
+use super::work::Work;
+use crate::core::cancel::{self, Unwanted};
+use crate::core::context::{Origin, Runners};
+use crate::core::runner::Runner;
+use crate::core::scope::ROOT;
+use crate::core::seed::{self, Position};
+use crate::core::slot::{AnySlot, Slot};
+use crate::core::wait::wait_helping;
+use crate::core::watch::{Observer, Ran, Watch};
+use crate::place::AnyPlace;
+use crate::plan;
+use crate::task::Place as Where;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How a graph is run; see [`Graph::run_with`].
+///
+/// ```
+/// use std::time::Duration;
+/// let careful = xfork::RunOptions::new().fail_fast().timeout(Duration::from_secs(60));
+/// assert!(xfork::Graph::new().run_with(careful)?.is_done());
+/// # Ok::<(), xfork::GraphError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    fail_fast: bool,
+    timeout: Option<Duration>,
+}
+
+impl RunOptions {
+    /// As [`Graph::run`] does it: what does not depend on a failed task goes on, and there is no limit of time.
+    ///
+    /// ```
+    /// assert!(xfork::Graph::new().run_with(xfork::RunOptions::new())?.is_done());
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// After the first failure no task is started, and those that are running are cancelled.
+    ///
+    /// ```
+    /// use xfork::{Graph, Outcome, RunOptions, Skip, io_bound};
+    ///
+    /// let mut graph = Graph::new();
+    /// graph.add_named("broken", io_bound(|| -> i32 { panic!("no") }), []);
+    /// graph.add_named("first", io_bound(|| std::thread::sleep(std::time::Duration::from_secs(2))), []);
+    /// graph.add_named("second", io_bound(|| ()), ["first"]);
+    /// let outcomes = graph.run_with(RunOptions::new().fail_fast())?;
+    /// assert!(matches!(outcomes.outcome("second")?, Outcome::Skipped(Skip::FailFast { .. })));
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn fail_fast(mut self) -> Self {
+        self.fail_fast = true;
+        self
+    }
+
+    /// After so long no task is started, and those that are running are cancelled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use xfork::{Graph, Outcome, RunOptions, Skip, io_bound};
+    ///
+    /// let mut graph = Graph::new();
+    /// graph.add_named("long", io_bound(|| std::thread::sleep(Duration::from_secs(2))), []);
+    /// let outcomes = graph.run_with(RunOptions::new().timeout(Duration::from_millis(10)))?;
+    /// assert!(matches!(outcomes.outcome("long")?, Outcome::Skipped(Skip::Timeout { .. })));
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+}
+
+impl Graph {
+    /// Runs all tasks that have no result yet, each as soon as its inputs are there, where its function's mark says; returns when
+    /// all have ended.
+    ///
+    /// Among those that could start, the ones that run on threads come first, since they mostly wait; then the more urgent
+    /// ones ([`Task::priority`](crate::Task::priority)); then those from which the way to the end is longest, where costs are known.
+    /// A task that fails keeps those that need its result from running, and no others.
+    ///
+    /// ```
+    /// use xfork::{Graph, Outcome, Skip, io_bound};
+    ///
+    /// let mut graph = Graph::new();
+    /// graph.add_named("a", io_bound(|| 5), []);
+    /// graph.add_named("b", io_bound(|n: i32| -> i32 { panic!("{n} is too small") }), ["a"]);
+    /// graph.add_named("c", io_bound(|n: i32| n + 1), ["b"]);
+    /// graph.add_named("d", io_bound(|n: i32| n * 2), ["a"]);
+    /// let outcomes = graph.run()?;
+    /// assert_eq!(outcomes.value::<i32>("d")?, &10);
+    /// assert!(matches!(outcomes.outcome("b")?, Outcome::Failed(error) if error.message() == "5 is too small"));
+    /// assert!(matches!(outcomes.outcome("c")?, Outcome::Skipped(Skip::Ancestor { name }) if name == "b"));
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the graph does not pass [`check`](Self::check), or a task needs the value of one that is marked as done without it;
+    /// nothing has run then. Failures of tasks are no errors here, but [`Outcome`](crate::Outcome)s.
+    pub fn run(&mut self) -> Result<Outcomes, GraphError> {
+        self.run_with(RunOptions::new())
+    }
+
+    /// As [`run`](Self::run), with a limit of time or an end at the first failure.
+    ///
+    /// ```
+    /// use xfork::{Graph, RunOptions};
+    /// assert!(Graph::new().run_with(RunOptions::new().fail_fast())?.is_done());
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_with(&mut self, options: RunOptions) -> Result<Outcomes, GraphError> {
+        self.execute(options, None)
+    }
+
+    /// Runs the graph; with lanes, each task after the one before it in its lane.
+    pub(super) fn execute(
+        &mut self,
+        options: RunOptions,
+        lanes: Option<Lanes>,
+    ) -> Result<Outcomes, GraphError> {
+        let dag = self.shape()?;
+        self.check_values(&dag)?;
+        let runners = plan::runners();
+        let running = Arc::new(Running::new(self, dag, options, lanes, &runners));
+        self.running.set(&running);
+        running.run(&runners.cpu);
+        self.take_over(&running);
+        Ok(Outcomes::of(self))
+    }
+
+    /// Makes sure that every task which is to run will get its inputs.
+    fn check_values(&mut self, dag: &Dag) -> Result<(), GraphError> {
+        let mut faults = Vec::new();
+        let may_lack = self.outputs.is_some() || self.states.contains(&State::Valueless);
+        let tasks: Vec<u32> = if may_lack { dag.order().collect() } else { Vec::new() };
+        for &task in tasks.iter().rev() {
+            if self.states[task as usize] != State::New || self.twins.contains_key(&task) {
+                continue;
+            }
+            let named = self.named.get(&task).into_iter().flatten().filter_map(|name| self.names.find(name));
+            let fed =
+                self.edges.of(task).filter(|(link, _)| link.is_fed()).map(|(link, _)| (link.node(), true));
+            for (input, is_typed) in fed.chain(named.map(|input| (input, false))).collect::<Vec<_>>() {
+                match self.states[input as usize] {
+                    State::Valueless if is_typed => faults.push(GraphFault::NoValue {
+                        task: self.names.get(task).into(),
+                        input: self.names.get(input).into(),
+                    }),
+                    // Its result has been dropped, since it is no output.
+                    State::Done if self.works[input as usize].place().slot().is_none() => {
+                        self.set_state(input, State::New);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        faults.reverse();
+        if faults.is_empty() { Ok(()) } else { Err(GraphError::new(faults)) }
+    }
+
+    fn take_over(&mut self, running: &Running) {
+        for (task, run) in running.tasks.iter().enumerate() {
+            let state = match run.state.load(Ordering::Acquire) {
+                DONE => State::Done,
+                FAILED => State::Failed,
+                SKIPPED => State::Skipped,
+                _ => continue,
+            };
+            self.states[task] = state;
+        }
+        self.reasons.extend(running.reasons.lock().drain());
+        self.measured.take_over(&running.tasks, running.lanes.as_ref());
+    }
+}
+
+/// In which order tasks that could all start are handed to their runners.
+pub(super) fn turn(work: &dyn Work, rank: u32) -> (bool, Reverse<(i32, u32)>) {
+    (work.runs() == Where::Process, Reverse((work.priority(), rank)))
+}
+
+/// Lists of tasks, each of which is run by a worker of its own, one task after the other.
+pub(super) struct Lanes {
+    /// For each task, the one after it in its lane, if there is one.
+    pub(super) next: Vec<u32>,
+    pub(super) lane_of: Vec<u32>,
+    pub(super) count: usize,
+}
+
+pub(super) const NONE: u32 = u32::MAX;
+
+const WAITING: u8 = 0;
+const STARTED: u8 = 1;
+const DONE: u8 = 2;
+const FAILED: u8 = 3;
+const SKIPPED: u8 = 4;
+/// It had ended before this run, well or badly.
+const DONE_BEFORE: u8 = 5;
+const FAILED_BEFORE: u8 = 6;
+
+/// A task in a run.
+pub(super) struct TaskRun {
+    /// How many of those that it waits for have not ended.
+    missing: AtomicU32,
+    state: AtomicU8,
+    /// How many of those that need its result have not ended; only where results are dropped.
+    users: AtomicU32,
+    pub(super) timing: super::costs::Timing,
+}
+
+/// How a task has ended.
+enum End {
+    Done,
+    Failed(crate::core::error::TaskError),
+    Skipped(Skip),
+}
+
+/// A run of a graph.
+pub(super) struct Running {
+    works: Arc<Vec<Arc<dyn Work>>>,
+    names: Arc<Names>,
+    dag: Arc<Dag>,
+    twins: FxHashMap<u32, u32>,
+    ranks: Vec<u32>,
+    /// Whose results are wanted; all, if it is empty.
+    wanted: Vec<bool>,
+    pub(super) tasks: Vec<TaskRun>,
+    pub(super) lanes: Option<Lanes>,
+    options: RunOptions,
+    /// Where tasks are forked: for each lane, or once.
+    origins: Vec<Origin>,
+    branch: u64,
+    pub(super) begin: Instant,
+    unfinished: AtomicUsize,
+    reasons: Mutex<FxHashMap<u32, Reason>>,
+    /// Why nothing more is started.
+    stopped: OnceLock<Skip>,
+    caller: Mutex<Caller>,
+}
+
+/// What the thread that runs the graph has to do.
+#[derive(Default)]
+struct Caller {
+    /// Tasks that must run in that thread.
+    here: VecDeque<u32>,
+    /// It sleeps until this is settled.
+    bell: Option<Arc<Slot<()>>>,
+}
+
+impl Running {
+    fn new(
+        graph: &Graph,
+        dag: Arc<Dag>,
+        options: RunOptions,
+        lanes: Option<Lanes>,
+        runners: &Arc<Runners>,
+    ) -> Self {
+        let is_new = |task: u32| graph.states[task as usize] == State::New;
+        let mut wanted = Vec::new();
+        if let Some(outputs) = &graph.outputs {
+            wanted = vec![false; graph.len()];
+            outputs
+                .iter()
+                .filter_map(|name| graph.names.find(name))
+                .for_each(|task| wanted[task as usize] = true);
+        }
+        let mut tasks: Vec<TaskRun> = (0..graph.len() as u32)
+            .map(|task| {
+                let (missing, state) = match graph.states[task as usize] {
+                    State::New => {
+                        (dag.predecessors.of(task).iter().filter(|&&before| is_new(before)).count(), WAITING)
+                    }
+                    State::Done | State::Valueless => (0, DONE_BEFORE),
+                    State::Failed | State::Skipped => (0, FAILED_BEFORE),
+                };
+                TaskRun {
+                    missing: AtomicU32::new(missing as u32),
+                    state: AtomicU8::new(state),
+                    users: AtomicU32::new(dag.successors.of(task).len() as u32),
+                    timing: Default::default(),
+                }
+            })
+            .collect();
+        for (task, &next) in lanes.iter().flat_map(|lanes| lanes.next.iter().enumerate()) {
+            if next != NONE && is_new(task as u32) {
+                *tasks[next as usize].missing.get_mut() += 1;
+            }
+        }
+        let unfinished = (0..graph.len() as u32).filter(|&task| is_new(task)).count();
+        let here = Origin::here();
+        let origins = match &lanes {
+            None => vec![here],
+            Some(lanes) => (0..lanes.count)
+                .map(|_| match runners.with_own_worker() {
+                    Some(own) => here.with_runners(Arc::new(own)),
+                    None => here.clone(),
+                })
+                .collect(),
+        };
+        Self {
+            works: graph.works.clone(),
+            names: graph.names.clone(),
+            ranks: graph.ranks(&dag),
+            dag,
+            twins: graph.twins.clone(),
+            wanted,
+            tasks,
+            lanes,
+            options,
+            origins,
+            branch: seed::fork(),
+            begin: Instant::now(),
+            unfinished: AtomicUsize::new(unfinished),
+            reasons: Mutex::new(graph.reasons.clone()),
+            stopped: OnceLock::new(),
+            caller: Mutex::default(),
+        }
+    }
+
+    fn task(&self, task: u32) -> &TaskRun {
+        &self.tasks[task as usize]
+    }
+
+    fn place(&self, task: u32) -> Arc<dyn AnyPlace> {
+        self.works[task as usize].place()
+    }
+
+    /// Starts what can start, and returns when everything has ended.
+    fn run(self: &Arc<Self>, helper: &Arc<dyn Runner>) {
+        // The end of the program waits for the run, also when none of its tasks has just been started.
+        ROOT.enter();
+        let deadline = self.options.timeout.and_then(|limit| self.begin.checked_add(limit));
+        let is_first = |&task: &u32| {
+            let task = self.task(task);
+            task.state.load(Ordering::Relaxed) == WAITING && task.missing.load(Ordering::Relaxed) == 0
+        };
+        let first: Vec<u32> = self.dag.order().filter(is_first).collect();
+        let (mut ended, mut ready) = (Vec::new(), Vec::new());
+        for task in first {
+            match self.lack(task) {
+                Some(skip) => ended.push((task, End::Skipped(skip))),
+                None => ready.push(task),
+            }
+        }
+        self.go_on(ended, ready);
+        self.attend(helper, deadline);
+        ROOT.leave(1);
+    }
+
+    /// What the calling thread does until everything has ended.
+    fn attend(self: &Arc<Self>, helper: &Arc<dyn Runner>, deadline: Option<Instant>) {
+        loop {
+            let bell: Arc<dyn AnySlot> = {
+                let mut caller = self.caller.lock();
+                if let Some(task) = caller.here.pop_front() {
+                    drop(caller);
+                    let end = self.launch(task).map(|end| (task, end));
+                    self.go_on(end.into_iter().collect(), Vec::new());
+                    continue;
+                }
+                // Acquire: what the tasks wrote is read after this.
+                if self.unfinished.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                caller.bell.get_or_insert_with(|| Slot::pending().cell().clone()).clone()
+            };
+            let deadline = deadline.filter(|_| self.stopped.get().is_none());
+            let _ = wait_helping(&bell, helper, deadline);
+            if let Some(limit) = self.options.timeout
+                && deadline.is_some_and(|end| Instant::now() >= end)
+            {
+                self.stop(Skip::Timeout { limit });
+            }
+        }
+    }
+
+    fn ring(&self) {
+        let bell = self.caller.lock().bell.take();
+        if let Some(bell) = bell {
+            bell.fulfil(Ok(()));
+        }
+    }
+
+    /// Works through what follows from the end of these tasks, and starts those that are ready.
+    fn go_on(self: &Arc<Self>, mut ended: Vec<(u32, End)>, mut ready: Vec<u32>) {
+        let mut finished = 0;
+        loop {
+            while let Some((task, end)) = ended.pop() {
+                finished += 1;
+                self.end(task, end);
+                let lane = self.lanes.as_ref().map_or(NONE, |lanes| lanes.next[task as usize]);
+                let followers = self.dag.successors.of(task).iter().copied();
+                for after in followers.chain((lane != NONE).then_some(lane)) {
+                    let is_waiting = self.task(after).state.load(Ordering::Relaxed) == WAITING;
+                    // AcqRel: the last one to count down sees the ends of all.
+                    if is_waiting && self.task(after).missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+                        match self.lack(after) {
+                            Some(skip) => ended.push((after, End::Skipped(skip))),
+                            None => ready.push(after),
+                        }
+                    }
+                }
+            }
+            if ready.is_empty() {
+                break;
+            }
+            if ready.len() > 1 {
+                ready.sort_by_key(|&task| turn(&*self.works[task as usize], self.rank(task)));
+            }
+            for task in ready.drain(..) {
+                ended.extend(self.start(task).map(|end| (task, end)));
+            }
+        }
+        if finished > 0 && self.unfinished.fetch_sub(finished, Ordering::AcqRel) == finished {
+            self.ring();
+        }
+    }
+
+    fn rank(&self, task: u32) -> u32 {
+        self.ranks.get(task as usize).copied().unwrap_or(0)
+    }
+
+    /// Why a task whose inputs have all ended is not to be started, if it isn't.
+    fn lack(&self, task: u32) -> Option<Skip> {
+        let has_failed = |&before: &u32| {
+            matches!(self.task(before).state.load(Ordering::Relaxed), FAILED | SKIPPED | FAILED_BEFORE)
+        };
+        if let Some(&before) = self.dag.predecessors.of(task).iter().find(|before| has_failed(before)) {
+            return Some(match self.reasons.lock().get(&before) {
+                Some(Reason::Skipped(skip)) => skip.clone(),
+                _ => Skip::Ancestor { name: self.names.get(before).into() },
+            });
+        }
+        self.stopped.get().cloned()
+    }
+
+    /// Starts a task; how it has ended, if it has already.
+    fn start(self: &Arc<Self>, task: u32) -> Option<End> {
+        if let Some(skip) = self.stopped.get() {
+            return Some(End::Skipped(skip.clone()));
+        }
+        if let Some(&first) = self.twins.get(&task) {
+            self.place(task).share(self.place(first));
+            return Some(End::Done);
+        }
+        if self.works[task as usize].runs() == Where::Here {
+            self.caller.lock().here.push_back(task);
+            self.ring();
+            return None;
+        }
+        self.launch(task)
+    }
+
+    fn launch(self: &Arc<Self>, task: u32) -> Option<End> {
+        if let Some(skip) = self.stopped.get() {
+            return Some(End::Skipped(skip.clone()));
+        }
+        self.task(task).state.store(STARTED, Ordering::Relaxed);
+        let slot = {
+            let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
+            let position = Position { branch: self.branch, index: task.into() };
+            let _there = self.origins[lane as usize].enter(position);
+            let name = self.names.get(task).to_owned().into();
+            self.works[task as usize].start(name, self.rank(task), Watch::new(self.clone(), task))
+        };
+        let running = self.clone();
+        if !slot.call_when_settled(move || running.settled(task)) {
+            return Some(self.how(&slot));
+        }
+        if self.stopped.get().is_some() {
+            cancel::cancel_all(&slot, Unwanted::Asked);
+        }
+        None
+    }
+
+    /// Called when a started task has ended.
+    fn settled(self: &Arc<Self>, task: u32) {
+        let slot = self.place(task).slot().expect("it was started");
+        let end = self.how(&slot);
+        self.go_on(vec![(task, end)], Vec::new());
+    }
+
+    fn how(&self, slot: &Arc<dyn AnySlot>) -> End {
+        match (slot.error(), self.stopped.get()) {
+            (None, _) => End::Done,
+            (Some(error), Some(skip)) if error.is_cancelled() => {
+                error.see();
+                End::Skipped(skip.clone())
+            }
+            (Some(error), _) => End::Failed(error.clone()),
+        }
+    }
+
+    /// Notes how a task has ended.
+    fn end(&self, task: u32, end: End) {
+        let state = match end {
+            End::Done => DONE,
+            End::Failed(error) => {
+                self.reasons.lock().insert(task, Reason::Failed(error));
+                if self.options.fail_fast {
+                    self.stop(Skip::FailFast { name: self.names.get(task).into() });
+                }
+                FAILED
+            }
+            End::Skipped(skip) => {
+                self.reasons.lock().insert(task, Reason::Skipped(skip));
+                SKIPPED
+            }
+        };
+        // Relaxed: who counts down afterwards releases it.
+        self.task(task).state.store(state, Ordering::Relaxed);
+        if !self.wanted.is_empty() {
+            self.drop_results(task);
+        }
+    }
+
+    /// Drops the results that nobody needs after the end of this task.
+    fn drop_results(&self, task: u32) {
+        let is_over = |task: u32| !self.wanted[task as usize];
+        for &before in self.dag.predecessors.of(task) {
+            if self.task(before).users.fetch_sub(1, Ordering::AcqRel) == 1 && is_over(before) {
+                self.place(before).clear();
+            }
+        }
+        if self.dag.successors.of(task).is_empty() && is_over(task) {
+            self.place(task).clear();
+        }
+    }
+
+    /// Has nothing more be started, and cancels what is running.
+    fn stop(&self, why: Skip) {
+        if self.stopped.set(why).is_err() {
+            return;
+        }
+        for task in 0..self.tasks.len() as u32 {
+            if self.task(task).state.load(Ordering::Relaxed) == STARTED
+                && let Some(slot) = self.place(task).slot()
+            {
+                cancel::cancel_all(&slot, Unwanted::Asked);
+            }
+        }
+        // Those that wait for the calling thread are looked at there.
+        self.ring();
+    }
+
+    /// The names of the tasks that have started and not ended.
+    pub(super) fn in_progress(&self) -> Vec<String> {
+        let is_started = |task: &u32| self.task(*task).state.load(Ordering::Relaxed) == STARTED;
+        let tasks = 0..self.tasks.len() as u32;
+        tasks.filter(is_started).map(|task| self.names.get(task).to_owned()).collect()
+    }
+
+    /// How many tasks wait, have started, are done, have failed and were skipped.
+    pub(super) fn counts(&self) -> [usize; 5] {
+        let mut counts = [0; 5];
+        for task in &self.tasks {
+            let place = match task.state.load(Ordering::Relaxed) {
+                DONE_BEFORE => DONE,
+                FAILED_BEFORE => FAILED,
+                state => state,
+            };
+            counts[place as usize] += 1;
+        }
+        counts
+    }
+}
+
+impl Observer for Running {
+    fn ran(&self, task: u32, run: Ran) {
+        self.task(task).timing.ran(&run, self.begin);
+    }
+
+    fn sent(&self, task: u32, took: Duration) {
+        self.task(task).timing.sent(took);
+    }
+}

@@ -1,0 +1,178 @@
+//! What a task of a graph is made of, with its types and without: a function and arguments that can be run again.
+
+use crate::args::{Args, NodeArgs, Type};
+use crate::callable::{Again, Callable};
+use crate::core::error::panic_error;
+use crate::core::limits::Limits;
+use crate::core::slot::{AnySlot, Slot};
+use crate::core::watch::Watch;
+use crate::ground::panics;
+use crate::place::{AnyPlace, Place};
+use crate::proxy::ResultProxy;
+use crate::task::{Parts, Place as Where, Route, Task};
+use parking_lot::Mutex;
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A task of a graph without its types.
+pub(super) trait Work: Send + Sync {
+    /// Starts the task, whose inputs are there; its result's slot, in which it will be settled.
+    fn start(&self, name: Cow<'static, str>, rank: u32, watch: Watch) -> Arc<dyn AnySlot>;
+    fn place(&self) -> Arc<dyn AnyPlace>;
+    fn runs(&self) -> Where;
+    fn added_at(&self) -> &'static Location<'static>;
+    fn priority(&self) -> i32;
+    /// The name of its function.
+    fn function(&self) -> &'static str;
+    /// What it is told from others by; `None` if nothing is known of what it does.
+    fn identity(&self) -> Option<Identity>;
+    /// The parameters that are fed with the results of tasks given by name; `None`, if the arguments were given with the task.
+    fn parameters(&self) -> Option<Vec<Type>>;
+    /// Feeds them; each an `Arc<Place<T>>`.
+    fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
+}
+
+/// What a task does, to be compared with others.
+pub(super) struct Identity {
+    pub(super) function: TypeId,
+    /// Those of the arguments that are values, encoded; `None` if they can't be.
+    pub(super) arguments: Option<Vec<u8>>,
+    pub(super) parameters: usize,
+}
+
+/// A task of a graph.
+pub(super) struct TypedWork<F: Callable<A>, A: Args, R: Send + 'static> {
+    /// Locked while the arguments are copied; a task is started by one thread at a time.
+    call: Mutex<Call<F, A>>,
+    place: Arc<Place<R>>,
+    added_at: &'static Location<'static>,
+    unusual: Option<Box<Unusual<F, A>>>,
+}
+
+struct Call<F, A: Args> {
+    function: F,
+    /// None until tasks given by name are found.
+    inputs: Option<A::Inputs>,
+}
+
+/// What few tasks have.
+struct Unusual<F, A> {
+    limits: Limits,
+    again: Option<Again<F, A>>,
+    after: Vec<Arc<dyn AnySlot>>,
+    is_named: bool,
+}
+
+impl<F, A> TypedWork<F, A, F::Output>
+where
+    F: Callable<A> + Clone + Send + 'static,
+    A: NodeArgs,
+    A::Inputs: Send,
+    F::Mark: Route<F, A>,
+    F::Output: Send + Sync + 'static,
+{
+    /// A task whose arguments were given with it.
+    pub(super) fn new(parts: Parts<F, A>, place: Arc<Place<F::Output>>) -> Arc<Self> {
+        let Parts { function, inputs, limits, again, after, place: added_at, .. } = parts;
+        let is_usual = limits == Limits::new() && again.is_none() && after.is_empty();
+        let unusual = (!is_usual).then(|| Box::new(Unusual { limits, again, after, is_named: false }));
+        Arc::new(Self { call: Mutex::new(Call { function, inputs: Some(inputs) }), place, added_at, unusual })
+    }
+
+    /// A task whose arguments are the results of others that are known by name.
+    pub(super) fn named(
+        function: F,
+        place: Arc<Place<F::Output>>,
+        added_at: &'static Location<'static>,
+    ) -> Arc<Self> {
+        let unusual = Unusual { limits: F::limits(), again: None, after: Vec::new(), is_named: true };
+        let call = Mutex::new(Call { function, inputs: None });
+        Arc::new(Self { call, place, added_at, unusual: Some(Box::new(unusual)) })
+    }
+}
+
+impl<F, A> Work for TypedWork<F, A, F::Output>
+where
+    F: Callable<A> + Clone + Send + 'static,
+    A: NodeArgs,
+    A::Inputs: Send,
+    F::Mark: Route<F, A>,
+    F::Output: Send + Sync + 'static,
+{
+    fn start(&self, name: Cow<'static, str>, rank: u32, watch: Watch) -> Arc<dyn AnySlot> {
+        // Cloning is code of the user.
+        let copied = panics::catch(|| {
+            let call = self.call.lock();
+            let inputs = call.inputs.as_ref().expect("the graph was checked before");
+            (call.function.clone(), A::again(inputs))
+        });
+        let proxy = match copied {
+            Ok((function, inputs)) => {
+                let (limits, again, after) = match &self.unusual {
+                    Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
+                    None => Default::default(),
+                };
+                let limits = Limits { rank, ..limits };
+                let (cost, origins, place) = (None, Vec::new(), self.added_at);
+                let parts = Parts { function, inputs, limits, again, after, cost, origins, place };
+                F::Mark::start_ready(Task::of_parts(parts, name, Some(watch)))
+            }
+            Err(caught) => failed(&name, caught),
+        };
+        let slot = proxy.any_slot();
+        self.place.set(proxy);
+        slot
+    }
+
+    fn place(&self) -> Arc<dyn AnyPlace> {
+        self.place.clone()
+    }
+
+    fn runs(&self) -> Where {
+        F::Mark::PLACE
+    }
+
+    fn added_at(&self) -> &'static Location<'static> {
+        self.added_at
+    }
+
+    fn priority(&self) -> i32 {
+        self.unusual.as_ref().and_then(|unusual| unusual.limits.priority).unwrap_or(0)
+    }
+
+    fn function(&self) -> &'static str {
+        F::name()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        // What a function captures can't be compared.
+        let has_state = size_of::<F>() != 0 || F::Mark::PLACE == Where::Here;
+        let waits = self.unusual.as_ref().is_some_and(|unusual| !unusual.after.is_empty());
+        if has_state || waits {
+            return None;
+        }
+        let call = self.call.lock();
+        let arguments = match &self.unusual {
+            Some(unusual) if unusual.is_named => Some(Vec::new()),
+            _ => F::Mark::describe(call.inputs.as_ref()?),
+        };
+        Some(Identity { function: TypeId::of::<F>(), arguments, parameters: A::parameters().len() })
+    }
+
+    fn parameters(&self) -> Option<Vec<Type>> {
+        self.unusual.as_ref().filter(|unusual| unusual.is_named).map(|_| A::parameters())
+    }
+
+    fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {
+        self.call.lock().inputs = Some(A::link(places));
+    }
+}
+
+/// The proxy of a task that failed before it could be started.
+fn failed<T: Send + 'static>(name: &str, caught: panics::Caught) -> ResultProxy<T> {
+    let reader = Slot::pending();
+    reader.cell().fulfil(Err(panic_error(name, caught)));
+    ResultProxy::new(reader)
+}
