@@ -46,6 +46,19 @@ impl<T: Send + 'static> Place<T> {
     }
 }
 
+/// Where the proxy of a result is put before the task can end.
+pub(crate) trait Keep<T>: Send + Sync {
+    fn keep(&self, result: ResultProxy<T>)
+    where
+        T: Send + 'static;
+}
+
+impl<T: Send + Sync + 'static> Keep<T> for Place<T> {
+    fn keep(&self, result: ResultProxy<T>) {
+        self.set(result);
+    }
+}
+
 /// A value as small as this, in bytes, is copied where it lies.
 const SMALL: usize = 64;
 
@@ -76,10 +89,8 @@ pub(crate) trait AnyPlace: Send + Sync {
     fn output(&self) -> Type;
     /// Says where the task is.
     fn set_position(&self, graph: u64, node: u32);
-    /// Takes the result of another place of the same type.
-    fn share(&self, other: Arc<dyn AnyPlace>);
-    /// An `Arc<Place<T>>`.
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Takes the result of another place of the same type: an `Arc<Place<T>>`.
+    fn share(&self, other: Arc<dyn Any + Send + Sync>);
 }
 
 impl<T: Send + Sync + 'static> AnyPlace for Place<T> {
@@ -105,15 +116,11 @@ impl<T: Send + Sync + 'static> AnyPlace for Place<T> {
         self.node.store(node, Ordering::Relaxed);
     }
 
-    fn share(&self, other: Arc<dyn AnyPlace>) {
-        if let Ok(other) = other.into_any().downcast::<Self>()
+    fn share(&self, other: Arc<dyn Any + Send + Sync>) {
+        if let Ok(other) = other.downcast::<Self>()
             && let Some(result) = other.proxy()
         {
             self.set(result);
         }
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
     }
 }

@@ -9,14 +9,15 @@ use crate::core::limits::Limits;
 use crate::core::output;
 use crate::core::pause;
 use crate::core::runner::Runner;
+use crate::core::series::Series;
 use crate::core::slot::{AnySlot, Decode, Slot};
 use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
 use crate::core::timer::{self, Alarm};
 use crate::core::wait::{settle_if_possible, wait};
-use crate::core::watch::Watch;
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
 use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::place::Keep;
 use crate::plan;
 use crate::proxy::ResultProxy;
 use crate::tries::{Source, Tries};
@@ -286,6 +287,7 @@ where
             }
         }
         drop_slot(slot);
+        self.core.settled();
     }
 
     /// Runs code of the user as this task; an error is a panic of it.
@@ -293,7 +295,7 @@ where
     fn attempt<R>(self: &Arc<Self>, code: impl FnOnce() -> R) -> Result<R, panics::Caught> {
         let _alarm = self.alarm();
         let _context = context::enter_task(self.clone());
-        let _watched = self.core.unusual().watch.as_ref().map(Watch::begin);
+        let _running = self.core.running();
         panics::catch(code)
     }
 
@@ -369,6 +371,7 @@ where
         }
         slot.fulfil(Err(error));
         drop_slot(slot);
+        self.core.settled();
         true
     }
 
@@ -421,9 +424,9 @@ where
         if let Work::Moved(moved) = &progress.work {
             return moved.encoded.as_ref().map(|parcel| out.append(parcel)).map_err(TaskError::clone);
         }
-        let (what, begin) = (Cow::Borrowed("arguments"), out.bytes.len());
+        let (what, start) = (Cow::Borrowed("arguments"), out.bytes.len());
         let may_move = self.core.limits().retries.is_none();
-        let watch = self.core.unusual().watch.as_ref().map(|watch| (watch, Instant::now()));
+        let begin = self.core.is_in_series().then(Instant::now);
         let _for_a_task = context::for_a_task();
         let encode = || match may_move {
             true => travel.encode_moving(&mut progress.work, out),
@@ -438,11 +441,11 @@ where
             }
             Err(caught) => Err(panic_error(self.core.name(), caught)),
         };
-        if let Some((watch, begin)) = watch {
-            watch.sent(begin.elapsed());
+        if let Some(begin) = begin {
+            self.core.tell_series(|series, number| series.sent(number, begin.elapsed()));
         }
         if may_move && out.blobs().next().is_some() {
-            progress.keep_moved(outcome.clone().map(|()| out.tail(begin)));
+            progress.keep_moved(outcome.clone().map(|()| out.tail(start)));
         }
         outcome
     }
@@ -555,7 +558,7 @@ fn again<F: Copy + Send + 'static, A: PortableArgs>(parcel: &Parcel) -> Option<(
 /// Where a function runs.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Where {
     Process,
     Thread,
     Here,
@@ -569,7 +572,7 @@ pub enum Place {
 )]
 pub trait Route<F: Callable<A>, A: Args> {
     #[doc(hidden)]
-    const PLACE: Place;
+    const PLACE: Where;
 
     #[doc(hidden)]
     fn start(task: Task<F, A>) -> ResultProxy<F::Output>
@@ -619,7 +622,7 @@ where
     A::Inputs: Send,
     F::Output: Portable,
 {
-    const PLACE: Place = Place::Process;
+    const PLACE: Where = Where::Process;
 
     fn describe(inputs: &A::Inputs) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -653,7 +656,7 @@ where
     A::Inputs: Send,
     F::Output: Send + 'static,
 {
-    const PLACE: Place = Place::Thread;
+    const PLACE: Where = Where::Thread;
 
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         start::<F, A, Stays>(task, |runners| &runners.io)
@@ -666,7 +669,7 @@ where
     A: Args + 'static,
     F::Output: Send + 'static,
 {
-    const PLACE: Place = Place::Here;
+    const PLACE: Where = Where::Here;
 
     fn start_ready(task: Task<F, A>) -> ResultProxy<F::Output>
     where
@@ -695,7 +698,7 @@ where
     F::Output: Send + 'static,
     W: Way<F, A>,
 {
-    let Task { function, inputs, name, limits, again, after, place: caller, watch, .. } = task;
+    let Task { function, inputs, name, limits, again, after, place: caller, series, result, .. } = task;
     let (work, mut slots) = match inputs.values() {
         Ok(args) => (Work::Values(function, args), Vec::new()),
         Err(inputs) => {
@@ -713,15 +716,21 @@ where
             place: caller,
             runner: place(runners),
             limits: limits.or(F::limits()).or(runners.limits),
-            unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _), watch),
+            unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _)),
+            series,
         })
     });
     let reader = Slot::of_task(core.about().clone());
     let progress = Progress { slot: Some(reader.cell().clone()), work };
     let task = Arc::new(TypedTask::<F, A, W> { core, progress: Mutex::new(progress), way: PhantomData });
     reader.cell().set_task(task.clone());
+    let proxy = ResultProxy::new(reader);
+    if let Some(result) = result {
+        // Before others can learn of its end.
+        result.keep(proxy.clone());
+    }
     task::schedule(task);
-    ResultProxy::new(reader)
+    proxy
 }
 
 /// Has those values computed that a task waits for, as far as nobody does it yet.
@@ -759,7 +768,9 @@ pub struct Task<F: Callable<A>, A: Args> {
     after: Vec<Arc<dyn AnySlot>>,
     /// What only a graph wants to know.
     in_graph: Option<Box<InGraph>>,
-    watch: Option<Watch>,
+    series: Option<Arc<dyn Series>>,
+    /// Where else its result is to be found.
+    result: Option<Arc<dyn Keep<F::Output>>>,
     place: &'static Location<'static>,
     args: PhantomData<A>,
 }
@@ -859,16 +870,22 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
             again: None,
             after: Vec::new(),
             in_graph: None,
-            watch: None,
+            series: None,
+            result: None,
             place,
             args: PhantomData,
         }
     }
 
-    /// A task of a graph, for one run; its inputs are there.
-    pub(crate) fn of_parts(parts: Parts<F, A>, name: Cow<'static, str>, watch: Option<Watch>) -> Self {
+    /// A task of a graph, for one run, which is the series; its inputs are there.
+    pub(crate) fn in_series(
+        parts: Parts<F, A>,
+        series: Arc<dyn Series>,
+        result: Arc<dyn Keep<F::Output>>,
+    ) -> Self {
         let Parts { function, inputs, limits, again, after, place, .. } = parts;
-        Self { name, limits, again, after, watch, ..Self::of_inputs(function, inputs, place) }
+        let (series, result) = (Some(series), Some(result));
+        Self { limits, again, after, series, result, ..Self::of_inputs(function, inputs, place) }
     }
 
     pub(crate) fn into_parts(self) -> Parts<F, A> {

@@ -151,6 +151,7 @@ where
                 runner: &runners.cpu,
                 limits: Limits::new(),
                 unusual: Unusual::default(),
+                series: None,
             })
         });
         let state = State {

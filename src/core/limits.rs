@@ -32,9 +32,6 @@ pub struct Limits {
     pub(crate) retries: Option<u32>,
     pub(crate) backoff: Option<Duration>,
     pub(crate) priority: Option<i32>,
-    /// Of equal priority, the greater comes first; what a graph says of its tasks, and only here.
-    #[serde(skip)]
-    pub(crate) rank: u32,
 }
 
 /// How soon a task is to run: by priority, and then by rank.
@@ -47,15 +44,7 @@ impl Limits {
     /// assert_eq!(xfork::Limits::new(), xfork::Limits::default());
     /// ```
     pub const fn new() -> Self {
-        Self {
-            timeout: None,
-            cpu_time: None,
-            memory: None,
-            retries: None,
-            backoff: None,
-            priority: None,
-            rank: 0,
-        }
+        Self { timeout: None, cpu_time: None, memory: None, retries: None, backoff: None, priority: None }
     }
 
     /// How long a task may run, counted from when it starts; then it fails with [`is_timeout`](crate::TaskError::is_timeout).
@@ -145,18 +134,15 @@ impl Limits {
     pub const fn or(self, others: Self) -> Self {
         macro_rules! first {
             ($($field:ident)*) => {
-                Self {
-                    $($field: match self.$field { Some(_) => self.$field, None => others.$field },)*
-                    rank: self.rank,
-                }
+                Self { $($field: match self.$field { Some(_) => self.$field, None => others.$field }),* }
             };
         }
         first!(timeout cpu_time memory retries backoff priority)
     }
 
-    /// Zero, if nobody has said anything.
-    pub(crate) fn urgency(&self) -> Urgency {
-        (Urgency::from(self.priority.unwrap_or(0)) << 32) + Urgency::from(self.rank)
+    /// How soon a task of this rank is to run.
+    pub(crate) fn urgency(&self, rank: u32) -> Urgency {
+        (Urgency::from(self.priority.unwrap_or(0)) << 32) + Urgency::from(rank)
     }
 
     /// How long to wait before a further try, the first being number 1.
@@ -197,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_rank_decides_between_equal_priorities_only() {
-        let urgency = |priority, rank| Limits { rank, ..Limits::new().priority(priority) }.urgency();
-        assert_eq!(Limits::new().urgency(), 0);
+        let urgency = |priority, rank| Limits::new().priority(priority).urgency(rank);
+        assert_eq!(Limits::new().urgency(0), 0);
         assert!(urgency(0, 1) > urgency(0, 0) && urgency(1, 0) > urgency(0, u32::MAX));
         assert!(urgency(-1, u32::MAX) < 0 && urgency(i32::MIN, 0) < urgency(i32::MIN, 1));
         assert!(urgency(i32::MAX, u32::MAX) > urgency(i32::MAX, 0));

@@ -22,12 +22,12 @@ pub(crate) mod report;
 pub(crate) mod runner;
 pub(crate) mod scope;
 pub(crate) mod seed;
+pub(crate) mod series;
 pub(crate) mod slot;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod unseen;
 pub(crate) mod wait;
-pub(crate) mod watch;
 
 #[cfg(all(test, xfork_loom))]
 mod models;

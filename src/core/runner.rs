@@ -211,7 +211,7 @@ impl Runnable {
 
     /// Its priority, and what a graph says beyond that.
     pub(crate) fn urgency(&self) -> Urgency {
-        self.task().core().limits().urgency()
+        self.task().core().urgency()
     }
 
     pub(crate) fn into_task(mut self) -> Arc<dyn Body> {

@@ -235,11 +235,6 @@ impl dyn AnySlot {
         }
     }
 
-    /// Calls `call` once the slot is settled; false, without a call, if it is already.
-    pub(crate) fn call_when_settled(&self, call: impl FnOnce() + Send + 'static) -> bool {
-        self.add(Waiter::Call(Box::new(call))).is_none()
-    }
-
     /// Calls `change` whenever the slot may have become settled or claimable, until it is settled. `change` only wakes.
     pub(crate) fn when_changed(&self, change: impl Fn() + Send + Sync + 'static) {
         if let Some(Waiter::Change(change)) = self.add(Waiter::Change(Arc::new(change))) {

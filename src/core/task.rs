@@ -6,14 +6,14 @@ use crate::core::context::{self, Runners};
 use crate::core::error::{ForkPlace, TaskError};
 use crate::core::group::{self, Members};
 use crate::core::ids::TaskId;
-use crate::core::limits::{Limits, Terms};
+use crate::core::limits::{Limits, Terms, Urgency};
 use crate::core::output::{self, Part};
 use crate::core::pause;
 use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::seed::{self, Position};
+use crate::core::series::{Running, Series};
 use crate::core::slot::{About, AnySlot};
-use crate::core::watch::Watch;
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
 use crate::ground::registry::EntryId;
@@ -133,6 +133,8 @@ pub(crate) struct Shared {
     /// The scope that they can be cancelled with.
     group: Option<Arc<Members>>,
     seed: Seed,
+    /// The series that they are in; it names them.
+    series: Option<Arc<dyn Series>>,
     /// Whether the one that forked them counts them.
     counted: bool,
     /// What few tasks have; then the task has a `Shared` to itself.
@@ -155,27 +157,17 @@ pub(crate) struct Unusual {
     pub(crate) again: Option<Box<dyn Any + Send + Sync>>,
     /// How often a runner has given the task back.
     pub(crate) tries: AtomicU32,
-    /// Who wants to know when and where it runs.
-    pub(crate) watch: Option<Watch>,
     /// How the thread that forked it got there, if somebody wants to know.
     frames: Option<Box<Frames>>,
 }
 
 impl Unusual {
-    pub(crate) fn new(
-        inputs: Vec<Arc<dyn AnySlot>>,
-        again: Option<Box<dyn Any + Send + Sync>>,
-        watch: Option<Watch>,
-    ) -> Self {
-        Self { inputs, again, watch, ..Self::default() }
+    pub(crate) fn new(inputs: Vec<Arc<dyn AnySlot>>, again: Option<Box<dyn Any + Send + Sync>>) -> Self {
+        Self { inputs, again, ..Self::default() }
     }
 
     fn is_needed(&self, limits: &Limits) -> bool {
-        !self.inputs.is_empty()
-            || self.again.is_some()
-            || self.watch.is_some()
-            || self.frames.is_some()
-            || limits.retries.is_some()
+        !self.inputs.is_empty() || self.again.is_some() || self.frames.is_some() || limits.retries.is_some()
     }
 }
 
@@ -186,6 +178,8 @@ pub(crate) struct Fork<'a> {
     pub(crate) runner: &'a Arc<dyn Runner>,
     pub(crate) limits: Limits,
     pub(crate) unusual: Unusual,
+    /// The series that it is in, which knows its name and place.
+    pub(crate) series: Option<Arc<dyn Series>>,
 }
 
 /// What the last fork of a thread had. Weak, because a pool ends with its last task; the name and the place may stay.
@@ -215,6 +209,7 @@ impl Shared {
             (_stale, place) => {
                 let (parent, runners) = place.unwrap_or_default();
                 let about = match last.about.take() {
+                    _ if fork.series.is_some() => Arc::default(),
                     Some(about) if about.is(&fork.name, fork.place) => about,
                     _ => About::new(fork.name, fork.place),
                 };
@@ -226,6 +221,7 @@ impl Shared {
                     limits: fork.limits,
                     group: group::current(),
                     seed: Seed::After(position),
+                    series: fork.series,
                     counted: true,
                     unusual: fork.unusual,
                 });
@@ -250,7 +246,11 @@ impl Shared {
         fn is<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
             one.map(|one| Arc::as_ptr(one).cast::<()>()) == other.map(|other| Arc::as_ptr(other).cast())
         }
-        self.about.is(&fork.name, fork.place)
+        let is_named = match &fork.series {
+            None => self.series.is_none() && self.about.is(&fork.name, fork.place),
+            series => is(self.series.as_ref(), series.as_ref()),
+        };
+        is_named
             && is(self.parent.as_ref(), parent)
             && is(self.runners.as_ref(), runners)
             && is(Some(&self.runner), Some(fork.runner))
@@ -291,6 +291,7 @@ impl TaskCore {
             limits: terms.limits,
             group: None,
             seed: Seed::Given(terms.seed),
+            series: None,
             counted: false,
             unusual: Unusual::default(),
         };
@@ -307,6 +308,7 @@ impl TaskCore {
             limits: Limits::new(),
             group: None,
             seed: Seed::After(first),
+            series: None,
             counted: false,
             unusual: Unusual::default(),
         };
@@ -363,7 +365,46 @@ impl TaskCore {
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.shared.about.name()
+        match self.series() {
+            None => self.shared.about.name(),
+            Some((series, number)) => series.name(number),
+        }
+    }
+
+    /// The series that it is in, and its number there.
+    fn series(&self) -> Option<(&Arc<dyn Series>, u32)> {
+        let series = self.shared.series.as_ref()?;
+        let first = self.first_position().map_or(0, |first| first.index);
+        Some((series, first as u32 + self.index))
+    }
+
+    pub(crate) fn is_in_series(&self) -> bool {
+        self.shared.series.is_some()
+    }
+
+    /// What its series is told when it has run in this thread: as long as the guard lives, it runs.
+    pub(crate) fn running(&self) -> Option<Running<'_>> {
+        self.series().map(|(series, number)| Running::new(&**series, number))
+    }
+
+    /// Tells its series, if it is in one.
+    pub(crate) fn tell_series(&self, tell: impl FnOnce(&dyn Series, u32)) {
+        if let Some((series, number)) = self.series() {
+            tell(&**series, number);
+        }
+    }
+
+    /// Says that its result is settled.
+    pub(crate) fn settled(&self) {
+        if let Some((series, number)) = self.series() {
+            series.clone().ended(number);
+        }
+    }
+
+    /// By what runners order tasks: zero, if nobody has said anything; the greater, the sooner.
+    pub(crate) fn urgency(&self) -> Urgency {
+        let rank = self.series().map_or(0, |(series, number)| series.rank(number));
+        self.shared.limits.urgency(rank)
     }
 
     /// Its name and place, for the slot of its result.
@@ -417,6 +458,13 @@ impl TaskCore {
 
     pub(crate) fn fork_place(&self) -> ForkPlace {
         let frames = self.shared.unusual.frames.as_deref().cloned();
+        if let Some((series, number)) = self.series() {
+            return ForkPlace {
+                place: series.place(number).into(),
+                task: series.name(number).to_string(),
+                frames,
+            };
+        }
         ForkPlace { frames, ..self.shared.about.fork_place().expect("that of a task has an origin") }
     }
 

@@ -641,9 +641,8 @@ impl Graph {
     /// The place of a task's result, if that is a `T`.
     pub(super) fn place_of<T: Send + Sync + 'static>(&self, task: u32) -> Result<Arc<Place<T>>, GraphError> {
         let work = &self.works[task as usize];
-        let place = work.place();
-        let result = place.output().name;
-        place.into_any().downcast().map_err(|_| {
+        let result = work.place().output().name;
+        work.any_place().downcast().map_err(|_| {
             let given = std::any::type_name::<T>();
             GraphFault::ResultType {
                 task: self.names.get(task).into(),

@@ -194,7 +194,7 @@ impl Graph {
     }
 
     fn link(&self, task: u32, inputs: &[u32]) {
-        let mut places = inputs.iter().map(|&input| self.works[input as usize].place().into_any());
+        let mut places = inputs.iter().map(|&input| self.works[input as usize].any_place());
         self.works[task as usize].link(&mut || places.next().expect("they were counted"));
     }
 }

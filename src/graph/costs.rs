@@ -3,7 +3,7 @@
 use super::build::Graph;
 use super::error::{GraphError, GraphFault};
 use super::run::{Lanes, TaskRun};
-use crate::core::watch::{Ran, Site};
+use crate::core::series::{Ran, Site};
 use crate::task::Cost;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

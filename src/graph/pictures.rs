@@ -11,8 +11,8 @@ use super::names::Names;
 use super::outcome::{Outcome, Outcomes};
 use super::rerun::State;
 use super::schedule::Schedule;
-use crate::core::watch::Site;
-use crate::task::{Cost, Place};
+use crate::core::series::Site;
+use crate::task::{Cost, Where};
 use std::collections::BTreeMap;
 
 impl Graph {
@@ -107,9 +107,9 @@ impl Graph {
                 State::Skipped => Look::Skipped,
             },
             kind: match self.works[task as usize].runs() {
-                Place::Process => NodeKind::Cpu,
-                Place::Thread => NodeKind::Io,
-                Place::Here => NodeKind::InPlace,
+                Where::Process => NodeKind::Cpu,
+                Where::Thread => NodeKind::Io,
+                Where::Here => NodeKind::InPlace,
             },
         });
         Ok(Picture { title: None, nodes: nodes.collect(), edges: self.drawn_edges(&dag) })

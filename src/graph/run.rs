@@ -16,16 +16,17 @@ use crate::core::context::{Origin, Runners};
 use crate::core::runner::Runner;
 use crate::core::scope::ROOT;
 use crate::core::seed::{self, Position};
-use crate::core::slot::{AnySlot, Slot};
+use crate::core::series::{Ran, Series};
+use crate::core::slot::{self, AnySlot, Slot};
 use crate::core::wait::wait_helping;
-use crate::core::watch::{Observer, Ran, Watch};
 use crate::place::AnyPlace;
 use crate::plan;
-use crate::task::Place as Where;
+use crate::task::Where;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -345,7 +346,7 @@ impl Running {
         &self.tasks[task as usize]
     }
 
-    fn place(&self, task: u32) -> Arc<dyn AnyPlace> {
+    fn place_of(&self, task: u32) -> &dyn AnyPlace {
         self.works[task as usize].place()
     }
 
@@ -429,8 +430,10 @@ impl Running {
                 break;
             }
             if ready.len() > 1 {
-                ready.sort_by_key(|&task| turn(&*self.works[task as usize], self.rank(task)));
+                ready.sort_by_key(|&task| turn(&*self.works[task as usize], self.rank_of(task)));
             }
+            // A task that runs in place is to end when all have been started, and not on top of this.
+            let _held = slot::hold_calls();
             for task in ready.drain(..) {
                 ended.extend(self.start(task).map(|end| (task, end)));
             }
@@ -440,7 +443,7 @@ impl Running {
         }
     }
 
-    fn rank(&self, task: u32) -> u32 {
+    fn rank_of(&self, task: u32) -> u32 {
         self.ranks.get(task as usize).copied().unwrap_or(0)
     }
 
@@ -464,7 +467,7 @@ impl Running {
             return Some(End::Skipped(skip.clone()));
         }
         if let Some(&first) = self.twins.get(&task) {
-            self.place(task).share(self.place(first));
+            self.place_of(task).share(self.works[first as usize].any_place());
             return Some(End::Done);
         }
         if self.works[task as usize].runs() == Where::Here {
@@ -480,31 +483,35 @@ impl Running {
             return Some(End::Skipped(skip.clone()));
         }
         self.task(task).state.store(STARTED, Ordering::Relaxed);
-        let slot = {
-            let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
+        let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
+        let is_started = {
             let position = Position { branch: self.branch, index: task.into() };
             let _there = self.origins[lane as usize].enter(position);
-            let name = self.names.get(task).to_owned().into();
-            self.works[task as usize].start(name, self.rank(task), Watch::new(self.clone(), task))
+            self.works[task as usize].start(self.clone(), task)
         };
-        let running = self.clone();
-        if !slot.call_when_settled(move || running.settled(task)) {
-            return Some(self.how(&slot));
+        if !is_started {
+            return Some(self.how(task));
         }
         if self.stopped.get().is_some() {
-            cancel::cancel_all(&slot, Unwanted::Asked);
+            self.cancel(task);
         }
         None
     }
 
     /// Called when a started task has ended.
     fn settled(self: &Arc<Self>, task: u32) {
-        let slot = self.place(task).slot().expect("it was started");
-        let end = self.how(&slot);
-        self.go_on(vec![(task, end)], Vec::new());
+        self.go_on(vec![(task, self.how(task))], Vec::new());
     }
 
-    fn how(&self, slot: &Arc<dyn AnySlot>) -> End {
+    fn cancel(&self, task: u32) {
+        if let Some(slot) = self.place_of(task).slot() {
+            cancel::cancel_all(&slot, Unwanted::Asked);
+        }
+    }
+
+    /// How a task has ended, whose result is settled.
+    fn how(&self, task: u32) -> End {
+        let slot = self.place_of(task).slot().expect("it was started");
         match (slot.error(), self.stopped.get()) {
             (None, _) => End::Done,
             (Some(error), Some(skip)) if error.is_cancelled() => {
@@ -543,11 +550,11 @@ impl Running {
         let is_over = |task: u32| !self.wanted[task as usize];
         for &before in self.dag.predecessors.of(task) {
             if self.task(before).users.fetch_sub(1, Ordering::AcqRel) == 1 && is_over(before) {
-                self.place(before).clear();
+                self.place_of(before).clear();
             }
         }
         if self.dag.successors.of(task).is_empty() && is_over(task) {
-            self.place(task).clear();
+            self.place_of(task).clear();
         }
     }
 
@@ -557,10 +564,8 @@ impl Running {
             return;
         }
         for task in 0..self.tasks.len() as u32 {
-            if self.task(task).state.load(Ordering::Relaxed) == STARTED
-                && let Some(slot) = self.place(task).slot()
-            {
-                cancel::cancel_all(&slot, Unwanted::Asked);
+            if self.task(task).state.load(Ordering::Relaxed) == STARTED {
+                self.cancel(task);
             }
         }
         // Those that wait for the calling thread are looked at there.
@@ -589,12 +594,28 @@ impl Running {
     }
 }
 
-impl Observer for Running {
+impl Series for Running {
+    fn name(&self, task: u32) -> &str {
+        self.names.get(task)
+    }
+
+    fn place(&self, task: u32) -> &'static Location<'static> {
+        self.works[task as usize].added_at()
+    }
+
+    fn rank(&self, task: u32) -> u32 {
+        self.rank_of(task)
+    }
+
     fn ran(&self, task: u32, run: Ran) {
         self.task(task).timing.ran(&run, self.begin);
     }
 
     fn sent(&self, task: u32, took: Duration) {
         self.task(task).timing.sent(took);
+    }
+
+    fn ended(self: Arc<Self>, task: u32) {
+        slot::when_nothing_is_claimed(move || self.settled(task));
     }
 }

@@ -4,23 +4,24 @@ use crate::args::{Args, NodeArgs, Type};
 use crate::callable::{Again, Callable};
 use crate::core::error::panic_error;
 use crate::core::limits::Limits;
+use crate::core::series::Series;
 use crate::core::slot::{AnySlot, Slot};
-use crate::core::watch::Watch;
 use crate::ground::panics;
 use crate::place::{AnyPlace, Place};
 use crate::proxy::ResultProxy;
-use crate::task::{Parts, Place as Where, Route, Task};
+use crate::task::{Parts, Route, Task, Where};
 use parking_lot::Mutex;
 use std::any::{Any, TypeId};
-use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
 
 /// A task of a graph without its types.
 pub(super) trait Work: Send + Sync {
-    /// Starts the task, whose inputs are there; its result's slot, in which it will be settled.
-    fn start(&self, name: Cow<'static, str>, rank: u32, watch: Watch) -> Arc<dyn AnySlot>;
-    fn place(&self) -> Arc<dyn AnyPlace>;
+    /// Starts the task, whose inputs are there, as a member of this series; false if it has failed before it could be.
+    fn start(&self, series: Arc<dyn Series>, number: u32) -> bool;
+    fn place(&self) -> &dyn AnyPlace;
+    /// The place: an `Arc<Place<T>>`.
+    fn any_place(&self) -> Arc<dyn Any + Send + Sync>;
     fn runs(&self) -> Where;
     fn added_at(&self) -> &'static Location<'static>;
     fn priority(&self) -> i32;
@@ -101,32 +102,37 @@ where
     F::Mark: Route<F, A>,
     F::Output: Send + Sync + 'static,
 {
-    fn start(&self, name: Cow<'static, str>, rank: u32, watch: Watch) -> Arc<dyn AnySlot> {
+    fn start(&self, series: Arc<dyn Series>, number: u32) -> bool {
         // Cloning is code of the user.
         let copied = panics::catch(|| {
             let call = self.call.lock();
             let inputs = call.inputs.as_ref().expect("the graph was checked before");
             (call.function.clone(), A::again(inputs))
         });
-        let proxy = match copied {
-            Ok((function, inputs)) => {
-                let (limits, again, after) = match &self.unusual {
-                    Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
-                    None => Default::default(),
-                };
-                let limits = Limits { rank, ..limits };
-                let (cost, origins, place) = (None, Vec::new(), self.added_at);
-                let parts = Parts { function, inputs, limits, again, after, cost, origins, place };
-                F::Mark::start_ready(Task::of_parts(parts, name, Some(watch)))
+        let (function, inputs) = match copied {
+            Ok(copied) => copied,
+            Err(caught) => {
+                let reader = Slot::pending();
+                reader.cell().fulfil(Err(panic_error(series.name(number), caught)));
+                self.place.set(ResultProxy::new(reader));
+                return false;
             }
-            Err(caught) => failed(&name, caught),
         };
-        let slot = proxy.any_slot();
-        self.place.set(proxy);
-        slot
+        let (limits, again, after) = match &self.unusual {
+            Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
+            None => Default::default(),
+        };
+        let (cost, origins, place) = (None, Vec::new(), self.added_at);
+        let parts = Parts { function, inputs, limits, again, after, cost, origins, place };
+        F::Mark::start_ready(Task::in_series(parts, series, self.place.clone()));
+        true
     }
 
-    fn place(&self) -> Arc<dyn AnyPlace> {
+    fn place(&self) -> &dyn AnyPlace {
+        &*self.place
+    }
+
+    fn any_place(&self) -> Arc<dyn Any + Send + Sync> {
         self.place.clone()
     }
 
@@ -168,11 +174,4 @@ where
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {
         self.call.lock().inputs = Some(A::link(places));
     }
-}
-
-/// The proxy of a task that failed before it could be started.
-fn failed<T: Send + 'static>(name: &str, caught: panics::Caught) -> ResultProxy<T> {
-    let reader = Slot::pending();
-    reader.cell().fulfil(Err(panic_error(name, caught)));
-    ResultProxy::new(reader)
 }

@@ -213,14 +213,14 @@ impl State {
     /// others.
     fn can_wait(&self, body: &Arc<dyn Body>) -> bool {
         let limits = body.core().limits();
-        let is_usual = limits.urgency() == 0 && !limits.need_a_process();
+        let is_usual = body.core().urgency() == 0 && !limits.need_a_process();
         is_usual && (!self.backlog.is_empty() || self.supervisor.waiting() >= self.enough)
     }
 
     /// Takes a claimed task into the accounts.
     fn admit(&mut self, body: Arc<dyn Body>, relayed: Option<Relayed>) {
         let id = body.core().new_ticket();
-        let limits = *body.core().limits();
+        let (limits, urgency) = (*body.core().limits(), body.core().urgency());
         let origin = relayed.as_ref().map(|relayed| (relayed.worker, relayed.id));
         if let Some(origin) = origin {
             self.relayed.insert(origin, id);
@@ -230,7 +230,7 @@ impl State {
         let event = Event::Submit {
             id,
             parent: relayed.map(|relayed| relayed.parent),
-            urgency: limits.urgency(),
+            urgency,
             alone: limits.need_a_process(),
             divisible,
         };

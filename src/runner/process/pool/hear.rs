@@ -12,6 +12,7 @@ use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
+use crate::core::series::{Ran, Series};
 use crate::core::task::{Body, TaskCore};
 use crate::ground::memory::Memory;
 use crate::ground::registry::{self, EntryId};
@@ -272,8 +273,10 @@ impl Shared {
                     Err(lack) => Outcome::Failed(self.no_memory(link, id, lack)),
                 };
                 let body = self.finished(worker, id, micros)?;
-                if let Some(watch) = body.as_ref().and_then(|body| body.core().unusual().watch.as_ref()) {
-                    watch.ran_in(link.pid, micros);
+                if let Some(body) = &body {
+                    let tell =
+                        |series: &dyn Series, task| series.ran(task, Ran::in_process(link.pid, micros));
+                    body.core().tell_series(tell);
                 }
                 consequences.for_tasks.extend(body.map(|body| (body, outcome)));
                 return Ok(());
