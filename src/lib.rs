@@ -84,6 +84,7 @@ mod core;
 mod fork;
 pub mod graph;
 mod ground;
+mod kept;
 mod place;
 mod plan;
 mod proxy;
@@ -107,6 +108,7 @@ pub use crate::fork::{
 pub use crate::graph::schedule::{Cpop, Heft, ListScheduler, Peft, Schedule, Scheduler};
 pub use crate::graph::{
     Costs, Graph, GraphError, GraphFault, Monitor, Node, Outcome, Outcomes, Progress, RunOptions, Skip,
+    StoreError,
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};
 pub use crate::proxy::{
@@ -142,6 +144,7 @@ struct Readme;
 pub mod __private {
     pub use crate::args::Arg;
     pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
+    pub use crate::kept::{Codec, IfNot, IfPortable, Kept};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

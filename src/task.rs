@@ -17,11 +17,13 @@ use crate::core::wait::{settle_if_possible, wait};
 use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
 use crate::ground::wire::parcel::{Parcel, Reader};
+use crate::kept::Codec;
 use crate::place::Keep;
 use crate::plan;
 use crate::proxy::ResultProxy;
 use crate::tries::{Source, Tries};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -579,6 +581,12 @@ pub trait Route<F: Callable<A>, A: Args> {
     where
         F::Output: Send + 'static;
 
+    /// How its results can be kept for a later process, if they can.
+    #[doc(hidden)]
+    fn codec() -> Option<Codec<F::Output>> {
+        F::codec()
+    }
+
     /// Those of the arguments that are values, encoded; `None` if they can't be, or are not all known.
     #[doc(hidden)]
     fn describe(_inputs: &A::Inputs) -> Option<Vec<u8>> {
@@ -623,6 +631,10 @@ where
     F::Output: Portable,
 {
     const PLACE: Where = Where::Process;
+
+    fn codec() -> Option<Codec<F::Output>> {
+        Some(Codec::new())
+    }
 
     fn describe(inputs: &A::Inputs) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -781,6 +793,8 @@ struct InGraph {
     cost: Option<Cost>,
     /// The nodes that come before it.
     after: Vec<Origin>,
+    /// A `Codec` of its result, if that was asked for.
+    codec: Option<Box<dyn Any + Send>>,
 }
 
 /// What a task costs, in any unit that all costs of a graph have in common.
@@ -801,6 +815,7 @@ pub(crate) struct Parts<F: Callable<A>, A: Args> {
     pub(crate) after: Vec<Arc<dyn AnySlot>>,
     pub(crate) cost: Option<Cost>,
     pub(crate) origins: Vec<Origin>,
+    pub(crate) codec: Option<Codec<F::Output>>,
     pub(crate) place: &'static Location<'static>,
 }
 
@@ -888,10 +903,14 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
         Self { limits, again, after, series, result, ..Self::of_inputs(function, inputs, place) }
     }
 
-    pub(crate) fn into_parts(self) -> Parts<F, A> {
+    pub(crate) fn into_parts(self) -> Parts<F, A>
+    where
+        F::Output: 'static,
+    {
         let Self { function, inputs, limits, again, after, in_graph, place, .. } = self;
-        let InGraph { cost, after: origins } = in_graph.map(|parts| *parts).unwrap_or_default();
-        Parts { function, inputs, limits: limits.or(F::limits()), again, after, cost, origins, place }
+        let InGraph { cost, after: origins, codec } = in_graph.map(|parts| *parts).unwrap_or_default();
+        let codec = codec.and_then(|codec| codec.downcast().ok()).map(|codec| *codec);
+        Parts { function, inputs, limits: limits.or(F::limits()), again, after, cost, origins, codec, place }
     }
 
     /// Names the task in errors and reports; its function's name otherwise.
@@ -1071,6 +1090,32 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     /// ```
     pub fn priority(mut self, priority: i32) -> Self {
         self.limits = self.limits.priority(priority);
+        self
+    }
+
+    /// Has the result of a task of a [`Graph`](crate::Graph) be saved with the graph, and taken from there in a later process.
+    ///
+    /// Those of cpu-bound functions are in any case, and those of marked functions whose result serde can serialise.
+    ///
+    /// ```
+    /// use xfork::{Graph, io_bound, task};
+    ///
+    /// let file = std::env::temp_dir().join(format!("xfork-doc-saved-{}", std::process::id()));
+    /// let mut graph = Graph::new();
+    /// graph.add("one", task(io_bound(|| 1), ()).saved())?;
+    /// graph.run()?;
+    /// graph.save(&file)?;
+    /// graph.reset(["one"])?;
+    /// assert_eq!(graph.load(&file)?, 1);
+    /// assert_eq!(graph.results().value::<i32>("one")?, &1);
+    /// # std::fs::remove_file(file).unwrap();
+    /// # Ok::<(), xfork::GraphError>(())
+    /// ```
+    pub fn saved(mut self) -> Self
+    where
+        F::Output: Portable,
+    {
+        self.in_graph.get_or_insert_default().codec = Some(Box::new(Codec::<F::Output>::new()));
         self
     }
 

@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 6] = [
         "task",
         "tries",
         "fork",
+        "kept",
         "place",
         "plan",
         "random",

@@ -895,6 +895,22 @@ pub(crate) struct WireError {
     output: Option<String>,
 }
 
+impl WireError {
+    /// Without what only this build of the program can read: stacks, and the way through its sources.
+    pub(crate) fn without_stacks(mut self) -> Self {
+        match &mut self.kind {
+            Kind::Panic { record, .. } => record.frames = Default::default(),
+            Kind::Crash { last_panic, stack, .. } => {
+                *stack = None;
+                last_panic.iter_mut().for_each(|record| record.frames = Default::default());
+            }
+            _ => {}
+        }
+        self.route = Route::default();
+        self
+    }
+}
+
 impl From<&TaskError> for WireError {
     fn from(error: &TaskError) -> Self {
         let Failure { task, pid, kind, operation, .. } = &*error.0.failure;

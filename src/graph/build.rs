@@ -39,6 +39,8 @@ pub struct Graph {
     /// The shape, until something is changed.
     pub(super) checked: Option<Arc<Dag>>,
     pub(super) running: Arc<super::monitor::Current>,
+    /// Where results are kept.
+    pub(super) store: Option<super::store::Store>,
 }
 
 impl fmt::Debug for Graph {
@@ -232,6 +234,7 @@ impl Graph {
             measured: Default::default(),
             checked: None,
             running: Arc::default(),
+            store: None,
         }
     }
 

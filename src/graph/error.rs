@@ -2,8 +2,10 @@
 
 use super::outcome::Outcome;
 use super::schedule::ScheduleError;
+use super::store::StoreError;
 use std::fmt;
 use std::panic::Location;
+use std::path::PathBuf;
 
 /// Where in the program something was said about a graph.
 type Place = &'static Location<'static>;
@@ -47,12 +49,6 @@ impl GraphError {
 impl From<GraphFault> for GraphError {
     fn from(fault: GraphFault) -> Self {
         Self { faults: vec![fault] }
-    }
-}
-
-impl From<ScheduleError> for GraphError {
-    fn from(error: ScheduleError) -> Self {
-        GraphFault::Schedule(error).into()
     }
 }
 
@@ -201,7 +197,36 @@ pub enum GraphFault {
         what: String,
     },
     /// There can be no schedule.
-    Schedule(ScheduleError),
+    Schedule {
+        /// Why.
+        error: ScheduleError,
+        /// The same in words, with the names of tasks.
+        text: String,
+    },
+    /// A result can't be written down for a later process.
+    Unsavable {
+        /// The task.
+        task: String,
+        /// What serialising it says.
+        why: String,
+        /// Where the task was added.
+        place: Place,
+    },
+    /// A result in a file can't be the one of the task.
+    StoredResult {
+        /// The task.
+        task: String,
+        /// The type of its result.
+        result: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// What is different.
+        why: String,
+        /// Where the task was added.
+        place: Place,
+    },
+    /// A file can't be read or written.
+    Store(StoreError),
 }
 
 impl fmt::Display for GraphFault {
@@ -282,7 +307,16 @@ impl fmt::Display for GraphFault {
                     "the schedule is not for this graph as it is now ({what}): make a new one by `schedule`"
                 )
             }
-            Self::Schedule(error) => error.fmt(f),
+            Self::Schedule { text, .. } => f.write_str(text),
+            Self::Unsavable { task, why, place } => {
+                write!(f, "the result of `{task}`, added at {place}, can't be saved: {why}")
+            }
+            Self::StoredResult { task, result, file, why, place } => write!(
+                f,
+                "the result of `{task}`, added at {place}, is a `{result}`, and what {file:?} has for it can't be read as that: \
+                 {why}; the graph is as it was: use another file, or another name for the task"
+            ),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }

@@ -23,7 +23,9 @@ mod pictures;
 mod plans;
 mod rerun;
 mod run;
+mod saving;
 pub mod schedule;
+mod store;
 mod twins;
 mod work;
 
@@ -34,3 +36,5 @@ pub use monitor::{Monitor, Progress};
 pub use node::{Edge, Node};
 pub use outcome::{Outcome, Outcomes, Skip};
 pub use run::RunOptions;
+pub use saving::{Unfinished, in_progress};
+pub use store::StoreError;

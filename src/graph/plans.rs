@@ -6,7 +6,7 @@ use super::error::{GraphError, GraphFault};
 use super::outcome::Outcomes;
 use super::rerun::State;
 use super::run::{Lanes, NONE, RunOptions};
-use super::schedule::{Problem, Schedule, Scheduler, TaskCost};
+use super::schedule::{Problem, Schedule, ScheduleError, Scheduler, TaskCost};
 use crate::task::Cost;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Graph {
         let placements = scheduler.place(schedule.problem());
         let schedule = Schedule::new(schedule.problem().clone(), placements)
             .with_names(move |task| names.get(task).to_owned());
-        schedule.validate()?;
+        schedule.validate().map_err(|error| self.scheduling(error))?;
         Ok(schedule)
     }
 
@@ -136,13 +136,19 @@ impl Graph {
             }
         }
         // Its own order is checked again: users can make schedules themselves.
-        Ok(schedule.validate()?)
+        schedule.validate().map_err(|error| self.scheduling(error))
     }
 
     fn problem(&self, dag: &Dag, scheduler: &impl Scheduler) -> Result<Problem, GraphError> {
         let costs = self.task_costs();
         let edges = self.weighted_edges(dag);
-        Ok(Problem::new(scheduler.workers(), scheduler.speeds(), costs, &edges)?)
+        Problem::new(scheduler.workers(), scheduler.speeds(), costs, &edges)
+            .map_err(|error| self.scheduling(error))
+    }
+
+    fn scheduling(&self, error: ScheduleError) -> GraphError {
+        let text = error.describe(|task| self.names.get(task).to_owned());
+        GraphFault::Schedule { error, text }.into()
     }
 
     /// What each task costs, as far as anybody knows.

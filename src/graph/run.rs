@@ -10,6 +10,7 @@ use super::error::{GraphError, GraphFault};
 use super::names::Names;
 use super::outcome::{Outcomes, Skip};
 use super::rerun::{Reason, State};
+use super::store::Writer;
 use super::work::Work;
 use crate::core::cancel::{self, Unwanted};
 use crate::core::context::{Origin, Runners};
@@ -118,7 +119,8 @@ impl Graph {
     /// # Errors
     ///
     /// If the graph does not pass [`check`](Self::check), or a task needs the value of one that is marked as done without it;
-    /// nothing has run then. Failures of tasks are no errors here, but [`Outcome`](crate::Outcome)s.
+    /// nothing has run then. Failures of tasks are no errors here, but [`Outcome`](crate::Outcome)s. If the graph is
+    /// [kept](Self::keep_in) in a file that can't be written, everything has run all the same, and [`results`](Self::results) has it.
     pub fn run(&mut self) -> Result<Outcomes, GraphError> {
         self.run_with(RunOptions::new())
     }
@@ -147,11 +149,13 @@ impl Graph {
         let dag = self.shape()?;
         self.check_values(&dag)?;
         let runners = plan::runners();
-        let running = Arc::new(Running::new(self, dag, options, lanes, &runners));
+        let writer = self.start_writing()?;
+        let running = Arc::new(Running { writer, ..Running::new(self, dag, options, lanes, &runners) });
         self.running.set(&running);
         running.run(&runners.cpu);
         self.take_over(&running);
-        Ok(Outcomes::of(self))
+        let faults = running.finish_writing();
+        if faults.is_empty() { Ok(Outcomes::of(self)) } else { Err(GraphError::new(faults)) }
     }
 
     /// Makes sure that every task which is to run will get its inputs.
@@ -242,8 +246,8 @@ enum End {
 
 /// A run of a graph.
 pub(super) struct Running {
-    works: Arc<Vec<Arc<dyn Work>>>,
-    names: Arc<Names>,
+    pub(super) works: Arc<Vec<Arc<dyn Work>>>,
+    pub(super) names: Arc<Names>,
     dag: Arc<Dag>,
     twins: FxHashMap<u32, u32>,
     ranks: Vec<u32>,
@@ -258,6 +262,9 @@ pub(super) struct Running {
     pub(super) begin: Instant,
     unfinished: AtomicUsize,
     reasons: Mutex<FxHashMap<u32, Reason>>,
+    pub(super) writer: Option<Writer>,
+    /// Tasks whose results could not be encoded for it, and why.
+    pub(super) unsavable: Mutex<Vec<(u32, String)>>,
     /// Why nothing more is started.
     stopped: OnceLock<Skip>,
     caller: Mutex<Caller>,
@@ -337,6 +344,8 @@ impl Running {
             begin: Instant::now(),
             unfinished: AtomicUsize::new(unfinished),
             reasons: Mutex::new(graph.reasons.clone()),
+            writer: None,
+            unsavable: Mutex::default(),
             stopped: OnceLock::new(),
             caller: Mutex::default(),
         }
@@ -483,6 +492,7 @@ impl Running {
             return Some(End::Skipped(skip.clone()));
         }
         self.task(task).state.store(STARTED, Ordering::Relaxed);
+        self.write_start(task);
         let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
         let is_started = {
             let position = Position { branch: self.branch, index: task.into() };
@@ -525,8 +535,12 @@ impl Running {
     /// Notes how a task has ended.
     fn end(&self, task: u32, end: End) {
         let state = match end {
-            End::Done => DONE,
+            End::Done => {
+                self.write_end(task, None);
+                DONE
+            }
             End::Failed(error) => {
+                self.write_end(task, Some(&error));
                 self.reasons.lock().insert(task, Reason::Failed(error));
                 if self.options.fail_fast {
                     self.stop(Skip::FailFast { name: self.names.get(task).into() });

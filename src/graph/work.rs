@@ -7,8 +7,9 @@ use crate::core::limits::Limits;
 use crate::core::series::Series;
 use crate::core::slot::{AnySlot, Slot};
 use crate::ground::panics;
+use crate::kept::Codec;
 use crate::place::{AnyPlace, Place};
-use crate::proxy::ResultProxy;
+use crate::proxy::{ResultProxy, ready};
 use crate::task::{Parts, Route, Task, Where};
 use parking_lot::Mutex;
 use std::any::{Any, TypeId};
@@ -31,6 +32,10 @@ pub(super) trait Work: Send + Sync {
     fn identity(&self) -> Option<Identity>;
     /// The parameters that are fed with the results of tasks given by name; `None`, if the arguments were given with the task.
     fn parameters(&self) -> Option<Vec<Type>>;
+    /// The result, encoded for a later process, if there is one that can be.
+    fn encode(&self) -> Option<Result<Vec<u8>, String>>;
+    /// Reads such a result, and says what is wrong with it.
+    fn decode(&self, bytes: &[u8]) -> Result<(), String>;
     /// Feeds them; each an `Arc<Place<T>>`.
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
 }
@@ -49,7 +54,7 @@ pub(super) struct TypedWork<F: Callable<A>, A: Args, R: Send + 'static> {
     call: Mutex<Call<F, A>>,
     place: Arc<Place<R>>,
     added_at: &'static Location<'static>,
-    unusual: Option<Box<Unusual<F, A>>>,
+    unusual: Option<Box<Unusual<F, A, R>>>,
 }
 
 struct Call<F, A: Args> {
@@ -59,10 +64,11 @@ struct Call<F, A: Args> {
 }
 
 /// What few tasks have.
-struct Unusual<F, A> {
+struct Unusual<F, A, R> {
     limits: Limits,
     again: Option<Again<F, A>>,
     after: Vec<Arc<dyn AnySlot>>,
+    codec: Option<Codec<R>>,
     is_named: bool,
 }
 
@@ -76,9 +82,9 @@ where
 {
     /// A task whose arguments were given with it.
     pub(super) fn new(parts: Parts<F, A>, place: Arc<Place<F::Output>>) -> Arc<Self> {
-        let Parts { function, inputs, limits, again, after, place: added_at, .. } = parts;
-        let is_usual = limits == Limits::new() && again.is_none() && after.is_empty();
-        let unusual = (!is_usual).then(|| Box::new(Unusual { limits, again, after, is_named: false }));
+        let Parts { function, inputs, limits, again, after, codec, place: added_at, .. } = parts;
+        let is_usual = limits == Limits::new() && again.is_none() && after.is_empty() && codec.is_none();
+        let unusual = (!is_usual).then(|| Box::new(Unusual { limits, again, after, codec, is_named: false }));
         Arc::new(Self { call: Mutex::new(Call { function, inputs: Some(inputs) }), place, added_at, unusual })
     }
 
@@ -88,9 +94,23 @@ where
         place: Arc<Place<F::Output>>,
         added_at: &'static Location<'static>,
     ) -> Arc<Self> {
-        let unusual = Unusual { limits: F::limits(), again: None, after: Vec::new(), is_named: true };
+        let unusual =
+            Unusual { limits: F::limits(), again: None, after: Vec::new(), codec: None, is_named: true };
         let call = Mutex::new(Call { function, inputs: None });
         Arc::new(Self { call, place, added_at, unusual: Some(Box::new(unusual)) })
+    }
+}
+
+impl<F, A> TypedWork<F, A, F::Output>
+where
+    F: Callable<A>,
+    A: Args,
+    F::Mark: Route<F, A>,
+    F::Output: Send + 'static,
+{
+    fn codec(&self) -> Option<Codec<F::Output>> {
+        let asked = self.unusual.as_ref().and_then(|unusual| unusual.codec);
+        asked.or_else(F::Mark::codec)
     }
 }
 
@@ -122,8 +142,8 @@ where
             Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
             None => Default::default(),
         };
-        let (cost, origins, place) = (None, Vec::new(), self.added_at);
-        let parts = Parts { function, inputs, limits, again, after, cost, origins, place };
+        let (cost, origins, codec, place) = (None, Vec::new(), None, self.added_at);
+        let parts = Parts { function, inputs, limits, again, after, cost, origins, codec, place };
         F::Mark::start_ready(Task::in_series(parts, series, self.place.clone()));
         true
     }
@@ -169,6 +189,30 @@ where
 
     fn parameters(&self) -> Option<Vec<Type>> {
         self.unusual.as_ref().filter(|unusual| unusual.is_named).map(|_| A::parameters())
+    }
+
+    fn encode(&self) -> Option<Result<Vec<u8>, String>> {
+        let (codec, proxy) = (self.codec()?, self.place.proxy()?);
+        if let Some(parcel) = proxy.encoded_value()
+            && let Some(bytes) = parcel.plain_bytes()
+        {
+            return Some(Ok(bytes.to_vec()));
+        }
+        // Serialising is code of the user.
+        let encoded = panics::catch(|| {
+            let mut encoded = None;
+            let shown = proxy.show_unread(&mut |value| encoded = Some((codec.encode)(value)));
+            shown.ok().and(encoded)
+        });
+        encoded.unwrap_or_else(|caught| Some(Err(panic_error(F::name(), caught).message().into())))
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<(), String> {
+        let Some(codec) = self.codec() else { return Err("nothing says how to read it".into()) };
+        let value = panics::catch(|| (codec.decode)(bytes));
+        let value = value.unwrap_or_else(|caught| Err(panic_error(F::name(), caught).message().into()))?;
+        self.place.set(ready(value));
+        Ok(())
     }
 
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {

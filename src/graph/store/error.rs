@@ -5,10 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why the file of a graph, or a cache of results, could not be read or written.
+/// Why the file of a graph could not be read or written.
 ///
 /// It reads as a sentence or two: what was being done and to which file, why it failed, and what to try. What kind of
 /// failure it is, is asked by predicates such as [`is_locked`](Self::is_locked). Cheap to clone.
+///
+/// ```
+/// let error = xfork::graph::in_progress("no such file").unwrap_err();
+/// assert_eq!(error.path(), std::path::Path::new("no such file"));
+/// assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
+/// ```
 #[derive(Clone)]
 pub struct StoreError(Arc<Inner>);
 

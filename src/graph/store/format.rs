@@ -3,8 +3,7 @@
 //! Owns how a frame is laid out and checked. A frame is a head of 40 bytes, a name, a label and a body. The sum in the head
 //! covers head, name and label, and also the place of the frame and a number that each file draws for itself: so bytes that
 //! happen to look like a frame, as those of another store that somebody has saved as a value, are none here. The body has a
-//! sum of its own, since bodies are large and are checked when they are read. Sums are the first 8 bytes of BLAKE3, which
-//! is there for the cache anyway. Numbers are little-endian.
+//! sum of its own, since bodies are large and are checked when they are read. Sums are the first 8 bytes of BLAKE3. Numbers are little-endian.
 
 use super::error::{Kind, StoreError};
 use std::path::Path;
@@ -70,8 +69,6 @@ pub(super) enum Verb {
     Result = 1,
     /// The task `name` has no result any more.
     Remove,
-    /// Nothing before this counts.
-    Clear,
     Started,
     Ended,
     /// A note of the owner of the store under `name`.
@@ -82,7 +79,7 @@ pub(super) enum Verb {
 
 impl Verb {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Result, Self::Remove, Self::Clear, Self::Started, Self::Ended, Self::Meta, Self::Synced]
+        [Self::Result, Self::Remove, Self::Started, Self::Ended, Self::Meta, Self::Synced]
             .into_iter()
             .find(|verb| *verb as u8 == byte)
     }

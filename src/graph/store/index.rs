@@ -76,8 +76,6 @@ pub(crate) enum Change {
     Put(Box<[u8]>, Record),
     /// All that is known of a task is forgotten.
     Remove(Box<[u8]>),
-    /// All that is known of all tasks is forgotten; notes stay.
-    Clear,
     Started(Box<[u8]>, Mark),
     Ended(Box<[u8]>, Mark),
     /// A note of the graph's own, of at most 16 MiB.
@@ -170,7 +168,6 @@ impl Index {
                 self.put(&frame.name, place);
             }
             Verb::Remove => drop(self.tasks.remove(&frame.name)),
-            Verb::Clear => self.tasks.clear(),
             Verb::Started => self.started(&frame.name, Mark::decode(&frame.small)?),
             Verb::Ended => self.ended(&frame.name, Mark::decode(&frame.small)?),
             Verb::Meta => drop(self.meta.insert(frame.name, frame.small.into())),
@@ -205,7 +202,6 @@ impl Index {
                 self.put(name, Place { outcome, fingerprint, at, len, sum });
             }
             Change::Remove(name) => drop(self.tasks.remove(name)),
-            Change::Clear => self.tasks.clear(),
             Change::Started(name, mark) => self.started(name, *mark),
             Change::Ended(name, mark) => self.ended(name, *mark),
             Change::Meta(name, value) => drop(self.meta.insert(name.clone(), value.clone())),
@@ -216,7 +212,6 @@ impl Index {
         match change {
             Change::Put(name, _) => self.tasks.get(name).is_some_and(|slot| slot.result.is_some()),
             Change::Remove(name) => self.tasks.contains_key(name),
-            Change::Clear => !self.tasks.is_empty(),
             Change::Started(..) | Change::Ended(..) => false,
             Change::Meta(name, _) => self.meta.contains_key(name),
         }
@@ -232,7 +227,6 @@ pub(super) fn put(sink: &mut Sink<'_>, change: &Change) -> io::Result<(u64, [u8;
             (verb, name, record.fingerprint.as_bytes(), &record.bytes)
         }
         Change::Remove(name) => ((Verb::Remove, 0), name, b"", b""),
-        Change::Clear => ((Verb::Clear, 0), b"", b"", b""),
         Change::Started(name, mark) => {
             small = mark.encode();
             ((Verb::Started, 0), name, b"", &small)

@@ -1,9 +1,8 @@
-//! What of a graph of tasks survives its process: results and states in one file, and a cache of results in a directory.
+//! What of a graph of tasks survives its process: results and states in one file.
 //!
 //! Owns bytes on disks. [`Store`] is the file of one graph: a log of frames with checksums, of which an index is held in
 //! memory. [`Writer`] is the thread that writes into it, many results at a time, so that no task waits for a disk.
-//! [`write_whole`] replaces a file by another one at once. [`Cache`] keeps results for whoever computes the same again, in
-//! this program or another one. [`StoreError`] says what went wrong.
+//! [`write_whole`] replaces a file by another one at once. [`StoreError`] says what went wrong.
 //!
 //! Promises: a process that is killed at any moment loses nothing that a `flush` has acknowledged, and leaves a file that
 //! opens; what it had written without a flush is there up to some record, and nothing after that. A flush has brought
@@ -13,7 +12,6 @@
 //!
 //! Leaves out what the bytes mean: fingerprints of types, values and failures are encoded by whoever calls.
 
-mod cache;
 mod error;
 mod format;
 mod index;
@@ -28,9 +26,10 @@ mod writer;
 #[cfg(all(test, not(xfork_loom)))]
 mod tests;
 
-pub(crate) use cache::{Cache, Key};
 pub use error::StoreError;
-pub(crate) use index::{Change, Entry, Mark, Outcome, Record};
+pub(crate) use index::{Change, Outcome, Record};
+#[cfg(all(test, not(xfork_loom)))]
+use index::{Entry, Mark};
 pub(crate) use store::Store;
 pub(crate) use whole::write_whole;
 pub(crate) use writer::Writer;

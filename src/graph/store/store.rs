@@ -193,26 +193,9 @@ impl Store {
     }
 
     /// A note that was written as [`Change::Meta`].
+    #[cfg(all(test, not(xfork_loom)))]
     pub(crate) fn meta(&self, name: &[u8]) -> Option<Vec<u8>> {
         self.state().index.meta.get(name).cloned()
-    }
-
-    /// Removes one task, and brings that to the disk.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written; the file then says what it said before.
-    pub(crate) fn remove(&self, name: &[u8]) -> Result<(), StoreError> {
-        self.write(&[Change::Remove(name.into())])
-    }
-
-    /// Removes all tasks, and brings that to the disk; notes stay.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written; the file then says what it said before.
-    pub(crate) fn clear(&self) -> Result<(), StoreError> {
-        self.write(&[Change::Clear])
     }
 
     /// Writes changes in their order, and brings them to the disk.
@@ -220,6 +203,7 @@ impl Store {
     /// # Errors
     ///
     /// The first change that could not be written.
+    #[cfg(all(test, not(xfork_loom)))]
     pub(crate) fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         if let Some(error) = &self.state().halted {
             // Of a writer, whose flush has yet to tell.

@@ -124,27 +124,6 @@ fn a_child_plays_its_role() {
             let records = records.iter().map(|(name, record)| (name.as_slice(), record.clone()));
             println!("\nfull: {}", write_whole(&path, records).unwrap_err().is_full());
         }
-        "cache" => {
-            let cache = Cache::open(&path, 1 << 30).unwrap();
-            let kept = cache.put(&Key::new("f", "1", b"large"), &vec![1; 400_000]);
-            let small = cache.put(&Key::new("f", "1", b"small"), &[1; 100]);
-            println!("\nfull: {kept} {small} {}", cache.trouble().unwrap().is_full());
-        }
-        "share" => {
-            let cache = Cache::open(&path, 200 * 4096).unwrap();
-            let mut found = 0;
-            for number in (0..100).cycle().take(2000) {
-                let key = Key::new("f", "1", &name(number));
-                match cache.get(&key) {
-                    Some(bytes) => {
-                        assert_eq!(bytes, value(number));
-                        found += 1;
-                    }
-                    None => drop(cache.put(&key, &value(number))),
-                }
-            }
-            println!("\nfound: {found}");
-        }
         _ => panic!("no such role: {role}"),
     }
 }
@@ -231,7 +210,7 @@ fn a_killed_writer_leaves_all_that_it_has_flushed_and_a_beginning_of_the_rest() 
         if results < entries.len() {
             // So that the next round begins where this one ended.
             assert_eq!(store.in_progress().len(), 1);
-            store.remove(&name(results)).unwrap();
+            store.write(&[Change::Remove(name(results).into())]).unwrap();
         }
     }
 }
@@ -272,27 +251,6 @@ fn a_file_that_cannot_be_replaced_stays_as_it_was() {
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing is left beside");
 }
 
-#[test]
-fn a_cache_on_a_full_disk_keeps_what_fits() {
-    let scratch = Scratch::new();
-    let mut user = child("cache", &scratch.path("cache"), SMALL);
-    let mut out = BufReader::new(user.stdout.take().unwrap());
-    assert_eq!(said(&mut out, "full:").unwrap(), "false true true");
-    assert!(user.wait().unwrap().success());
-}
-
-#[test]
-fn several_processes_use_one_cache() {
-    let scratch = Scratch::new();
-    let path = scratch.path("cache");
-    let users: Vec<_> = (0..4).map(|_| child("share", &path, "")).collect();
-    for mut user in users {
-        let mut out = BufReader::new(user.stdout.take().unwrap());
-        assert!(said(&mut out, "found:").unwrap().parse::<usize>().unwrap() > 0);
-        assert!(user.wait().unwrap().success());
-    }
-}
-
 /// What has been replaced, removed and cut, with a remark in the middle and none at the end.
 fn written(path: &Path) -> Vec<u8> {
     let store = Store::open(path).unwrap();
@@ -329,8 +287,8 @@ fn a_file_that_was_cut_anywhere_is_an_error_or_an_older_store() {
                 assert_eq!(part, whole[..part.len()]);
                 counts.push(part.len());
                 // And it can be written again.
-                Store::open(&path).unwrap().write(&[Change::Clear]).unwrap();
-                assert!(contents(&path).unwrap().is_empty());
+                Store::open(&path).unwrap().write(&[Change::Remove(b"a"[..].into())]).unwrap();
+                assert_eq!(contents(&path).unwrap(), part[part.len().min(1)..]);
             }
             Err(error) => {
                 assert!((1..40).contains(&len) && error.is_corrupt(), "{len}: {error}");
@@ -427,7 +385,6 @@ fn change() -> impl Strategy<Value = Change> {
             Change::Put(name, Record { fingerprint: fingerprint.as_str().into(), outcome, bytes })
         }),
         2 => name().prop_map(Change::Remove),
-        1 => Just(Change::Clear),
         2 => name().prop_map(|name| Change::Started(name, Mark::now())),
         2 => name().prop_map(|name| Change::Ended(name, Mark::now())),
         1 => (name(), any::<[u8; 3]>()).prop_map(|(name, note)| Change::Meta(name, note.into())),
@@ -459,7 +416,6 @@ proptest! {
                 match change {
                     Change::Put(name, record) => drop(results.insert(name.clone(), record.clone())),
                     Change::Remove(name) => drop(results.remove(name)),
-                    Change::Clear => results.clear(),
                     _ => {}
                 }
             }

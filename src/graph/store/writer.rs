@@ -85,6 +85,7 @@ impl Writer {
     }
 
     /// The store that is written.
+    #[cfg(all(test, not(xfork_loom)))]
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
     }
@@ -153,15 +154,6 @@ impl Writer {
         }
         Ok(())
     }
-
-    /// A flush, after which the thread ends.
-    ///
-    /// # Errors
-    ///
-    /// As [`flush`](Self::flush).
-    pub(crate) fn finish(self) -> Result<(), StoreError> {
-        self.flush()
-    }
 }
 
 impl Drop for Writer {
@@ -179,7 +171,6 @@ fn cost(change: &Change) -> usize {
         + match change {
             Change::Put(name, record) => name.len() + record.fingerprint.len() + record.bytes.len(),
             Change::Remove(name) | Change::Started(name, _) | Change::Ended(name, _) => name.len(),
-            Change::Clear => 0,
             Change::Meta(name, value) => name.len() + value.len(),
         }
 }
@@ -271,7 +262,8 @@ mod tests {
         assert_eq!((&*running[0].0, running[0].1.pid), (&b"b"[..], std::process::id()));
         writer.ended(b"b");
         writer.remove(b"a");
-        writer.finish().unwrap();
+        writer.flush().unwrap();
+        drop(writer);
         let seen = Store::peek(&path).unwrap();
         assert!(seen.in_progress().is_empty());
         assert_eq!(names(&seen), ["b"]);
@@ -333,7 +325,8 @@ mod tests {
         assert!(names(writer.store()).is_empty());
         assert_eq!(writer.store().meta(b"note"), Some(vec![1]));
         writer.put(b"b", record(*b"value"));
-        writer.finish().unwrap();
+        writer.flush().unwrap();
+        drop(writer);
         assert_eq!(names(&Store::open(scratch.path("graph")).unwrap()), ["b"]);
     }
 }

@@ -142,6 +142,11 @@ impl Parcel {
     }
 
     /// Reads the values from the first on.
+    /// The bytes, if nothing is beside them.
+    pub(crate) fn plain_bytes(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.bytes)
+    }
+
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader { rest: &self.bytes, pieces: self.pieces.clone(), value: 0 }
     }

@@ -22,7 +22,7 @@ fn a_schedule_without_tasks_has_measures() {
     assert_eq!(schedule.makespan(), 0.0);
     assert_eq!((schedule.speedup(), schedule.efficiency(), schedule.slr()), (1.0, 0.25, 1.0));
     assert_eq!((schedule.idle(3), schedule.utilisation()), (0.0, 1.0));
-    assert_eq!(schedule.task_lists(), vec![Vec::new(); 4]);
+    assert_eq!(schedule.task_lists(), vec![Vec::<u32>::new(); 4]);
 }
 
 #[test]
