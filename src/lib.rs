@@ -30,6 +30,7 @@
 //! | take a result apart | [`ResultProxy::split`], [`ResultProxy::index`], [`ResultProxy::map`]; [`#[derive(Proxied)]`](macro@Proxied) for structs |
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
+//! | have tasks that belong together checked, run, run again, saved, scheduled and drawn | [`Graph`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
 //! | end tasks | [`ResultProxy::cancel`], [`Scope`]; Ctrl-C |

@@ -9,7 +9,7 @@ use crate::core::limits::Limits;
 use crate::core::output;
 use crate::core::pause;
 use crate::core::runner::Runner;
-use crate::core::series::Series;
+use crate::core::series::Member;
 use crate::core::slot::{AnySlot, Decode, Slot};
 use crate::core::task::{self, Body, Fork, Remote, TaskCore, Unusual};
 use crate::core::timer::{self, Alarm};
@@ -710,7 +710,7 @@ where
     F::Output: Send + 'static,
     W: Way<F, A>,
 {
-    let Task { function, inputs, name, limits, again, after, place: caller, series, result, .. } = task;
+    let Task { function, inputs, name, limits, again, after, place: caller, member, result, .. } = task;
     let (work, mut slots) = match inputs.values() {
         Ok(args) => (Work::Values(function, args), Vec::new()),
         Err(inputs) => {
@@ -729,7 +729,7 @@ where
             runner: place(runners),
             limits: limits.or(F::limits()).or(runners.limits),
             unusual: Unusual::new(slots, again.map(|again| Box::new(again) as _)),
-            series,
+            member,
         })
     });
     let reader = Slot::of_task(core.about().clone());
@@ -780,7 +780,8 @@ pub struct Task<F: Callable<A>, A: Args> {
     after: Vec<Arc<dyn AnySlot>>,
     /// What only a graph wants to know.
     in_graph: Option<Box<InGraph>>,
-    series: Option<Arc<dyn Series>>,
+    /// Its place in a series.
+    member: Option<Member>,
     /// Where else its result is to be found.
     result: Option<Arc<dyn Keep<F::Output>>>,
     place: &'static Location<'static>,
@@ -885,7 +886,7 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
             again: None,
             after: Vec::new(),
             in_graph: None,
-            series: None,
+            member: None,
             result: None,
             place,
             args: PhantomData,
@@ -893,14 +894,10 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
     }
 
     /// A task of a graph, for one run, which is the series; its inputs are there.
-    pub(crate) fn in_series(
-        parts: Parts<F, A>,
-        series: Arc<dyn Series>,
-        result: Arc<dyn Keep<F::Output>>,
-    ) -> Self {
+    pub(crate) fn in_series(parts: Parts<F, A>, member: Member, result: Arc<dyn Keep<F::Output>>) -> Self {
         let Parts { function, inputs, limits, again, after, place, .. } = parts;
-        let (series, result) = (Some(series), Some(result));
-        Self { limits, again, after, series, result, ..Self::of_inputs(function, inputs, place) }
+        let (member, result) = (Some(member), Some(result));
+        Self { limits, again, after, member, result, ..Self::of_inputs(function, inputs, place) }
     }
 
     pub(crate) fn into_parts(self) -> Parts<F, A>

@@ -151,7 +151,7 @@ where
                 runner: &runners.cpu,
                 limits: Limits::new(),
                 unusual: Unusual::default(),
-                series: None,
+                member: None,
             })
         });
         let state = State {

@@ -3,6 +3,7 @@
 //! The run of a graph is one. It knows its tasks by number, gives their names, places and ranks, and is told when and where each
 //! of them has run and when it has ended. Tasks outside a series pay nothing for it.
 
+use crate::core::seed::Position;
 use crate::ground::cell::ThreadNumber;
 use std::panic::Location;
 use std::sync::Arc;
@@ -21,6 +22,14 @@ pub(crate) trait Series: Send + Sync {
     fn sent(&self, number: u32, took: Duration);
     /// The task's result is settled; called once for each.
     fn ended(self: Arc<Self>, number: u32);
+}
+
+/// A place in a series.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) series: Arc<dyn Series>,
+    /// Where the task is among the seeds; the index is its number.
+    pub(crate) position: Position,
 }
 
 /// Where a task runs.

@@ -12,7 +12,7 @@ use crate::core::pause;
 use crate::core::runner::{Ending, Runnable, Runner};
 use crate::core::scope::{Forks, ROOT};
 use crate::core::seed::{self, Position};
-use crate::core::series::{Running, Series};
+use crate::core::series::{Member, Running, Series};
 use crate::core::slot::{About, AnySlot};
 use crate::ground::cell::ThreadNumber;
 use crate::ground::panics::Frames;
@@ -178,8 +178,8 @@ pub(crate) struct Fork<'a> {
     pub(crate) runner: &'a Arc<dyn Runner>,
     pub(crate) limits: Limits,
     pub(crate) unusual: Unusual,
-    /// The series that it is in, which knows its name and place.
-    pub(crate) series: Option<Arc<dyn Series>>,
+    /// Its place in a series, which knows its name.
+    pub(crate) member: Option<Member>,
 }
 
 /// What the last fork of a thread had. Weak, because a pool ends with its last task; the name and the place may stay.
@@ -209,7 +209,7 @@ impl Shared {
             (_stale, place) => {
                 let (parent, runners) = place.unwrap_or_default();
                 let about = match last.about.take() {
-                    _ if fork.series.is_some() => Arc::default(),
+                    _ if fork.member.is_some() => Arc::default(),
                     Some(about) if about.is(&fork.name, fork.place) => about,
                     _ => About::new(fork.name, fork.place),
                 };
@@ -221,7 +221,7 @@ impl Shared {
                     limits: fork.limits,
                     group: group::current(),
                     seed: Seed::After(position),
-                    series: fork.series,
+                    series: fork.member.map(|member| member.series),
                     counted: true,
                     unusual: fork.unusual,
                 });
@@ -246,9 +246,9 @@ impl Shared {
         fn is<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
             one.map(|one| Arc::as_ptr(one).cast::<()>()) == other.map(|other| Arc::as_ptr(other).cast())
         }
-        let is_named = match &fork.series {
+        let is_named = match &fork.member {
             None => self.series.is_none() && self.about.is(&fork.name, fork.place),
-            series => is(self.series.as_ref(), series.as_ref()),
+            Some(member) => is(self.series.as_ref(), Some(&member.series)),
         };
         is_named
             && is(self.parent.as_ref(), parent)
@@ -272,7 +272,7 @@ impl Shared {
 impl TaskCore {
     /// A task forked here and now by the current task, or by the program outside any.
     pub(crate) fn new(mut fork: Fork<'_>) -> Self {
-        let position = seed::fork_position();
+        let position = fork.member.as_ref().map_or_else(seed::fork_position, |member| member.position);
         fork.unusual.frames = Frames::of_fork().map(Box::new);
         let shared = Shared::of_fork(fork, position);
         let index = shared.index(position).expect("it was made for this position, or suits it");

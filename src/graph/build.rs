@@ -428,7 +428,7 @@ impl Graph {
     /// graph.add_named("a", io_bound(|| 5), []);
     /// graph.add_named("b", io_bound(|n: i32| n), ["a"]);
     /// graph.set_comm_cost("a", "b", 1.0)?;
-    /// assert_eq!(graph.schedule(Heft::new(2))?.makespan(), 0.0);
+    /// assert_eq!(graph.schedule(Heft::new(2))?.makespan(), 2.0);  // both on one worker, each of cost 1
     /// # Ok::<(), xfork::GraphError>(())
     /// ```
     ///

@@ -1,13 +1,13 @@
-//! Task graphs: built, checked as a whole, run, run again, scheduled and drawn.
+//! Task graphs: built, checked as a whole, run, run again, saved, scheduled and drawn. [`Graph`] is where to begin.
 //!
-//! Owns what a program says of tasks that belong together: their names and shape ([`build`], [`check`], [`dag`]), what came of
-//! them ([`rerun`], [`outcome`]) and what they cost ([`costs`]). A task of a graph is a function with arguments that can be cloned
-//! ([`work`]); each run forks it like any other task, when its inputs are there ([`run`]). So a graph has no pool, no queue and
-//! no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in one
-//! outcome, and that nothing recurses over the shape.
+//! Owns what a program says of tasks that belong together: their names and shape (`build`, `check`, `dag`), what came of
+//! them (`rerun`, `outcome`, `saving`) and what they cost (`costs`). A task of a graph is a function with arguments that can be
+//! cloned (`work`); each run forks it like any other task, when its inputs are there (`run`). So a graph has no pool, no queue
+//! and no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in
+//! one outcome, and that nothing recurses over the shape.
 //!
-//! [`schedule`] decides in advance which worker runs what, [`draw`] makes pictures; both are pure and know numbers and
-//! names only.
+//! [`schedule`] decides in advance which worker runs what; it, the pictures (`draw`) and the file (`store`) are pure, and know
+//! numbers, names and bytes only.
 
 mod build;
 mod check;

@@ -119,9 +119,9 @@ impl Graph {
     fn detail(&self, task: u32) -> String {
         match (self.measured.cost(task), self.given.of(task)) {
             (Some(seconds), _) => duration(seconds),
-            (None, Some(Cost::Same(cost))) => format!("cost {cost}"),
+            (None, Some(Cost::Same(cost))) => format!("cost {}", short(cost)),
             (None, Some(Cost::PerWorker(costs))) => {
-                let costs: Vec<String> = costs.iter().map(f64::to_string).collect();
+                let costs: Vec<String> = costs.iter().map(|&cost| short(cost)).collect();
                 format!("cost {}", costs.join(" | "))
             }
             (None, None) => String::new(),
@@ -140,7 +140,7 @@ impl Graph {
                     None => (place < named || self.twins.contains_key(&to), 0.0),
                 };
                 let transfer = self.given.transfers.get(&(from, to)).copied().unwrap_or(0.0).max(transfer);
-                let label = if transfer > 0.0 { transfer.to_string() } else { String::new() };
+                let label = if transfer > 0.0 { short(transfer) } else { String::new() };
                 let kind = if is_fed { EdgeKind::Value } else { EdgeKind::OrderOnly };
                 edges.push(DrawnEdge { from, to, kind, label });
             }
@@ -250,6 +250,15 @@ impl Schedule {
     }
 }
 
+/// A number with at most three digits after those that are zero.
+fn short(number: f64) -> String {
+    match number.abs() {
+        size if size != 0.0 && !(1e-3..1e6).contains(&size) => format!("{number:.2e}"),
+        size if size >= 100.0 => format!("{number:.0}"),
+        _ => format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+    }
+}
+
 /// Such as "1.5 ms".
 fn duration(seconds: f64) -> String {
     let (number, unit) = match seconds {
@@ -259,4 +268,16 @@ fn duration(seconds: f64) -> String {
     };
     let digits = if number >= 100.0 { 0 } else { 1 };
     format!("{number:.digits$} {unit}")
+}
+
+#[cfg(all(test, not(xfork_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_short_as_they_can_be_read() {
+        let all = [0.0, 1.0, 10.8, 0.25, 1234.5, 1e7, 0.00001234].map(short);
+        assert_eq!(all, ["0", "1", "10.8", "0.25", "1234", "1.00e7", "1.23e-5"]);
+        assert_eq!([2.5, 0.0123, 1.2e-5, 180.0].map(duration), ["2.5 s", "12.3 ms", "12.0 µs", "180 s"]);
+    }
 }

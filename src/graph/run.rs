@@ -17,7 +17,7 @@ use crate::core::context::{Origin, Runners};
 use crate::core::runner::Runner;
 use crate::core::scope::ROOT;
 use crate::core::seed::{self, Position};
-use crate::core::series::{Ran, Series};
+use crate::core::series::{Member, Ran, Series};
 use crate::core::slot::{self, AnySlot, Slot};
 use crate::core::wait::wait_helping;
 use crate::place::AnyPlace;
@@ -217,6 +217,9 @@ pub(super) struct Lanes {
 }
 
 pub(super) const NONE: u32 = u32::MAX;
+
+/// More forks than a task makes.
+const ASIDE: u64 = 1 << 48;
 
 const WAITING: u8 = 0;
 const STARTED: u8 = 1;
@@ -496,8 +499,10 @@ impl Running {
         let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
         let is_started = {
             let position = Position { branch: self.branch, index: task.into() };
-            let _there = self.origins[lane as usize].enter(position);
-            self.works[task as usize].start(self.clone(), task)
+            // What parts of results fork on the way is no fork of the task's.
+            let aside = Position { branch: seed::at(position), index: ASIDE };
+            let _there = self.origins[lane as usize].enter(aside);
+            self.works[task as usize].start(Member { series: self.clone(), position })
         };
         if !is_started {
             return Some(self.how(task));

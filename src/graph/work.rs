@@ -4,7 +4,7 @@ use crate::args::{Args, NodeArgs, Type};
 use crate::callable::{Again, Callable};
 use crate::core::error::panic_error;
 use crate::core::limits::Limits;
-use crate::core::series::Series;
+use crate::core::series::Member;
 use crate::core::slot::{AnySlot, Slot};
 use crate::ground::panics;
 use crate::kept::Codec;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// A task of a graph without its types.
 pub(super) trait Work: Send + Sync {
-    /// Starts the task, whose inputs are there, as a member of this series; false if it has failed before it could be.
-    fn start(&self, series: Arc<dyn Series>, number: u32) -> bool;
+    /// Starts the task, whose inputs are there, as a member of a series; false if it has failed before it could be.
+    fn start(&self, member: Member) -> bool;
     fn place(&self) -> &dyn AnyPlace;
     /// The place: an `Arc<Place<T>>`.
     fn any_place(&self) -> Arc<dyn Any + Send + Sync>;
@@ -122,7 +122,7 @@ where
     F::Mark: Route<F, A>,
     F::Output: Send + Sync + 'static,
 {
-    fn start(&self, series: Arc<dyn Series>, number: u32) -> bool {
+    fn start(&self, member: Member) -> bool {
         // Cloning is code of the user.
         let copied = panics::catch(|| {
             let call = self.call.lock();
@@ -133,7 +133,7 @@ where
             Ok(copied) => copied,
             Err(caught) => {
                 let reader = Slot::pending();
-                reader.cell().fulfil(Err(panic_error(series.name(number), caught)));
+                reader.cell().fulfil(Err(panic_error(member.series.name(member.position.index as u32), caught)));
                 self.place.set(ResultProxy::new(reader));
                 return false;
             }
@@ -144,7 +144,7 @@ where
         };
         let (cost, origins, codec, place) = (None, Vec::new(), None, self.added_at);
         let parts = Parts { function, inputs, limits, again, after, cost, origins, codec, place };
-        F::Mark::start_ready(Task::in_series(parts, series, self.place.clone()));
+        F::Mark::start_ready(Task::in_series(parts, member, self.place.clone()));
         true
     }
 
