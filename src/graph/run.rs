@@ -553,6 +553,9 @@ impl Running {
                 FAILED
             }
             End::Skipped(skip) => {
+                if self.task(task).state.load(Ordering::Relaxed) == STARTED {
+                    self.write_stop(task);
+                }
                 self.reasons.lock().insert(task, Reason::Skipped(skip));
                 SKIPPED
             }

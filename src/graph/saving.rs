@@ -304,6 +304,13 @@ impl Running {
         }
     }
 
+    /// Has it be noted that a task was ended before it had a result.
+    pub(super) fn write_stop(&self, task: u32) {
+        if let Some(writer) = &self.writer {
+            writer.ended(self.names.get(task).as_bytes());
+        }
+    }
+
     /// Has the result of a task, or how it failed, be written.
     pub(super) fn write_end(&self, task: u32, failed: Option<&TaskError>) {
         let Some(writer) = &self.writer else { return };

@@ -133,7 +133,9 @@ where
             Ok(copied) => copied,
             Err(caught) => {
                 let reader = Slot::pending();
-                reader.cell().fulfil(Err(panic_error(member.series.name(member.position.index as u32), caught)));
+                reader
+                    .cell()
+                    .fulfil(Err(panic_error(member.series.name(member.position.index as u32), caught)));
                 self.place.set(ResultProxy::new(reader));
                 return false;
             }
