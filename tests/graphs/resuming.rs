@@ -338,8 +338,10 @@ fn what_was_cancelled_is_run_again_by_the_next_program() {
             let mut graph = Graph::new();
             graph.add("three", task(total, vec![1, 2])).unwrap();
             let slow = cpu_bound(|wait: bool| {
-                while wait {
-                    std::thread::park();
+                if wait {
+                    loop {
+                        std::thread::park();
+                    }
                 }
                 1_i64
             });
