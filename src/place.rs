@@ -3,6 +3,7 @@
 use crate::args::{Input, Origin, Source, Type};
 use crate::core::slot::AnySlot;
 use crate::proxy::ResultProxy;
+use crate::task::drop_quietly;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ impl<T: Send + 'static> Place<T> {
     pub(crate) fn set(&self, result: ResultProxy<T>) {
         let before = self.result.lock().replace(result);
         // Outside the lock: it may be the last pointer to a value, whose drop is code of the user.
-        drop(before);
+        drop_quietly(before);
     }
 
     pub(crate) fn proxy(&self) -> Option<ResultProxy<T>> {
@@ -104,7 +105,7 @@ impl<T: Send + Sync + 'static> AnyPlace for Place<T> {
 
     fn clear(&self) {
         let before = self.result.lock().take();
-        drop(before);
+        drop_quietly(before);
     }
 
     fn output(&self) -> Type {

@@ -430,9 +430,11 @@ impl Plan {
         }
         let settings = self.processes.clone();
         let one_worker: Option<MakeRunner> = match self.kind {
-            Kind::Processes if process::inside_worker().is_none() => {
-                Some(Box::new(move || Processes::new(Settings { workers: 1, ..settings.clone() })))
-            }
+            Kind::Processes if process::inside_worker().is_none() => Some(Box::new(move || {
+                let alone: Arc<dyn Runner> = Processes::new(Settings { workers: 1, ..settings.clone() });
+                interrupt::register(&alone);
+                alone
+            })),
             _ => None,
         };
         Arc::new(Runners { cpu, io, limits: self.limits, description, one_worker })

@@ -710,7 +710,11 @@ where
     F::Output: Send + 'static,
     W: Way<F, A>,
 {
-    let Task { function, inputs, name, limits, again, after, place: caller, member, result, .. } = task;
+    let Task {
+        function, inputs, name, limits, again, after, place: caller, member, result, in_graph, ..
+    } = task;
+    let is_alone = in_graph.is_none_or(|in_graph| in_graph.after.is_empty());
+    assert!(is_alone, "`{name}` is to come after a node of a graph: add it to that graph, by `Graph::add`");
     let (work, mut slots) = match inputs.values() {
         Ok(args) => (Work::Values(function, args), Vec::new()),
         Err(inputs) => {

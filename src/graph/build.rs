@@ -41,6 +41,8 @@ pub struct Graph {
     pub(super) running: Arc<super::monitor::Current>,
     /// Where results are kept.
     pub(super) store: Option<super::store::Store>,
+    /// Of which tasks that says what is so; empty without it.
+    pub(super) is_written: Vec<bool>,
 }
 
 impl fmt::Debug for Graph {
@@ -235,6 +237,7 @@ impl Graph {
             checked: None,
             running: Arc::default(),
             store: None,
+            is_written: Vec::new(),
         }
     }
 
@@ -364,6 +367,7 @@ impl Graph {
         let origins = self.origins::<A>(name, added_at, &parts.inputs, &parts.origins)?;
         let descendants = self.descendants(&[number]);
         let cost = parts.cost.take();
+        self.part_twins(number);
         Arc::make_mut(&mut self.works)[number as usize] = TypedWork::new(parts, place.clone());
         self.edges.replace(number, &origins);
         self.given.set(number, cost);
@@ -393,6 +397,7 @@ impl Graph {
     /// If there is no task `second`; that there is none of the name `first` is told by [`check`](Self::check).
     pub fn put_before(&mut self, first: &str, second: &str) -> Result<(), GraphError> {
         let second = self.number(second, "put another task before")?;
+        self.part_twins(second);
         self.after.entry(second).or_default().push(first.into());
         self.changed();
         Ok(())
@@ -416,6 +421,7 @@ impl Graph {
     pub fn set_cost(&mut self, name: &str, cost: f64) -> Result<(), GraphError> {
         let number = self.number(name, "set the cost of")?;
         self.given.set(number, Some(Cost::Same(cost)));
+        self.changed();
         Ok(())
     }
 
@@ -439,6 +445,7 @@ impl Graph {
         let from = self.number(from, "set the cost of the result of")?;
         let to = self.number(to, "set the cost of what comes to")?;
         self.given.transfers.insert((from, to), cost);
+        self.changed();
         Ok(())
     }
 
@@ -534,6 +541,7 @@ impl Graph {
         for name in lists.flatten() {
             *name = longer(name);
         }
+        self.reasons.values_mut().for_each(|reason| reason.rename(longer));
         self.changed();
     }
 
@@ -567,6 +575,7 @@ impl Graph {
         if !both.is_empty() {
             return Err(GraphError::new(both));
         }
+        assert!(self.len() + other.len() < MOST, "a graph has at most {MOST} tasks");
         let (by, len) = (self.len() as u32, other.len() as u32);
         let mut duplicates =
             other.duplicates.iter().map(|&(first, second)| (first + by, second + by)).collect();

@@ -73,7 +73,7 @@ impl Graph {
     }
 
     /// Who waits for whom, as far as the names exist; and for each task given by name, whose results it is fed.
-    fn predecessors(&self, faults: &mut Vec<GraphFault>) -> (Builder, Vec<(u32, Vec<u32>)>) {
+    pub(super) fn predecessors(&self, faults: &mut Vec<GraphFault>) -> (Builder, Vec<(u32, Vec<u32>)>) {
         let mut builder = Builder::new(self.len(), self.edges.count());
         let mut fed = Vec::new();
         let has_names = !self.named.is_empty() || !self.after.is_empty();

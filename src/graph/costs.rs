@@ -264,6 +264,7 @@ impl Graph {
             self.given.set(task, Some(Cost::Same(cost)));
         }
         self.given.transfers.extend(transfers);
+        self.changed();
         Ok(count)
     }
 }

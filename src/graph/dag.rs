@@ -114,13 +114,18 @@ impl Dag {
         let order = self.order.as_deref();
         (0..self.len()).map(move |place| order.map_or(place as u32, |order| order[place]))
     }
+}
 
-    /// Marks what the marked tasks lead to.
+impl Builder {
+    /// Marks what the marked tasks lead to, in a graph that may have cycles.
     pub(super) fn mark_descendants(&self, marked: &mut [bool]) {
-        for task in self.order() {
-            if !marked[task as usize] {
-                marked[task as usize] =
-                    self.predecessors.of(task).iter().any(|&before| marked[before as usize]);
+        let successors = self.0.inverted();
+        let mut open: Vec<u32> = (0..marked.len() as u32).filter(|&task| marked[task as usize]).collect();
+        while let Some(task) = open.pop() {
+            for &after in successors.of(task) {
+                if !std::mem::replace(&mut marked[after as usize], true) {
+                    open.push(after);
+                }
             }
         }
     }
@@ -237,6 +242,18 @@ mod tests {
         assert_eq!(dag(&[&[1], &[0], &[0], &[4, 2], &[5], &[3]]).unwrap_err(), [vec![0, 1], vec![3, 4, 5]]);
         // Beside a longer one.
         assert_eq!(dag(&[&[1], &[2, 0], &[0]]).unwrap_err(), [[0, 1]]);
+    }
+
+    #[test]
+    fn descendants_are_found_in_any_shape() {
+        let mut builder = Builder::new(5, 0);
+        for list in [&[1][..], &[0, 2], &[], &[2], &[]] {
+            list.iter().for_each(|&item| builder.push(item));
+            builder.end();
+        }
+        let mut marked = [false, false, true, false, false];
+        builder.mark_descendants(&mut marked);
+        assert_eq!(marked, [true, true, true, true, false]);
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl fmt::Display for GraphFault {
                     for (place, task) in path[1..].iter().chain(&path[..1]).enumerate() {
                         // Of a long one both ends are shown.
                         match (place, path.len().saturating_sub(place)) {
-                            (10, 8..) => write!(f, " needs … ({} more)", path.len() - 16)?,
+                            (10, 8..) => write!(f, " needs … ({} more)", path.len() - 17)?,
                             (11.., 8..) => {}
                             _ => write!(f, " needs `{task}`")?,
                         }

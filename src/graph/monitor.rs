@@ -15,6 +15,11 @@ impl Current {
         *self.0.lock() = Arc::downgrade(running);
     }
 
+    /// There is none any more.
+    pub(super) fn clear(&self) {
+        *self.0.lock() = Weak::new();
+    }
+
     fn get(&self) -> Option<Arc<Running>> {
         self.0.lock().upgrade()
     }

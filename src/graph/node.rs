@@ -41,7 +41,7 @@ impl<T: Send + 'static> fmt::Debug for Node<T> {
 impl<T: Send + Sync + 'static> Node<T> {
     /// A part of the result, as an argument of another task.
     ///
-    /// `part` is called for each task that gets it, by whoever runs the task. If it panics, that task fails.
+    /// `part` is called for each task that gets it, when that is started, so it should be quick. If it panics, that task fails.
     ///
     /// ```
     /// use xfork::{Graph, io_bound, task};

@@ -1,7 +1,7 @@
 //! Schedules of a graph: its costs as a problem, and a schedule as lists that workers run.
 
 use super::build::Graph;
-use super::dag::Dag;
+use super::dag::{Builder, Dag};
 use super::error::{GraphError, GraphFault};
 use super::outcome::Outcomes;
 use super::rerun::State;
@@ -96,6 +96,7 @@ impl Graph {
     ) -> Result<Outcomes, GraphError> {
         let dag = self.shape()?;
         self.check_schedule(schedule, &dag)?;
+        self.check_values(&dag)?;
         let lists = schedule.task_lists();
         let (mut next, mut lane_of) = (vec![NONE; self.len()], vec![0; self.len()]);
         for (lane, list) in lists.iter().enumerate() {
@@ -108,6 +109,7 @@ impl Graph {
                 last = task;
             }
         }
+        self.check_lanes(&dag, &next)?;
         self.execute(options, Some(Lanes { next, lane_of, count: lists.len() }))
     }
 
@@ -137,6 +139,27 @@ impl Graph {
         }
         // Its own order is checked again: users can make schedules themselves.
         schedule.validate().map_err(|error| self.scheduling(error))
+    }
+
+    /// Makes sure that lists which wait for their inputs, too, don't wait for each other: a schedule may be a little wrong in the
+    /// last digits.
+    fn check_lanes(&self, dag: &Dag, next: &[u32]) -> Result<(), GraphError> {
+        let mut last = vec![NONE; self.len()];
+        for (task, &next) in next.iter().enumerate().filter(|(_, next)| **next != NONE) {
+            last[next as usize] = task as u32;
+        }
+        let mut builder = Builder::new(self.len(), self.len());
+        for (task, &last) in last.iter().enumerate() {
+            let before = dag.predecessors.of(task as u32).iter().copied();
+            before.chain((last != NONE).then_some(last)).for_each(|before| builder.push(before));
+            builder.end();
+        }
+        let name = |task: &u32| format!("`{}`", self.names.get(*task));
+        Dag::new(builder).map(drop).map_err(|cycles| {
+            let path: Vec<_> = cycles[0].iter().map(name).collect();
+            let what = format!("in its order these wait for each other: {}", path.join(", "));
+            GraphFault::ForeignSchedule { what }.into()
+        })
     }
 
     fn problem(&self, dag: &Dag, scheduler: &impl Scheduler) -> Result<Problem, GraphError> {

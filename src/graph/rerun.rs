@@ -32,6 +32,15 @@ pub(super) enum Reason {
     Skipped(Skip),
 }
 
+impl Reason {
+    /// Calls the task that is to blame as `new` says.
+    pub(super) fn rename(&mut self, new: impl Fn(&str) -> String) {
+        if let Self::Skipped(Skip::Ancestor { name } | Skip::FailFast { name }) = self {
+            *name = new(name);
+        }
+    }
+}
+
 impl Graph {
     /// Has what failed run again, with everything that needs it: what was skipped, and what was done before and is not any
     /// more what it would be.
@@ -86,7 +95,8 @@ impl Graph {
         Ok(self.forget(&all))
     }
 
-    /// Has a task count as done, with this value.
+    /// Has a task count as done, with this value. What was skipped because it had failed will be run; what is done stays as it
+    /// is, whatever value it was made of.
     ///
     /// ```
     /// use xfork::{Graph, io_bound};
@@ -105,7 +115,11 @@ impl Graph {
     pub fn mark_done<T: Send + Sync + 'static>(&mut self, name: &str, value: T) -> Result<(), GraphError> {
         let task = self.number(name, "mark as done")?;
         self.place_of::<T>(task)?.set(ready(value));
+        self.part_twins(task);
         self.set_state(task, State::Done);
+        let is_skipped = |&task: &u32| self.states[task as usize] == State::Skipped;
+        let skipped: Vec<u32> = self.descendants(&[task]).into_iter().filter(is_skipped).collect();
+        self.forget(&skipped);
         Ok(())
     }
 
@@ -204,13 +218,12 @@ impl Graph {
     }
 
     /// These tasks and all that need their results, directly or through others.
-    pub(super) fn descendants(&mut self, tasks: &[u32]) -> Vec<u32> {
+    pub(super) fn descendants(&self, tasks: &[u32]) -> Vec<u32> {
         let mut marked = vec![false; self.len()];
         tasks.iter().for_each(|&task| marked[task as usize] = true);
-        // A graph that does not pass the check has run nothing that could be reset.
-        if let Ok(dag) = self.shape() {
-            dag.mark_descendants(&mut marked);
-        }
+        // Whatever is wrong with the graph by now: what it has run needs what it has run.
+        let (builder, _) = self.predecessors(&mut Vec::new());
+        builder.mark_descendants(&mut marked);
         (0..self.len() as u32).filter(|&task| marked[task as usize]).collect()
     }
 
@@ -228,6 +241,9 @@ impl Graph {
     pub(super) fn set_state(&mut self, task: u32, state: State) {
         let before = std::mem::replace(&mut self.states[task as usize], state);
         self.reasons.remove(&task);
+        if let Some(is_written) = self.is_written.get_mut(task as usize) {
+            *is_written = false;
+        }
         if (before == State::Valueless) != (state == State::Valueless) {
             // What others are fed has changed.
             self.changed();

@@ -22,13 +22,13 @@ use crate::core::slot::{self, AnySlot, Slot};
 use crate::core::wait::wait_helping;
 use crate::place::AnyPlace;
 use crate::plan;
-use crate::task::Where;
-use parking_lot::Mutex;
+use crate::task::{Where, drop_quietly};
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -94,11 +94,13 @@ impl RunOptions {
 }
 
 impl Graph {
-    /// Runs all tasks that have no result yet, each as soon as its inputs are there, where its function's mark says; returns when
-    /// all have ended.
+    /// Runs all tasks that have not been run yet, or that an earlier run [stopped](RunOptions) before, each as soon as its inputs are
+    /// there, where its function's mark says; returns when all have ended. What has failed is run again only after
+    /// [`reset_failed`](Self::reset_failed).
     ///
     /// Among those that could start, the ones that run on threads come first, since they mostly wait; then the more urgent
     /// ones ([`Task::priority`](crate::Task::priority)); then those from which the way to the end is longest, where costs are known.
+    /// Where they are, its tasks come before other forks of the same priority.
     /// A task that fails keeps those that need its result from running, and no others.
     ///
     /// ```
@@ -149,28 +151,45 @@ impl Graph {
         let dag = self.shape()?;
         self.check_values(&dag)?;
         let runners = plan::runners();
-        let writer = self.start_writing()?;
-        let running = Arc::new(Running { writer, ..Running::new(self, dag, options, lanes, &runners) });
+        let (writer, unsavable) = self.start_writing(&dag)?;
+        let (writer, unsavable) = (RwLock::new(writer), Mutex::new(unsavable));
+        let running = Running { writer, unsavable, ..Running::new(self, dag, options, lanes, &runners) };
+        let running = Arc::new(running);
         self.running.set(&running);
         running.run(&runners.cpu);
+        self.running.clear();
         self.take_over(&running);
         let faults = running.finish_writing();
         if faults.is_empty() { Ok(Outcomes::of(self)) } else { Err(GraphError::new(faults)) }
     }
 
     /// Makes sure that every task which is to run will get its inputs.
-    fn check_values(&mut self, dag: &Dag) -> Result<(), GraphError> {
+    pub(super) fn check_values(&mut self, dag: &Dag) -> Result<(), GraphError> {
+        // What an earlier run did not get to is for this one.
+        let is_left =
+            |reason: &Reason| matches!(reason, Reason::Skipped(Skip::Timeout { .. } | Skip::FailFast { .. }));
+        let left: Vec<u32> =
+            self.reasons.iter().filter(|(_, reason)| is_left(reason)).map(|(&task, _)| task).collect();
+        left.into_iter().for_each(|task| self.set_state(task, State::New));
         let mut faults = Vec::new();
         let may_lack = self.outputs.is_some() || self.states.contains(&State::Valueless);
         let tasks: Vec<u32> = if may_lack { dag.order().collect() } else { Vec::new() };
         for &task in tasks.iter().rev() {
-            if self.states[task as usize] != State::New || self.twins.contains_key(&task) {
+            if self.states[task as usize] != State::New {
                 continue;
             }
-            let named = self.named.get(&task).into_iter().flatten().filter_map(|name| self.names.find(name));
-            let fed =
-                self.edges.of(task).filter(|(link, _)| link.is_fed()).map(|(link, _)| (link.node(), true));
-            for (input, is_typed) in fed.chain(named.map(|input| (input, false))).collect::<Vec<_>>() {
+            let inputs: Vec<_> = match self.twins.get(&task) {
+                Some(&first) => vec![(first, true)],
+                None => {
+                    let named =
+                        self.named.get(&task).into_iter().flatten().filter_map(|name| self.names.find(name));
+                    let fed = self.edges.of(task).filter(|(link, _)| link.is_fed());
+                    fed.map(|(link, _)| (link.node(), true))
+                        .chain(named.map(|input| (input, false)))
+                        .collect()
+                }
+            };
+            for (input, is_typed) in inputs {
                 match self.states[input as usize] {
                     State::Valueless if is_typed => faults.push(GraphFault::NoValue {
                         task: self.names.get(task).into(),
@@ -197,6 +216,9 @@ impl Graph {
                 _ => continue,
             };
             self.states[task] = state;
+            if let Some(is_written) = self.is_written.get_mut(task) {
+                *is_written = state != State::Skipped;
+            }
         }
         self.reasons.extend(running.reasons.lock().drain());
         self.measured.take_over(&running.tasks, running.lanes.as_ref());
@@ -263,9 +285,12 @@ pub(super) struct Running {
     origins: Vec<Origin>,
     branch: u64,
     pub(super) begin: Instant,
+    /// When the time is over, and how long it was.
+    deadline: Option<(Instant, Duration)>,
     unfinished: AtomicUsize,
     reasons: Mutex<FxHashMap<u32, Reason>>,
-    pub(super) writer: Option<Writer>,
+    /// Taken out at the end: who waits for the file must not have to wait for tasks that go on.
+    pub(super) writer: RwLock<Option<Writer>>,
     /// Tasks whose results could not be encoded for it, and why.
     pub(super) unsavable: Mutex<Vec<(u32, String)>>,
     /// Why nothing more is started.
@@ -311,7 +336,9 @@ impl Running {
                 TaskRun {
                     missing: AtomicU32::new(missing as u32),
                     state: AtomicU8::new(state),
-                    users: AtomicU32::new(dag.successors.of(task).len() as u32),
+                    users: AtomicU32::new(
+                        dag.successors.of(task).iter().filter(|&&after| is_new(after)).count() as u32,
+                    ),
                     timing: Default::default(),
                 }
             })
@@ -322,7 +349,8 @@ impl Running {
             }
         }
         let unfinished = (0..graph.len() as u32).filter(|&task| is_new(task)).count();
-        let here = Origin::here();
+        let (here, begin) = (Origin::here(), Instant::now());
+        let end_after = |limit| begin.checked_add(limit).map(|end| (end, limit));
         let origins = match &lanes {
             None => vec![here],
             Some(lanes) => (0..lanes.count)
@@ -344,10 +372,11 @@ impl Running {
             options,
             origins,
             branch: seed::fork(),
-            begin: Instant::now(),
+            begin,
+            deadline: options.timeout.and_then(end_after),
             unfinished: AtomicUsize::new(unfinished),
             reasons: Mutex::new(graph.reasons.clone()),
-            writer: None,
+            writer: RwLock::new(None),
             unsavable: Mutex::default(),
             stopped: OnceLock::new(),
             caller: Mutex::default(),
@@ -366,7 +395,6 @@ impl Running {
     fn run(self: &Arc<Self>, helper: &Arc<dyn Runner>) {
         // The end of the program waits for the run, also when none of its tasks has just been started.
         ROOT.enter();
-        let deadline = self.options.timeout.and_then(|limit| self.begin.checked_add(limit));
         let is_first = |&task: &u32| {
             let task = self.task(task);
             task.state.load(Ordering::Relaxed) == WAITING && task.missing.load(Ordering::Relaxed) == 0
@@ -380,12 +408,12 @@ impl Running {
             }
         }
         self.go_on(ended, ready);
-        self.attend(helper, deadline);
+        self.attend(helper);
         ROOT.leave(1);
     }
 
     /// What the calling thread does until everything has ended.
-    fn attend(self: &Arc<Self>, helper: &Arc<dyn Runner>, deadline: Option<Instant>) {
+    fn attend(self: &Arc<Self>, helper: &Arc<dyn Runner>) {
         loop {
             let bell: Arc<dyn AnySlot> = {
                 let mut caller = self.caller.lock();
@@ -401,13 +429,17 @@ impl Running {
                 }
                 caller.bell.get_or_insert_with(|| Slot::pending().cell().clone()).clone()
             };
-            let deadline = deadline.filter(|_| self.stopped.get().is_none());
-            let _ = wait_helping(&bell, helper, deadline);
-            if let Some(limit) = self.options.timeout
-                && deadline.is_some_and(|end| Instant::now() >= end)
-            {
-                self.stop(Skip::Timeout { limit });
-            }
+            let deadline = self.deadline.filter(|_| self.stopped.get().is_none());
+            let _ = wait_helping(&bell, helper, deadline.map(|(end, _)| end));
+            self.look_at_the_time();
+        }
+    }
+
+    fn look_at_the_time(&self) {
+        if let Some((end, limit)) = self.deadline
+            && Instant::now() >= end
+        {
+            self.stop(Skip::Timeout { limit });
         }
     }
 
@@ -475,6 +507,8 @@ impl Running {
 
     /// Starts a task; how it has ended, if it has already.
     fn start(self: &Arc<Self>, task: u32) -> Option<End> {
+        // The thread that waits until the time is over may be this one.
+        self.look_at_the_time();
         if let Some(skip) = self.stopped.get() {
             return Some(End::Skipped(skip.clone()));
         }
@@ -491,6 +525,7 @@ impl Running {
     }
 
     fn launch(self: &Arc<Self>, task: u32) -> Option<End> {
+        self.look_at_the_time();
         if let Some(skip) = self.stopped.get() {
             return Some(End::Skipped(skip.clone()));
         }
@@ -507,6 +542,8 @@ impl Running {
         if !is_started {
             return Some(self.how(task));
         }
+        // Here and in `stop`: either this thread sees that nothing is to run, or that one sees that this has started.
+        fence(Ordering::SeqCst);
         if self.stopped.get().is_some() {
             self.cancel(task);
         }
@@ -521,6 +558,8 @@ impl Running {
     fn cancel(&self, task: u32) {
         if let Some(slot) = self.place_of(task).slot() {
             cancel::cancel_all(&slot, Unwanted::Asked);
+            // Perhaps the last pointer to it, whose value is the user's.
+            drop_quietly(slot);
         }
     }
 
@@ -585,6 +624,7 @@ impl Running {
         if self.stopped.set(why).is_err() {
             return;
         }
+        fence(Ordering::SeqCst);
         for task in 0..self.tasks.len() as u32 {
             if self.task(task).state.load(Ordering::Relaxed) == STARTED {
                 self.cancel(task);

@@ -1,6 +1,7 @@
 //! Results and states that survive the process: saved to a file and loaded, or kept in a file as soon as they are there.
 
 use super::build::Graph;
+use super::dag::Dag;
 use super::error::{GraphError, GraphFault};
 use super::rerun::{Reason, State};
 use super::run::Running;
@@ -17,7 +18,7 @@ use std::time::SystemTime;
 /// let mut graph = xfork::Graph::new();
 /// graph.keep_in(&file)?;
 /// graph.run()?;
-/// assert!(xfork::graph::in_progress(&file)?.is_empty());
+/// assert!(xfork::graph::in_progress(&file).unwrap().is_empty());
 /// # std::fs::remove_file(file).unwrap();
 /// # Ok::<(), xfork::GraphError>(())
 /// ```
@@ -41,7 +42,7 @@ pub struct Unfinished {
 /// graph.add_named("a", xfork::io_bound(|| 5), []);
 /// graph.keep_in(&file)?;
 /// graph.run()?;
-/// assert!(xfork::graph::in_progress(&file)?.is_empty());
+/// assert!(xfork::graph::in_progress(&file).unwrap().is_empty());
 /// # std::fs::remove_file(file).unwrap();
 /// # Ok::<(), xfork::GraphError>(())
 /// ```
@@ -93,7 +94,7 @@ impl Graph {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<Vec<&str>, GraphError> {
         let (mut records, mut left) = (Vec::new(), Vec::new());
         for task in 0..self.len() as u32 {
-            match self.record(task)? {
+            match self.record(task).map_err(|why| self.unsavable((task, why)))? {
                 Some(record) => records.push((self.names.get(task).as_bytes(), record)),
                 None if self.states[task as usize] == State::Done => left.push(self.names.get(task)),
                 None => {}
@@ -157,22 +158,21 @@ impl Graph {
     /// As [`load`](Self::load); also if another graph, in this or another process, keeps its results in that file.
     pub fn keep_in(&mut self, path: impl AsRef<Path>) -> Result<usize, GraphError> {
         let store = Store::open(path.as_ref()).map_err(GraphFault::Store)?;
+        let was_done: Vec<bool> = self.states.iter().map(|state| state.is_done()).collect();
         let taken = self.take(&store)?;
+        self.is_written = was_done.into_iter().map(|was_done| !was_done).collect();
         self.store = Some(store);
         Ok(taken)
     }
 
-    /// What is to be written of a task.
-    fn record(&self, task: u32) -> Result<Option<Record>, GraphError> {
+    /// What is to be written of a task, or why that can't be.
+    fn record(&self, task: u32) -> Result<Option<Record>, String> {
         let work = &self.works[task as usize];
         let fingerprint = || work.place().output().name.into();
         Ok(match self.states[task as usize] {
             State::Done => match work.encode() {
                 Some(Ok(bytes)) => Some(Record { fingerprint: fingerprint(), outcome: Outcome::Done, bytes }),
-                Some(Err(why)) => {
-                    let (task, place) = (self.names.get(task).into(), work.added_at());
-                    return Err(GraphFault::Unsavable { task, why, place }.into());
-                }
+                Some(Err(why)) => return Err(why),
                 None => None,
             },
             State::Valueless => {
@@ -196,7 +196,7 @@ impl Graph {
                 continue;
             }
             let expected = self.works[task as usize].place().output().name;
-            if *fingerprint != *expected {
+            if outcome == Outcome::Done && *fingerprint != *expected {
                 faults.push(self.stored(task, store, format!("there it is a `{fingerprint}`")));
             }
             found.push((task, outcome, entry.name));
@@ -256,9 +256,15 @@ impl Graph {
         }
     }
 
-    /// Starts to write what a run brings, and first what has changed since the last one.
-    pub(super) fn start_writing(&self) -> Result<Option<Writer>, GraphError> {
-        let Some(store) = &self.store else { return Ok(None) };
+    /// Starts to write what a run brings, and first what has changed since the last one; gives those of which the results can't
+    /// be written, and why.
+    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+    pub(super) fn start_writing(
+        &mut self,
+        dag: &Dag,
+    ) -> Result<(Option<Writer>, Vec<(u32, String)>), GraphError> {
+        let mut unsavable = Vec::new();
+        let Some(store) = &self.store else { return Ok((None, unsavable)) };
         let writer = Writer::start(store.clone()).map_err(GraphFault::Store)?;
         let mut known = vec![None; self.len()];
         for entry in store.entries() {
@@ -267,25 +273,38 @@ impl Graph {
                 known[task as usize] = entry.result.map(|(outcome, ..)| outcome);
             }
         }
-        for task in 0..self.len() as u32 {
+        self.is_written.resize(self.len(), true);
+        // What needs others first: a kill in between must not leave what was made of something that is gone.
+        for task in dag.order().rev() {
             let name = self.names.get(task).as_bytes();
-            let is = match self.states[task as usize] {
-                State::Done => Some(Outcome::Done),
-                State::Valueless => Some(Outcome::Marked),
-                State::Failed => Some(Outcome::Failed),
-                State::New | State::Skipped => None,
-            };
-            match (known[task as usize], is) {
-                (known, is) if known == is => {}
-                (Some(_), None) => writer.remove(name),
-                _ => {
-                    if let Some(record) = self.record(task)? {
-                        writer.bring(Change::Put(name.into(), record));
+            let is_known = known[task as usize].is_some();
+            match self.states[task as usize] {
+                State::New | State::Skipped if is_known => writer.remove(name),
+                State::New | State::Skipped => {}
+                _ if is_known && self.is_written[task as usize] => {}
+                _ => match self.record(task) {
+                    Ok(Some(record)) => writer.bring(Change::Put(name.into(), record)),
+                    Ok(None) if is_known => writer.remove(name),
+                    Ok(None) => {}
+                    Err(why) => {
+                        unsavable.push((task, why));
+                        if is_known {
+                            writer.remove(name);
+                        }
                     }
-                }
+                },
             }
         }
-        Ok(Some(writer))
+        self.is_written.fill(true);
+        Ok((Some(writer), unsavable))
+    }
+
+    fn unsavable(&self, (task, why): (u32, String)) -> GraphFault {
+        GraphFault::Unsavable {
+            task: self.names.get(task).into(),
+            why,
+            place: self.works[task as usize].added_at(),
+        }
     }
 }
 
@@ -299,21 +318,22 @@ fn failure(error: &TaskError, fingerprint: std::sync::Arc<str>) -> Record {
 impl Running {
     /// Has the start of a task be noted.
     pub(super) fn write_start(&self, task: u32) {
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = &*self.writer.read() {
             writer.started(self.names.get(task).as_bytes());
         }
     }
 
     /// Has it be noted that a task was ended before it had a result.
     pub(super) fn write_stop(&self, task: u32) {
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = &*self.writer.read() {
             writer.ended(self.names.get(task).as_bytes());
         }
     }
 
     /// Has the result of a task, or how it failed, be written.
     pub(super) fn write_end(&self, task: u32, failed: Option<&TaskError>) {
-        let Some(writer) = &self.writer else { return };
+        let writer = self.writer.read();
+        let Some(writer) = &*writer else { return };
         let work = &self.works[task as usize];
         let name = self.names.get(task).as_bytes();
         let fingerprint = || work.place().output().name.into();
@@ -341,7 +361,8 @@ impl Running {
             place: self.works[task as usize].added_at(),
         };
         let mut faults: Vec<_> = self.unsavable.lock().drain(..).map(fault).collect();
-        if let Some(Err(error)) = self.writer.as_ref().map(Writer::flush) {
+        let writer = self.writer.write().take();
+        if let Some(Err(error)) = writer.as_ref().map(Writer::flush) {
             faults.push(GraphFault::Store(error));
         }
         faults

@@ -21,8 +21,9 @@ impl Graph {
     ///
     /// Arguments are equal if they come from equal tasks, or are encoded alike. So this is for cpu-bound functions, whose
     /// arguments can be encoded, and for any function all of whose arguments are results. Tasks are left alone that get parts
-    /// or collections of results, proxies, or `Shared` memory; functions that capture, since these are not known; and
-    /// functions that are run in place. Use it for functions whose result depends on nothing but their arguments.
+    /// or collections of results, or proxies; functions that capture, since these are not known; and functions that are run in
+    /// place. Use it for functions whose result depends on nothing but their arguments. Limits and priorities are those of the
+    /// first. Replacing a task, putting another before it or marking it as done makes it a task of its own again.
     ///
     /// Gives the names of the tasks that are computed for others, each with those others; the greatest of their costs counts.
     ///
@@ -78,6 +79,20 @@ impl Graph {
         firsts.sort_unstable();
         let name = |first: u32| self.names.get(first).to_owned();
         Ok(firsts.into_iter().map(|first| (name(first), others.remove(&first).unwrap_or_default())).collect())
+    }
+
+    /// Has a task that will do something else be equal to none: the first of those that it computed is computed for the others.
+    pub(super) fn part_twins(&mut self, task: u32) {
+        self.twins.remove(&task);
+        let mut others: Vec<u32> =
+            self.twins.iter().filter(|(_, first)| **first == task).map(|(&other, _)| other).collect();
+        others.sort_unstable();
+        let Some((&first, others)) = others.split_first() else { return };
+        self.twins.remove(&first);
+        self.given.set(first, self.given.of(task));
+        for &other in others {
+            self.twins.insert(other, first);
+        }
     }
 
     /// What a task is equal by, if that can be told.

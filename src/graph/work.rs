@@ -2,7 +2,7 @@
 
 use crate::args::{Args, NodeArgs, Type};
 use crate::callable::{Again, Callable};
-use crate::core::error::panic_error;
+use crate::core::error::{TaskError, panic_error};
 use crate::core::limits::Limits;
 use crate::core::series::Member;
 use crate::core::slot::{AnySlot, Slot};
@@ -99,6 +99,13 @@ where
         let call = Mutex::new(Call { function, inputs: None });
         Arc::new(Self { call, place, added_at, unusual: Some(Box::new(unusual)) })
     }
+
+    /// Gives the task this end, before it could be started.
+    fn fail(&self, error: TaskError) {
+        let reader = Slot::pending();
+        reader.cell().fulfil(Err(error));
+        self.place.set(ResultProxy::new(reader));
+    }
 }
 
 impl<F, A> TypedWork<F, A, F::Output>
@@ -123,6 +130,7 @@ where
     F::Output: Send + Sync + 'static,
 {
     fn start(&self, member: Member) -> bool {
+        let name = || member.series.name(member.position.index as u32);
         // Cloning is code of the user.
         let copied = panics::catch(|| {
             let call = self.call.lock();
@@ -132,11 +140,7 @@ where
         let (function, inputs) = match copied {
             Ok(copied) => copied,
             Err(caught) => {
-                let reader = Slot::pending();
-                reader
-                    .cell()
-                    .fulfil(Err(panic_error(member.series.name(member.position.index as u32), caught)));
-                self.place.set(ResultProxy::new(reader));
+                self.fail(panic_error(name(), caught));
                 return false;
             }
         };
@@ -146,8 +150,15 @@ where
         };
         let (cost, origins, codec, place) = (None, Vec::new(), None, self.added_at);
         let parts = Parts { function, inputs, limits, again, after, cost, origins, codec, place };
-        F::Mark::start_ready(Task::in_series(parts, member, self.place.clone()));
-        true
+        let task = Task::in_series(parts, member.clone(), self.place.clone());
+        // So is a runner. What it drops in its panic, it has cancelled.
+        match panics::catch(|| drop(F::Mark::start_ready(task))) {
+            Err(caught) if self.place.slot().is_none() => {
+                self.fail(panic_error(name(), caught));
+                false
+            }
+            _ => true,
+        }
     }
 
     fn place(&self) -> &dyn AnyPlace {
