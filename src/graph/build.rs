@@ -31,6 +31,8 @@ pub struct Graph {
     pub(super) duplicates: Vec<(u32, u32)>,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) states: Vec<State>,
+    /// Whether a task ever counted as done without a value.
+    pub(super) may_lack_values: bool,
     pub(super) reasons: FxHashMap<u32, super::rerun::Reason>,
     /// Tasks that do the same as another, whose result they share.
     pub(super) twins: FxHashMap<u32, u32>,
@@ -231,6 +233,7 @@ impl Graph {
             duplicates: Vec::new(),
             outputs: None,
             states: Vec::new(),
+            may_lack_values: false,
             reasons: FxHashMap::default(),
             twins: FxHashMap::default(),
             measured: Default::default(),
@@ -589,6 +592,7 @@ impl Graph {
         self.given.append(&other.given, by, len);
         self.duplicates.append(&mut duplicates);
         self.states.extend(&other.states);
+        self.may_lack_values |= other.may_lack_values;
         self.named.extend(other.named.into_iter().map(|(task, names)| (task + by, names)));
         self.after.extend(other.after.into_iter().map(|(task, names)| (task + by, names)));
         self.reasons.extend(other.reasons.into_iter().map(|(task, reason)| (task + by, reason)));

@@ -98,8 +98,10 @@ impl Graph {
                 };
                 if let Some(names) = self.named.get(&task) {
                     let found = find(names, &mut builder);
+                    // What is done is not run, so it may lack values that it would be fed.
+                    let is_run = !(self.may_lack_values && self.states[task as usize].is_done());
                     // With one missing, the others stand in the wrong places.
-                    if found.len() == names.len() {
+                    if found.len() == names.len() && is_run {
                         fed.push((task, self.fed(found)));
                     }
                 }

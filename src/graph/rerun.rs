@@ -244,8 +244,10 @@ impl Graph {
         if let Some(is_written) = self.is_written.get_mut(task as usize) {
             *is_written = false;
         }
-        if (before == State::Valueless) != (state == State::Valueless) {
-            // What others are fed has changed.
+        self.may_lack_values |= state == State::Valueless;
+        let is_fed_else = (before == State::Valueless) != (state == State::Valueless);
+        // Whether it is fed at all: see the check.
+        if is_fed_else || self.may_lack_values && before.is_done() != state.is_done() {
             self.changed();
         }
     }

@@ -148,6 +148,7 @@ impl Graph {
         options: RunOptions,
         lanes: Option<Lanes>,
     ) -> Result<Outcomes, GraphError> {
+        self.take_added()?;
         let dag = self.shape()?;
         self.check_values(&dag)?;
         let runners = plan::runners();
@@ -219,6 +220,10 @@ impl Graph {
             if let Some(is_written) = self.is_written.get_mut(task) {
                 *is_written = state != State::Skipped;
             }
+        }
+        // Also of earlier runs, in which more was wanted.
+        for (task, _) in running.wanted.iter().enumerate().filter(|(_, is_wanted)| !**is_wanted) {
+            self.works[task].place().clear();
         }
         self.reasons.extend(running.reasons.lock().drain());
         self.measured.take_over(&running.tasks, running.lanes.as_ref());

@@ -121,7 +121,7 @@ impl Graph {
     /// of these. The graph stays as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<usize, GraphError> {
         let store = Store::peek(path.as_ref()).map_err(GraphFault::Store)?;
-        self.take(&store)
+        self.take(&store, 0)
     }
 
     /// Has the results be kept in a file from now on, each as soon as it is there, and takes those that are there already: a
@@ -159,7 +159,7 @@ impl Graph {
     pub fn keep_in(&mut self, path: impl AsRef<Path>) -> Result<usize, GraphError> {
         let store = Store::open(path.as_ref()).map_err(GraphFault::Store)?;
         let was_done: Vec<bool> = self.states.iter().map(|state| state.is_done()).collect();
-        let taken = self.take(&store)?;
+        let taken = self.take(&store, 0)?;
         self.is_written = was_done.into_iter().map(|was_done| !was_done).collect();
         self.store = Some(store);
         Ok(taken)
@@ -186,13 +186,14 @@ impl Graph {
         })
     }
 
-    fn take(&mut self, store: &Store) -> Result<usize, GraphError> {
+    /// Takes what a file has of the tasks from this number on.
+    fn take(&mut self, store: &Store, first: u32) -> Result<usize, GraphError> {
         let (mut found, mut faults) = (Vec::new(), Vec::new());
         for entry in store.entries() {
             let Some((outcome, fingerprint, _)) = entry.result else { continue };
             let name = std::str::from_utf8(&entry.name).ok();
             let Some(task) = name.and_then(|name| self.names.find(name)) else { continue };
-            if self.states[task as usize].is_done() {
+            if task < first || self.states[task as usize].is_done() {
                 continue;
             }
             let expected = self.works[task as usize].place().output().name;
@@ -256,6 +257,17 @@ impl Graph {
         }
     }
 
+    /// Takes what the file has of tasks that were added since it was opened.
+    pub(super) fn take_added(&mut self) -> Result<(), GraphError> {
+        let first = self.is_written.len();
+        if let Some(store) = self.store.clone().filter(|_| first < self.len()) {
+            let was_done: Vec<bool> = self.states[first..].iter().map(|state| state.is_done()).collect();
+            self.take(&store, first as u32)?;
+            self.is_written.extend(was_done.into_iter().map(|was_done| !was_done));
+        }
+        Ok(())
+    }
+
     /// Starts to write what a run brings, and first what has changed since the last one; gives those of which the results can't
     /// be written, and why.
     #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
@@ -273,7 +285,6 @@ impl Graph {
                 known[task as usize] = entry.result.map(|(outcome, ..)| outcome);
             }
         }
-        self.is_written.resize(self.len(), true);
         // What needs others first: a kill in between must not leave what was made of something that is gone.
         for task in dag.order().rev() {
             let name = self.names.get(task).as_bytes();

@@ -10,8 +10,15 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+mod building;
+mod checking;
+mod drawing;
 mod fixture;
+mod rerunning;
 mod resuming;
+mod running;
+mod scheduling;
+mod upstream;
 
 /// Runs `body`, and aborts the process with the test's name if that takes longer than so many seconds.
 fn within<F: FnOnce()>(seconds: u64, body: F) {

@@ -316,15 +316,29 @@ fn a_kept_graph_keeps_what_was_changed() {
         let mut graph = build();
         assert_eq!(graph.keep_in(&file).unwrap(), 0);
         graph.run().unwrap();
+        let says = |a: i64, b: i64| {
+            let mut later = build();
+            assert_eq!(later.load(&file).unwrap(), 2);
+            assert_eq!(later.results().value::<i64>("a").unwrap(), &a);
+            assert_eq!(later.results().value::<i64>("b").unwrap(), &b);
+        };
+        says(9, 81);
         graph.mark_done("a", 2_i64).unwrap();
         graph.reset(["b"]).unwrap();
         assert_eq!(graph.run().unwrap().value::<i64>("b").unwrap(), &4);
+        says(2, 4);
         graph.replace("a", task(square, 1)).unwrap();
         assert_eq!(graph.run().unwrap().value::<i64>("b").unwrap(), &1);
+        says(1, 1);
         drop(graph);
-        let mut later = build();
-        assert_eq!(later.keep_in(&file).unwrap(), 2);
-        assert_eq!(later.results().value::<i64>("b").unwrap(), &1);
+        // What is done before the file is there, and what is added after it.
+        let mut later = Graph::new();
+        later.add("a", task(square, 2)).unwrap();
+        later.run().unwrap();
+        assert_eq!(later.keep_in(&file).unwrap(), 0);
+        later.add_named("b", square, ["a"]);
+        assert_eq!(later.run().unwrap().value::<i64>("b").unwrap(), &1, "it was in the file");
+        says(4, 1);
     });
 }
 
