@@ -147,9 +147,9 @@ impl<'a> Row<'a> {
             let (prepare, build, evaluate) = &counted;
             heap::start();
             let mut expression = black_box(build(prepare()));
-            let (held, _) = heap::held_and_peak();
+            let [held, ..] = heap::counted();
             black_box(evaluate(&mut expression));
-            let (_, peak) = heap::held_and_peak();
+            let [_, peak, _] = heap::counted();
             drop(expression);
             // What is kept for the next expression has been counted as held by this one.
             heap::stop();

@@ -1,7 +1,6 @@
 //! What can be forked: functions, closures and marked functions, and the marks.
 
 use crate::core::limits::Limits;
-use crate::kept::Codec;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -38,11 +37,6 @@ pub trait Callable<Args>: Sized {
     /// What a call may take, as its mark says.
     fn limits() -> Limits {
         Limits::new()
-    }
-    /// How its results can be kept for a later process, if its mark could tell.
-    #[doc(hidden)]
-    fn codec() -> Option<Codec<Self::Output>> {
-        None
     }
     /// How a call is made once more, if its mark says that it may be tried again.
     #[doc(hidden)]
@@ -118,9 +112,6 @@ impl<F: Callable<A>, M, A> Callable<A> for Marked<F, M> {
     }
     fn limits() -> Limits {
         F::limits()
-    }
-    fn codec() -> Option<Codec<F::Output>> {
-        F::codec()
     }
     fn again() -> Option<Again<Self, A>> {
         fn again<F: Callable<A>, M, A>(marked: &Marked<F, M>, args: &A) -> (Marked<F, M>, A) {

@@ -1,8 +1,7 @@
-//! Results that are kept for a later process: how they are written down, and for which functions that is known.
+//! Results that are kept for a later process: how they are written down.
 
 use crate::args::Portable;
 use crate::ground::wire::{codec, parcel};
-use std::marker::PhantomData;
 
 /// How a result is written down for a later process, and read there.
 #[doc(hidden)]
@@ -43,40 +42,5 @@ impl<T: Portable> Codec<T> {
 impl<T: Portable> Default for Codec<T> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The result type of a marked function, which the mark asks whether it can be kept: `(&&Kept::<T>::new()).codec()` is the method
-/// of [`IfPortable`] if `T` is portable, and else, one reference further in, that of [`IfNot`].
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Kept<T>(PhantomData<fn() -> T>);
-
-impl<T> Kept<T> {
-    #[doc(hidden)]
-    pub fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-#[doc(hidden)]
-pub trait IfPortable<T> {
-    fn codec(&self) -> Option<Codec<T>>;
-}
-
-impl<T: Portable> IfPortable<T> for &Kept<T> {
-    fn codec(&self) -> Option<Codec<T>> {
-        Some(Codec::new())
-    }
-}
-
-#[doc(hidden)]
-pub trait IfNot<T> {
-    fn codec(&self) -> Option<Codec<T>>;
-}
-
-impl<T> IfNot<T> for Kept<T> {
-    fn codec(&self) -> Option<Codec<T>> {
-        None
     }
 }

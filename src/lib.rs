@@ -145,7 +145,6 @@ struct Readme;
 pub mod __private {
     pub use crate::args::Arg;
     pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
-    pub use crate::kept::{Codec, IfNot, IfPortable, Kept};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

@@ -584,7 +584,7 @@ pub trait Route<F: Callable<A>, A: Args> {
     /// How its results can be kept for a later process, if they can.
     #[doc(hidden)]
     fn codec() -> Option<Codec<F::Output>> {
-        F::codec()
+        None
     }
 
     /// Those of the arguments that are values, encoded; `None` if they can't be, or are not all known.
@@ -1096,7 +1096,7 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
 
     /// Has the result of a task of a [`Graph`](crate::Graph) be saved with the graph, and taken from there in a later process.
     ///
-    /// Those of cpu-bound functions are in any case, and those of marked functions whose result serde can serialise.
+    /// Those of cpu-bound functions are in any case.
     ///
     /// ```
     /// use xfork::{Graph, io_bound, task};

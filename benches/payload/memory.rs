@@ -58,11 +58,11 @@ fn held(tasks: usize) -> (f64, Option<f64>) {
 
 /// Bytes on the heap: the most that is seen until it no longer changes, since the pool may still be at work on the queue.
 fn settled() -> isize {
-    let (mut live, _) = heap::held_and_peak();
+    let [mut live, ..] = heap::counted();
     let mut most = live;
     loop {
         std::thread::sleep(Duration::from_millis(20));
-        let (now, _) = heap::held_and_peak();
+        let [now, ..] = heap::counted();
         if now == live {
             return most;
         }

@@ -27,6 +27,7 @@ mod python;
 #[path = "../measure/reach.rs"]
 mod reach;
 mod scaling;
+#[path = "../measure/spin.rs"]
 mod spin;
 mod starts;
 #[path = "../measure/turns.rs"]

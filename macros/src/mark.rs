@@ -123,12 +123,6 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
                 #name
             }
 
-            fn codec() -> ::core::option::Option<::xfork::__private::Codec<Self::Output>> {
-                #[allow(unused_imports)]
-                use ::xfork::__private::{IfNot as _, IfPortable as _};
-                (&&::xfork::__private::Kept::<#output>::new()).codec()
-            }
-
             #limits
             #again
         }

@@ -63,9 +63,8 @@ impl Graph {
     /// Writes what is done and what failed to a file, which [`load`](Self::load) reads in a later process. A file of that name is
     /// replaced at once: whatever happens, it is the old one or the new one.
     ///
-    /// Results are saved of cpu-bound functions, of marked functions whose results serde can serialise, and where
-    /// [`Task::saved`](crate::Task::saved) asks for it; other tasks are run again in the later process. Gives the names of those
-    /// that are done and not saved.
+    /// Results are saved of cpu-bound functions, and where [`Task::saved`](crate::Task::saved) asks for it; other tasks are run
+    /// again in the later process. Gives the names of those that are done and not saved.
     ///
     /// ```
     /// use xfork::{Graph, cpu_bound, task};

@@ -704,7 +704,7 @@ fn tasks_run_where_their_marks_say() {
             let waits = graph.add("waits", task(io_bound(place), ())).unwrap();
             let after = |_: u32, _: Place| place();
             let inputs = (&computes, &waits);
-            let in_place = graph.add("in place", task(xfork::r#unsafe(after), inputs.clone())).unwrap();
+            let in_place = graph.add("in place", task(xfork::r#unsafe(after), inputs)).unwrap();
             graph.add_named("in place by name", xfork::r#unsafe(after), ["computes", "waits"]);
             let done = graph.run().unwrap();
             assert_ne!(done[&computes], caller.0);

@@ -47,7 +47,7 @@ fn two_tasks_of_one_name_are_told_by_the_check() {
         graph.add_named("sum", io_bound(one), []);
         let line = line!() - 1;
         let error = graph.check().unwrap_err();
-        assert!(matches!(&error.faults()[..], [GraphFault::DuplicateName { name, .. }] if name == "sum"));
+        assert!(matches!(error.faults(), [GraphFault::DuplicateName { name, .. }] if name == "sum"));
         let start = format!("two tasks are called `sum`, added at line {} and at line {line}: ", line - 1);
         assert!(text(&error).starts_with(&start), "{error}");
     });

@@ -70,7 +70,7 @@ fn tree(folder: &Path) -> (Graph, Node<u64>) {
         }
         let pairs = level.chunks(2).enumerate().map(|(place, pair)| {
             let name = format!("join {height}.{place}");
-            graph.add(&name, task(join, (folder, name.clone(), &pair[0], &pair[1]))).unwrap()
+            graph.add(&name, task(join, (folder, name.clone(), &pair[0], &pair[1])).saved()).unwrap()
         });
         level = pairs.collect();
     }

@@ -168,14 +168,14 @@ fn expected(place: usize) -> Vec<String> {
 
 /// Lets the task at each place of a diamond fail; `is` says whether it failed as it should.
 fn fail_everywhere(how: How, in_worker: bool, is: impl Fn(&xfork::TaskError) -> bool) {
-    for place in 0..4 {
+    for (place, name) in DIAMOND.into_iter().enumerate() {
         let done = diamond(place, how, in_worker).run().unwrap();
         assert_eq!(told(&done), expected(place), "{place}");
         assert!(!done.is_done());
         let failed: Vec<_> = done.failed().collect();
-        assert_eq!((failed.len(), failed[0].0), (1, DIAMOND[place]));
+        assert_eq!((failed.len(), failed[0].0), (1, name));
         assert!(is(failed[0].1), "{place}: {}", failed[0].1);
-        assert_eq!(failed[0].1.task(), DIAMOND[place]);
+        assert_eq!(failed[0].1.task(), name);
         assert_eq!(done.value::<i64>("alone").unwrap(), &9);
     }
 }
