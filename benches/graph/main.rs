@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --bench graph                    # some minutes
 //! cargo bench --bench graph -- --quick         # a few seconds, for orders of magnitude
+//! cargo bench --bench graph -- --metg          # one table alone, in about a minute
 //! cargo bench --bench graph -- --write-graph   # the graph that schedulers elsewhere are measured with
 //! ```
 //!
@@ -60,6 +61,10 @@ fn main() {
     xfork::plan(Plan::processes(WORKERS).io_threads(WORKERS));
     rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build_global().expect("nobody has used it yet");
 
+    if asked::is_asked("--metg") {
+        println!("{machine}");
+        return drop(metg::report(extent, spin::calibrate()));
+    }
     let large = size::large(scale);
     let (memory, memory_rows) = size::memory(&large, 100_000 / scale);
     let shapes = PATTERNS.map(|pattern| {

@@ -85,7 +85,7 @@ struct Found {
 /// Prints the table, and gives its rows. `pace` is how many steps are done in a nanosecond.
 pub(crate) fn report(extent: Extent, pace: f64) -> Vec<serde_json::Value> {
     let effort = match extent {
-        Extent::Full => Effort { searches: 5, halvings: 7, samples: 5, tasks: 2000, work: 20e6 },
+        Extent::Full => Effort { searches: 5, halvings: 7, samples: 5, tasks: 2000, work: 10e6 },
         _ => Effort { searches: 1, halvings: 4, samples: 1, tasks: 200, work: 2e6 },
     };
     println!(
