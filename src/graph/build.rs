@@ -1,7 +1,9 @@
 //! Building: tasks with typed arguments, tasks by name, and graphs out of graphs.
 
 use super::dag::Dag;
+use super::edges::{Edges, MOST};
 use super::error::{GraphError, GraphFault};
+use super::given::GivenCosts;
 use super::names::Names;
 use super::node::Node;
 use super::rerun::State;
@@ -10,7 +12,7 @@ use crate::args::{Inputs, NodeArgs, Origin};
 use crate::callable::Callable;
 use crate::place::Place;
 use crate::task::{Cost, Route, Task};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct Graph {
     pub(super) duplicates: Vec<(u32, u32)>,
     pub(super) outputs: Option<Vec<String>>,
     pub(super) states: Vec<State>,
+    /// Tasks that have a value because somebody has given it.
+    pub(super) given_values: FxHashSet<u32>,
     /// Whether a task ever counted as done without a value.
     pub(super) may_lack_values: bool,
     pub(super) reasons: FxHashMap<u32, super::rerun::Reason>,
@@ -60,154 +64,6 @@ impl Default for Graph {
     }
 }
 
-/// What tasks wait for by number, as it was said.
-#[derive(Clone, Default)]
-pub(super) struct Edges {
-    /// Where the edges of each task begin, and how many there are.
-    ranges: Vec<(u32, u32)>,
-    edges: Vec<Link>,
-    /// By the number of the edge.
-    transfers: FxHashMap<u32, f64>,
-}
-
-/// A task that another waits for, and how.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Link(u32);
-
-const FED: u32 = 1 << 31;
-const WHOLE: u32 = 1 << 30;
-/// The most tasks that a graph may have.
-const MOST: usize = (WHOLE - 1) as usize;
-
-impl Link {
-    fn new(origin: &Origin) -> Self {
-        Self(origin.node | if origin.is_fed { FED } else { 0 } | if origin.is_whole { WHOLE } else { 0 })
-    }
-
-    pub(super) fn node(self) -> u32 {
-        self.0 & (WHOLE - 1)
-    }
-
-    pub(super) fn is_fed(self) -> bool {
-        self.0 & FED != 0
-    }
-
-    /// Whether the result itself is an argument, by itself.
-    pub(super) fn is_whole_argument(self) -> bool {
-        self.0 & FED != 0 && self.0 & WHOLE != 0
-    }
-
-    fn moved(self, by: u32) -> Self {
-        Self(self.0 + by)
-    }
-}
-
-impl Edges {
-    fn push(&mut self, origins: &[Origin]) {
-        let begin = self.add(origins);
-        self.ranges.push((begin, origins.len() as u32));
-    }
-
-    fn replace(&mut self, task: u32, origins: &[Origin]) {
-        let begin = self.add(origins);
-        self.ranges[task as usize] = (begin, origins.len() as u32);
-    }
-
-    fn add(&mut self, origins: &[Origin]) -> u32 {
-        let begin = self.edges.len() as u32;
-        for origin in origins {
-            // Zero is what it costs where nothing is said; NaN is told by the check.
-            if origin.transfer != 0.0 {
-                self.transfers.insert(self.edges.len() as u32, origin.transfer);
-            }
-            self.edges.push(Link::new(origin));
-        }
-        begin
-    }
-
-    /// What a task waits for, each with what it costs to bring.
-    pub(super) fn of(&self, task: u32) -> impl Iterator<Item = (Link, f64)> {
-        let (begin, count) = self.ranges[task as usize];
-        let costs = !self.transfers.is_empty();
-        (begin..begin + count).map(move |edge| {
-            let transfer = costs.then(|| self.transfers.get(&edge).copied()).flatten();
-            (self.edges[edge as usize], transfer.unwrap_or(0.0))
-        })
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.edges.len()
-    }
-
-    pub(super) fn has_costs(&self) -> bool {
-        !self.transfers.is_empty()
-    }
-
-    fn append(&mut self, other: &Self, by: u32) {
-        let base = self.edges.len() as u32;
-        self.ranges.extend(other.ranges.iter().map(|&(begin, count)| (begin + base, count)));
-        self.edges.extend(other.edges.iter().map(|edge| edge.moved(by)));
-        self.transfers.extend(other.transfers.iter().map(|(edge, &transfer)| (edge + base, transfer)));
-    }
-}
-
-/// What tasks and transfers cost, as far as it was said.
-#[derive(Clone, Default)]
-pub(super) struct GivenCosts {
-    /// NaN where nothing was said; empty until something is.
-    tasks: Vec<f64>,
-    per_worker: FxHashMap<u32, Box<[f64]>>,
-    /// Between tasks that were given by name: from, to.
-    pub(super) transfers: FxHashMap<(u32, u32), f64>,
-}
-
-impl GivenCosts {
-    pub(super) fn of(&self, task: u32) -> Option<Cost> {
-        if let Some(costs) = self.per_worker.get(&task) {
-            return Some(Cost::PerWorker(costs.clone()));
-        }
-        self.tasks
-            .get(task as usize)
-            .filter(|cost| !cost.is_nan() || cost.is_sign_negative())
-            .map(|&cost| Cost::Same(cost))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.per_worker.is_empty()
-    }
-
-    pub(super) fn set(&mut self, task: u32, cost: Option<Cost>) {
-        match cost {
-            None => {
-                self.per_worker.remove(&task);
-                if let Some(cost) = self.tasks.get_mut(task as usize) {
-                    *cost = f64::NAN;
-                }
-            }
-            Some(Cost::PerWorker(costs)) => {
-                self.per_worker.insert(task, costs);
-            }
-            Some(Cost::Same(cost)) => {
-                self.per_worker.remove(&task);
-                if self.tasks.len() <= task as usize {
-                    self.tasks.resize(task as usize + 1, f64::NAN.copysign(1.0));
-                }
-                // A NaN that was given is told from none by its sign.
-                self.tasks[task as usize] = if cost.is_nan() { cost.copysign(-1.0) } else { cost };
-            }
-        }
-    }
-
-    fn append(&mut self, other: &Self, by: u32, len: u32) {
-        for task in 0..len {
-            if let Some(cost) = other.of(task) {
-                self.set(task + by, Some(cost));
-            }
-        }
-        self.transfers.extend(other.transfers.iter().map(|((from, to), &cost)| ((from + by, to + by), cost)));
-    }
-}
-
 fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -233,6 +89,7 @@ impl Graph {
             duplicates: Vec::new(),
             outputs: None,
             states: Vec::new(),
+            given_values: FxHashSet::default(),
             may_lack_values: false,
             reasons: FxHashMap::default(),
             twins: FxHashMap::default(),
@@ -592,6 +449,7 @@ impl Graph {
         self.given.append(&other.given, by, len);
         self.duplicates.append(&mut duplicates);
         self.states.extend(&other.states);
+        self.given_values.extend(other.given_values.iter().map(|task| task + by));
         self.may_lack_values |= other.may_lack_values;
         self.named.extend(other.named.into_iter().map(|(task, names)| (task + by, names)));
         self.after.extend(other.after.into_iter().map(|(task, names)| (task + by, names)));

@@ -2,7 +2,7 @@
 
 use super::build::Graph;
 use super::error::{GraphError, GraphFault};
-use super::run::{Lanes, TaskRun};
+use super::running::{Lanes, TaskRun};
 use crate::core::series::{Ran, Site};
 use crate::task::Cost;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! Owns what a program says of tasks that belong together: their names and shape (`build`, `check`, `dag`), what came of
 //! them (`rerun`, `outcome`, `saving`) and what they cost (`costs`). A task of a graph is a function with arguments that can be
-//! cloned (`work`); each run forks it like any other task, when its inputs are there (`run`). So a graph has no pool, no queue
+//! cloned (`work`); each run forks it like any other task, when its inputs are there (`running`). So a graph has no pool, no queue
 //! and no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in
 //! one outcome, and that nothing recurses over the shape.
 //!
@@ -14,15 +14,19 @@ mod check;
 mod costs;
 mod dag;
 mod draw;
+mod edges;
 mod error;
+mod given;
 mod monitor;
 mod names;
 mod node;
+mod options;
 mod outcome;
 mod pictures;
 mod plans;
 mod rerun;
 mod run;
+mod running;
 mod saving;
 pub mod schedule;
 mod store;
@@ -34,7 +38,7 @@ pub use costs::Costs;
 pub use error::{GraphError, GraphFault};
 pub use monitor::{Monitor, Progress};
 pub use node::{Edge, Node};
+pub use options::RunOptions;
 pub use outcome::{Outcome, Outcomes, Skip};
-pub use run::RunOptions;
 pub use saving::{Unfinished, in_progress};
 pub use store::StoreError;

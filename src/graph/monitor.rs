@@ -1,7 +1,7 @@
 //! Watching a run from another thread.
 
 use super::build::Graph;
-use super::run::Running;
+use super::running::Running;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::{Arc, Weak};

@@ -3,9 +3,10 @@
 use super::build::Graph;
 use super::dag::{Builder, Dag};
 use super::error::{GraphError, GraphFault};
+use super::options::RunOptions;
 use super::outcome::Outcomes;
 use super::rerun::State;
-use super::run::{Lanes, NONE, RunOptions};
+use super::running::{Lanes, NONE};
 use super::schedule::{Problem, Schedule, ScheduleError, Scheduler, TaskCost};
 use crate::task::Cost;
 use std::sync::Arc;

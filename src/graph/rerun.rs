@@ -117,6 +117,7 @@ impl Graph {
         self.place_of::<T>(task)?.set(ready(value));
         self.part_twins(task);
         self.set_state(task, State::Done);
+        self.given_values.insert(task);
         let is_skipped = |&task: &u32| self.states[task as usize] == State::Skipped;
         let skipped: Vec<u32> = self.descendants(&[task]).into_iter().filter(is_skipped).collect();
         self.forget(&skipped);
@@ -197,7 +198,7 @@ impl Graph {
             self.states[task as usize] == State::New && !dag.predecessors.of(task).iter().any(waits)
         };
         let mut ready: Vec<u32> = (0..self.len() as u32).filter(is_ready).collect();
-        ready.sort_by_key(|&task| super::run::turn(&*self.works[task as usize], 0));
+        ready.sort_by_key(|&task| super::running::turn(&*self.works[task as usize], 0));
         ready.into_iter().map(|task| self.names.get(task)).collect()
     }
 
@@ -241,6 +242,7 @@ impl Graph {
     pub(super) fn set_state(&mut self, task: u32, state: State) {
         let before = std::mem::replace(&mut self.states[task as usize], state);
         self.reasons.remove(&task);
+        self.given_values.remove(&task);
         if let Some(is_written) = self.is_written.get_mut(task as usize) {
             *is_written = false;
         }

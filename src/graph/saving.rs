@@ -4,7 +4,7 @@ use super::build::Graph;
 use super::dag::Dag;
 use super::error::{GraphError, GraphFault};
 use super::rerun::{Reason, State};
-use super::run::Running;
+use super::running::Running;
 use super::store::{Change, Outcome, Record, Store, StoreError, Writer, write_whole};
 use crate::core::error::{TaskError, WireError};
 use crate::ground::wire::codec;

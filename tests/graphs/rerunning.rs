@@ -390,6 +390,23 @@ fn results_are_dropped_as_soon_as_nobody_needs_them() {
     });
 }
 
+/// AM-13, TM-14: a value that was given is kept, since no task would give it again.
+#[test]
+fn a_given_value_is_kept_though_it_is_no_output() {
+    within(60, || {
+        let mut graph = Graph::new();
+        let a = graph.add("a", task(io_bound(|| 5_i64), ())).unwrap();
+        let b = graph.add("b", task(plus, (&a, 1))).unwrap();
+        let c = graph.add("c", task(plus, (&a, 2))).unwrap();
+        graph.add("d", task(plus, (&b, &c))).unwrap();
+        graph.outputs(["d"]);
+        graph.mark_done("a", 100_i64).unwrap();
+        assert_eq!(graph.run().unwrap().value::<i64>("d").unwrap(), &203);
+        graph.reset(["d"]).unwrap();
+        assert_eq!(graph.run().unwrap().value::<i64>("d").unwrap(), &203);
+    });
+}
+
 /// AM-13, TM-13: outputs and failures and replaced tasks go together.
 #[test]
 fn a_replaced_task_gets_results_that_had_been_dropped() {
