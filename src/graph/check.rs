@@ -26,7 +26,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// All faults that were found, in the order of the tasks.
+    /// All faults that were found; see [`GraphError::faults`].
     pub fn check(&mut self) -> Result<(), GraphError> {
         self.shape().map(drop)
     }

@@ -34,7 +34,8 @@ impl GraphError {
         Self { faults }
     }
 
-    /// The faults, at least one, in the order of the tasks.
+    /// The faults, at least one: of names first, then of inputs and their types, of costs, and of cycles, each in the order of the
+    /// tasks.
     ///
     /// ```
     /// let mut graph = xfork::Graph::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How a graph is run; see [`Graph::run_with`].
+/// How a graph is run; see [`Graph::run_with`](crate::Graph::run_with).
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// As [`Graph::run`] does it: what does not depend on a failed task goes on, and there is no limit of time.
+    /// As [`Graph::run`](crate::Graph::run) does it: what does not depend on a failed task goes on, and there is no limit of time.
     ///
     /// ```
     /// assert!(xfork::Graph::new().run_with(xfork::RunOptions::new())?.is_done());
