@@ -508,8 +508,7 @@ impl Graph {
     }
 
     pub(super) fn unknown(&self, name: &str, what: &'static str) -> GraphFault {
-        let similar = self.names.most_like(name).map(str::to_owned);
-        GraphFault::UnknownTask { name: name.into(), what, similar }
+        GraphFault::unknown_task(&self.names, name, what)
     }
 
     /// The place of a task's result, if that is a `T`.

@@ -1,5 +1,6 @@
 //! [`GraphError`]: everything that is wrong with a graph, or with what it was asked for.
 
+use super::names::Names;
 use super::outcome::Outcome;
 use super::schedule::ScheduleError;
 use super::store::StoreError;
@@ -228,6 +229,12 @@ pub enum GraphFault {
     },
     /// A file can't be read or written.
     Store(StoreError),
+}
+
+impl GraphFault {
+    pub(super) fn unknown_task(names: &Names, name: &str, what: &'static str) -> Self {
+        Self::UnknownTask { name: name.into(), what, similar: names.most_like(name).map(str::to_owned) }
+    }
 }
 
 impl fmt::Display for GraphFault {

@@ -336,10 +336,7 @@ impl Outcomes {
     }
 
     fn find(&self, name: &str, what: &'static str) -> Result<u32, GraphError> {
-        self.names.find(name).ok_or_else(|| {
-            let similar = self.names.most_like(name).map(str::to_owned);
-            GraphFault::UnknownTask { name: name.into(), what, similar }.into()
-        })
+        self.names.find(name).ok_or_else(|| GraphFault::unknown_task(&self.names, name, what).into())
     }
 
     fn number<T: Send + 'static>(&self, node: &Node<T>) -> u32 {

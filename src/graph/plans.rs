@@ -42,10 +42,9 @@ impl Graph {
         let dag = self.shape()?;
         let problem = self.problem(&dag, &scheduler)?;
         let names = self.names.clone();
-        let schedule = Schedule::new(Arc::new(problem), Vec::new());
-        let placements = scheduler.place(schedule.problem());
-        let schedule = Schedule::new(schedule.problem().clone(), placements)
-            .with_names(move |task| names.get(task).to_owned());
+        let placements = scheduler.place(&problem);
+        let schedule =
+            Schedule::new(Arc::new(problem), placements).with_names(move |task| names.get(task).to_owned());
         schedule.validate().map_err(|error| self.scheduling(error))?;
         Ok(schedule)
     }

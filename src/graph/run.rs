@@ -67,7 +67,7 @@ impl Graph {
         options: RunOptions,
         lanes: Option<Lanes>,
     ) -> Result<Outcomes, GraphError> {
-        self.take_added()?;
+        self.take_added_since()?;
         let dag = self.shape()?;
         self.check_values(&dag)?;
         let runners = plan::runners();
@@ -79,7 +79,10 @@ impl Graph {
         running.run(&runners.cpu);
         self.running.clear();
         self.take_over(&running);
-        let faults = running.finish_writing();
+        let written = running.finish_writing();
+        let unsavable = std::mem::take(&mut *running.unsavable.lock());
+        let mut faults: Vec<_> = unsavable.into_iter().map(|one| self.unsavable(one)).collect();
+        faults.extend(written.err().map(GraphFault::Store));
         if faults.is_empty() { Ok(Outcomes::of(self)) } else { Err(GraphError::new(faults)) }
     }
 

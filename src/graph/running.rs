@@ -132,6 +132,10 @@ impl Running {
                 .filter_map(|name| graph.names.find(name))
                 .for_each(|task| wanted[task as usize] = true);
         }
+        let users = |task: u32| match wanted.is_empty() {
+            true => 0,
+            false => dag.successors.of(task).iter().filter(|&&after| is_new(after)).count() as u32,
+        };
         let mut tasks: Vec<TaskRun> = (0..graph.len() as u32)
             .map(|task| {
                 let (missing, state) = match graph.states[task as usize] {
@@ -144,9 +148,7 @@ impl Running {
                 TaskRun {
                     missing: AtomicU32::new(missing as u32),
                     state: AtomicU8::new(state),
-                    users: AtomicU32::new(
-                        dag.successors.of(task).iter().filter(|&&after| is_new(after)).count() as u32,
-                    ),
+                    users: AtomicU32::new(users(task)),
                     timing: Default::default(),
                 }
             })

@@ -157,11 +157,13 @@ impl Graph {
     /// As [`load`](Self::load); also if another graph, in this or another process, keeps its results in that file.
     pub fn keep_in(&mut self, path: impl AsRef<Path>) -> Result<usize, GraphError> {
         let store = Store::open(path.as_ref()).map_err(GraphFault::Store)?;
-        let was_done: Vec<bool> = self.states.iter().map(|state| state.is_done()).collect();
-        let taken = self.take(&store, 0)?;
-        self.is_written = was_done.into_iter().map(|was_done| !was_done).collect();
-        self.store = Some(store);
-        Ok(taken)
+        let before = std::mem::take(&mut self.is_written);
+        let taken = self.take_added(&store);
+        match taken {
+            Ok(_) => self.store = Some(store),
+            Err(_) => self.is_written = before,
+        }
+        taken
     }
 
     /// What is to be written of a task, or why that can't be.
@@ -256,15 +258,21 @@ impl Graph {
         }
     }
 
-    /// Takes what the file has of tasks that were added since it was opened.
-    pub(super) fn take_added(&mut self) -> Result<(), GraphError> {
+    /// Takes what the file has of tasks that it has not been asked for; says of how many.
+    fn take_added(&mut self, store: &Store) -> Result<usize, GraphError> {
         let first = self.is_written.len();
-        if let Some(store) = self.store.clone().filter(|_| first < self.len()) {
-            let was_done: Vec<bool> = self.states[first..].iter().map(|state| state.is_done()).collect();
-            self.take(&store, first as u32)?;
-            self.is_written.extend(was_done.into_iter().map(|was_done| !was_done));
+        let was_done: Vec<bool> = self.states[first..].iter().map(|state| state.is_done()).collect();
+        let taken = self.take(store, first as u32)?;
+        self.is_written.extend(was_done.into_iter().map(|was_done| !was_done));
+        Ok(taken)
+    }
+
+    /// The same, for tasks that were added since the file was opened.
+    pub(super) fn take_added_since(&mut self) -> Result<(), GraphError> {
+        match self.store.clone() {
+            Some(store) if self.is_written.len() < self.len() => self.take_added(&store).map(drop),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Starts to write what a run brings, and first what has changed since the last one; gives those of which the results can't
@@ -277,17 +285,17 @@ impl Graph {
         let mut unsavable = Vec::new();
         let Some(store) = &self.store else { return Ok((None, unsavable)) };
         let writer = Writer::start(store.clone()).map_err(GraphFault::Store)?;
-        let mut known = vec![None; self.len()];
+        let mut is_known = vec![false; self.len()];
         for entry in store.entries() {
             let name = std::str::from_utf8(&entry.name).ok();
             if let Some(task) = name.and_then(|name| self.names.find(name)) {
-                known[task as usize] = entry.result.map(|(outcome, ..)| outcome);
+                is_known[task as usize] = entry.result.is_some();
             }
         }
         // What needs others first: a kill in between must not leave what was made of something that is gone.
         for task in dag.order().rev() {
             let name = self.names.get(task).as_bytes();
-            let is_known = known[task as usize].is_some();
+            let is_known = is_known[task as usize];
             match self.states[task as usize] {
                 State::New | State::Skipped if is_known => writer.remove(name),
                 State::New | State::Skipped => {}
@@ -309,7 +317,7 @@ impl Graph {
         Ok((Some(writer), unsavable))
     }
 
-    fn unsavable(&self, (task, why): (u32, String)) -> GraphFault {
+    pub(super) fn unsavable(&self, (task, why): (u32, String)) -> GraphFault {
         GraphFault::Unsavable {
             task: self.names.get(task).into(),
             why,
@@ -363,18 +371,9 @@ impl Running {
         }
     }
 
-    /// Brings to the disk what was written; everything that could not be.
-    pub(super) fn finish_writing(&self) -> Vec<GraphFault> {
-        let fault = |(task, why): (u32, String)| GraphFault::Unsavable {
-            task: self.names.get(task).into(),
-            why,
-            place: self.works[task as usize].added_at(),
-        };
-        let mut faults: Vec<_> = self.unsavable.lock().drain(..).map(fault).collect();
+    /// Brings to the disk what was written.
+    pub(super) fn finish_writing(&self) -> Result<(), StoreError> {
         let writer = self.writer.write().take();
-        if let Some(Err(error)) = writer.as_ref().map(Writer::flush) {
-            faults.push(GraphFault::Store(error));
-        }
-        faults
+        writer.map_or(Ok(()), |writer| writer.flush())
     }
 }
