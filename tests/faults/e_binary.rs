@@ -20,8 +20,7 @@ use xfork::process;
 fn workers_are_this_build_whatever_happens_to_the_file() {
     for what in ["delete", "true", "another"] {
         let dir = Dir::new();
-        let exe = dir.path("program");
-        fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+        let exe = dir.program("program", &std::env::current_exe().unwrap());
         let mut command = quiet(program_of(exe.as_ref(), "loses_its_binary"));
         command.env("EXE", &exe).env("WHAT", what).env("DIR", dir.path(""));
         if what == "another" {

@@ -16,8 +16,7 @@ use xfork::{Plan, process, wait};
 #[test]
 fn a_panic_is_told_in_full_when_the_programs_file_is_gone() {
     let dir = Dir::new();
-    let exe = dir.path("program");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    let exe = dir.program("program", &std::env::current_exe().unwrap());
     let mut command = quiet(program_of(exe.as_ref(), "panics_without_its_file"));
     command.env("EXE", &exe).env("RUST_BACKTRACE", "1");
     let ended = run("panics_without_its_file", command);
@@ -66,8 +65,7 @@ fn a_program_with_more_rights_than_its_user_is_nobodys_worker() {
         return;
     }
     let dir = Dir::new();
-    let exe = dir.path("program");
-    fs::copy(real_program(), &exe).unwrap();
+    let exe = dir.program("program", real_program().as_ref());
     std::os::unix::fs::chown(&exe, Some(65534), Some(65534)).unwrap();
     fs::set_permissions(&exe, fs::Permissions::from_mode(0o4755)).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();

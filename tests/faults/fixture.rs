@@ -375,6 +375,16 @@ impl Dir {
         self.0.join(name).to_str().unwrap().to_string()
     }
 
+    /// A copy of a program, which can be started at once.
+    ///
+    /// Another process writes it: what other tests start in that moment has our descriptors until its exec, and a file that
+    /// somebody has open for writing can't be started.
+    pub(crate) fn program(&self, name: &str, from: &Path) -> String {
+        let path = self.path(name);
+        assert!(Command::new("cp").arg(from).arg(&path).status().unwrap().success());
+        path
+    }
+
     /// A new pipe with a name, by which processes wait for each other.
     pub(crate) fn pipe(&self, name: &str) -> String {
         let path = self.path(name);
