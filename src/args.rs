@@ -4,6 +4,7 @@ use crate::core::error::TaskError;
 use crate::core::slot::{AnySlot, Encoded};
 use crate::ground::wire::codec;
 use crate::ground::wire::parcel::{self, Parcel, Reader};
+use crate::kept::Codec;
 use crate::place::Place;
 use crate::proxy::ResultProxy;
 use crate::shared::Shared;
@@ -470,6 +471,9 @@ pub trait PortableArgs: Args + Send {
     /// Appends the values among the arguments, and which they are; false if they can't be encoded, or if a proxy is among them.
     #[doc(hidden)]
     fn describe(inputs: &Self::Inputs, out: &mut Vec<u8>) -> bool;
+    /// Appends all of them, so that equal ones give equal bytes in every process.
+    #[doc(hidden)]
+    fn keep(&self, out: &mut Vec<u8>) -> Result<(), String>;
 }
 
 /// The arguments of a fork as the user writes them: `()`, one bare value, or a tuple.
@@ -587,6 +591,11 @@ macro_rules! tuples {
             fn describe(inputs: &Self::Inputs, out: &mut Vec<u8>) -> bool {
                 let ($($type,)*) = inputs;
                 true $(&& $type.describe(out))*
+            }
+            fn keep(&self, out: &mut Vec<u8>) -> Result<(), String> {
+                let ($($type,)*) = self;
+                $(out.append(&mut (Codec::new().encode)($type)?);)*
+                Ok(())
             }
         }
 

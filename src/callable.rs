@@ -1,5 +1,7 @@
 //! What can be forked: functions, closures and marked functions, and the marks.
 
+use crate::args::Portable;
+use crate::cache::Identity;
 use crate::core::limits::Limits;
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,9 +40,18 @@ pub trait Callable<Args>: Sized {
     fn limits() -> Limits {
         Limits::new()
     }
+    /// What a call costs, as its mark says; see [`Task::cost`](crate::Task::cost).
+    fn cost() -> Option<f64> {
+        None
+    }
     /// How a call is made once more, if its mark says that it may be tried again.
     #[doc(hidden)]
     fn again() -> Option<Again<Self, Args>> {
+        None
+    }
+    /// Under which name and version its results are kept, if they are.
+    #[doc(hidden)]
+    fn identity() -> Option<Identity> {
         None
     }
 }
@@ -66,6 +77,22 @@ impl<T: Clone> Retried for T {}
 pub fn another<T: Retried>(argument: &T) -> T {
     argument.clone()
 }
+
+/// An argument or result of a function whose results are kept.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an argument or the result of a function with `cache`, but can't be written down",
+    label = "results are found by this, or are this",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it (and own its data: no references), or leave `cache` out"
+)]
+pub trait Kept: Portable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Portable> Kept for T {}
+
+/// Asks at compile time whether results can be kept.
+#[doc(hidden)]
+pub const fn kept<T: Kept>() {}
 
 /// The mark of functions that compute: they run in worker processes.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +139,12 @@ impl<F: Callable<A>, M, A> Callable<A> for Marked<F, M> {
     }
     fn limits() -> Limits {
         F::limits()
+    }
+    fn cost() -> Option<f64> {
+        F::cost()
+    }
+    fn identity() -> Option<Identity> {
+        F::identity()
     }
     fn again() -> Option<Again<Self, A>> {
         fn again<F: Callable<A>, M, A>(marked: &Marked<F, M>, args: &A) -> (Marked<F, M>, A) {

@@ -31,6 +31,7 @@
 //! | calculate with your own types | [`#[derive(Operand)]`](macro@Operand) |
 //! | see what a value is made of and how far it is | [`ResultProxy::explain`], [`Explanation`] |
 //! | have tasks that belong together checked, run, run again, saved, scheduled and drawn | [`Graph`] |
+//! | find results again that were computed before, also by another program | `#[cpu_bound(cache)]`, [`cached`]; [`cache`] |
 //! | handle a failure | [`TaskError`], [`report_unseen_failures`] |
 //! | limit what tasks may take, have them tried again | [settings of the marks](macro@cpu_bound#settings), [`Task::timeout`] and its neighbours, [`Plan::limits`]; [`Limits`] |
 //! | end tasks | [`ResultProxy::cancel`], [`Scope`]; Ctrl-C |
@@ -80,6 +81,7 @@ compile_error!("xfork needs Linux: its workers live by pidfd, epoll and /proc");
 
 mod args;
 mod batch;
+pub mod cache;
 mod callable;
 mod core;
 mod fork;
@@ -92,11 +94,13 @@ mod proxy;
 mod random;
 mod runner;
 mod shared;
+mod store;
 mod task;
 mod tries;
 mod worker_local;
 
 pub use crate::args::{Arg, Args, IntoArgs, NodeArgs, Portable, PortableArgs};
+pub use crate::cache::{Cached, cached};
 pub use crate::callable::{Callable, Cpu, InPlace, Io, Marked, cpu_bound, io_bound, r#unsafe};
 pub use crate::core::error::TaskError;
 pub use crate::core::group::Scope;
@@ -144,7 +148,8 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
-    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
+    pub use crate::cache::{Identity, remembered};
+    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another, kept};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

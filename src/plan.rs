@@ -11,8 +11,10 @@ use crate::runner::compute::Compute;
 use crate::runner::process::{self, Processes, Settings};
 use crate::runner::sequential::Sequential;
 use crate::runner::threads::{DEFAULT_LIMIT, Threads};
+use crate::store::{CacheConfig, OpenCache};
 use parking_lot::RwLock;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -344,10 +346,45 @@ impl Plan {
         self
     }
 
+    /// Sets the directory in which results are kept for later; see [`cache`](crate::cache). It is made if it is not there; the one
+    /// that it is in must be.
+    ///
+    /// ```
+    /// use xfork::{Plan, cpu_bound, fork, with_plan};
+    ///
+    /// #[cpu_bound(cache)]
+    /// fn square(n: u64) -> u64 { n * n }
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("xfork-doc-plan-cache-{}", std::process::id()));
+    /// with_plan(Plan::threads().cache(&folder), || assert_eq!(fork(square, 3), 9));
+    /// assert!(folder.join("CACHEDIR.TAG").is_file());
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.processes.cache.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets how many bytes of the disk the kept results may need together; with 0 nothing is kept, and nothing looked for.
+    ///
+    /// Each needs whole blocks of 4096 bytes. What was used least recently goes first. The limit may be exceeded for a while by about a
+    /// sixteenth for each program that writes.
+    ///
+    /// ```
+    /// use xfork::{Plan, cached, fork, with_plan};
+    /// with_plan(Plan::threads().cache_limit(0), || assert_eq!(fork(cached(|n: u32| n + 1), 1), 2));
+    /// ```
+    pub fn cache_limit(mut self, bytes: u64) -> Self {
+        self.processes.cache.limit = Some(bytes);
+        self
+    }
+
     /// The plan that the environment asks for: one worker process per available core, if it asks for nothing.
     ///
     /// `XFORK_PLAN` is `processes`, `threads` or `sequential`; `XFORK_WORKERS` a number of worker processes;
-    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()); `XFORK_OUTPUT` is `inherited` or `captured`.
+    /// `XFORK_SEED` the seed of random numbers, see [`seed()`](crate::seed()); `XFORK_OUTPUT` is `inherited` or `captured`;
+    /// `XFORK_CACHE` is the directory of the [`cache`](crate::cache), and `XFORK_CACHE_LIMIT` what it may need of the disk,
+    /// such as `512 MiB`.
     ///
     /// Not part of a plan are `XFORK_TRANSPORT`, which is `socket` if tasks are not to travel to workers through shared memory, and
     /// `XFORK_BOOT_LIMIT_MS`: for how many milliseconds a pool waits for a worker that it has started
@@ -361,12 +398,14 @@ impl Plan {
     ///
     /// A [`PlanError`] that names the variable, its value and what it may be.
     pub fn from_env() -> Result<Self, PlanError> {
-        Self::from_values(
+        let mut made = Self::from_values(
             std::env::var("XFORK_PLAN").ok().as_deref(),
             std::env::var("XFORK_WORKERS").ok().as_deref(),
             std::env::var(seed::VARIABLE).ok().as_deref(),
             std::env::var("XFORK_OUTPUT").ok().as_deref(),
-        )
+        )?;
+        made.processes.cache = CacheConfig::from_environment().map_err(PlanError)?;
+        Ok(made)
     }
 
     fn from_values(
@@ -437,7 +476,9 @@ impl Plan {
             })),
             _ => None,
         };
-        Arc::new(Runners { cpu, io, limits: self.limits, description, one_worker })
+        let cache = self.processes.cache.clone();
+        let cache = Arc::new(OpenCache::new(cache, process::inside_worker().is_none()));
+        Arc::new(Runners { cpu, io, limits: self.limits, description, cache, one_worker })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::{Args, EncodeError, Inputs, IntoArgs, Origin, Portable, PortableArgs};
 use crate::batch;
+use crate::cache;
 use crate::callable::{Again, Callable, Cpu, InPlace, Io};
 use crate::core::context::{self, Runners};
 use crate::core::error::{Clock, Kind, TaskError, panic_error};
@@ -645,6 +646,7 @@ where
     fn start(task: Task<F, A>) -> ResultProxy<F::Output> {
         // Refuses function pointers and captures at compile time.
         let _ = registry::conjure::<F>;
+        cache::prepare::<F, A>();
         start::<F, A, Travels>(task, |runners| &runners.cpu)
     }
 
@@ -911,6 +913,7 @@ impl<F: Callable<A>, A: Args> Task<F, A> {
         let Self { function, inputs, limits, again, after, in_graph, place, .. } = self;
         let InGraph { cost, after: origins, codec } = in_graph.map(|parts| *parts).unwrap_or_default();
         let codec = codec.and_then(|codec| codec.downcast().ok()).map(|codec| *codec);
+        let cost = cost.or_else(|| F::cost().map(Cost::Same));
         Parts { function, inputs, limits: limits.or(F::limits()), again, after, cost, origins, codec, place }
     }
 

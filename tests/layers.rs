@@ -8,11 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest; a name is a file or folder of `src`.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["ground"],
+    &["store"],
     &["core"],
     &["runner"],
     &[
+        "cache",
         "callable",
         "args",
         "batch",

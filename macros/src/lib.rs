@@ -8,6 +8,7 @@
 
 mod call;
 mod check;
+mod code;
 mod function;
 mod implicit;
 mod mark;

@@ -14,8 +14,10 @@ use syn::Signature;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
+use crate::code;
 use crate::function::Marked;
 use crate::parameter::Parameter;
+use crate::settings::Version;
 
 /// Where a fork of the function runs.
 #[derive(Clone, Copy)]
@@ -109,24 +111,76 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
         }
     });
     let again = marked.settings.is_tried_again.then(|| again(marked));
+    let cost = marked.settings.cost.map(|cost| {
+        quote! {
+            fn cost() -> ::core::option::Option<f64> {
+                ::core::option::Option::Some(#cost)
+            }
+        }
+    });
+    let identity = marked.settings.cache.as_ref().map(|version| identity(version, marked));
+    let call = match &identity {
+        None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
+        Some(_) => {
+            let kept = kept(marked);
+            quote! {
+                fn call(self, __xfork_args: #owned) -> Self::Output {
+                    #kept
+                    let __xfork_identity = <Self as ::xfork::__private::Callable<#owned>>::identity();
+                    ::xfork::__private::remembered(__xfork_identity, __xfork_args, |(#(#slots,)*)| #function(#(#arguments),*))
+                }
+            }
+        }
+    };
 
     quote! {
         impl ::xfork::__private::Callable<#owned> for #this {
             type Output = #output;
             type Mark = #mark;
 
-            fn call(self, (#(#slots,)*): #owned) -> Self::Output {
-                #function(#(#arguments),*)
-            }
+            #call
 
             fn name() -> &'static str {
                 #name
             }
 
             #limits
+            #cost
+            #identity
             #again
         }
     }
+}
+
+/// Under which version results are kept.
+fn identity(version: &Version, marked: &Marked) -> TokenStream {
+    let identity = match version {
+        Version::Said(text) => quote!(of_version::<Self>(#text)),
+        Version::Code => {
+            let (signature, body) = (&marked.signature, &marked.body);
+            let hash = code::hash(quote!(#signature #body));
+            quote!(of_code::<Self>(#hash))
+        }
+    };
+    quote! {
+        fn identity() -> ::core::option::Option<::xfork::__private::Identity> {
+            ::core::option::Option::Some(::xfork::__private::Identity::#identity)
+        }
+    }
+}
+
+/// Whether arguments and result can be written down. One that can't be is an error where it stands.
+fn kept(marked: &Marked) -> TokenStream {
+    let arguments = marked
+        .parameters
+        .iter()
+        .map(|Parameter { owned, given, .. }| (owned.to_token_stream(), given.span()));
+    let result = match &marked.signature.output {
+        syn::ReturnType::Default => None,
+        syn::ReturnType::Type(_, result) => Some((result.to_token_stream(), result.span())),
+    };
+    let asked = arguments.chain(result);
+    asked.map(|(ty, span)| quote_spanned!(span=> const { ::xfork::__private::kept::<#ty>() };)).collect()
 }
 
 /// How a call is made once more. A parameter that can't be cloned is an error at that parameter.

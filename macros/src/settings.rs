@@ -1,4 +1,4 @@
-//! What the parentheses of a mark say: a name, and what a task may take.
+//! What the parentheses of a mark say: a name, what a task may take and costs, and whether its results are kept.
 //!
 //! It promises that each setting is known, stands once, has a value of its kind and makes sense under its mark; any
 //! other is refused at its token, with what is possible. What the limits mean is the `xfork` crate's part: they are
@@ -20,7 +20,7 @@ struct Setting {
     read: fn(&mut Settings, ParseStream<'_>, &'static Self) -> Result<()>,
 }
 
-static SETTINGS: [Setting; 7] = [
+static SETTINGS: [Setting; 9] = [
     Setting { name: "name", example: "\"…\"", read: Settings::name },
     Setting { name: "timeout", example: "\"30s\"", read: Settings::time },
     Setting { name: "cpu_time", example: "\"10s\"", read: Settings::time },
@@ -28,7 +28,19 @@ static SETTINGS: [Setting; 7] = [
     Setting { name: "retries", example: "2", read: Settings::retries },
     Setting { name: "backoff", example: "\"100ms\"", read: Settings::backoff },
     Setting { name: "priority", example: "3", read: Settings::priority },
+    Setting { name: "cost", example: "10.8", read: Settings::cost },
+    Setting { name: CACHE, example: "\"2\"", read: Settings::cache },
 ];
+
+/// The one setting that needs no value.
+const CACHE: &str = "cache";
+
+/// By what the version of a function is told whose results are kept.
+pub(crate) enum Version {
+    /// Its text.
+    Code,
+    Said(LitStr),
+}
 
 /// The settings of one mark.
 #[derive(Default)]
@@ -38,6 +50,10 @@ pub(crate) struct Settings {
     limits: TokenStream,
     /// Whether a task may be tried again.
     pub(crate) is_tried_again: bool,
+    /// What a call costs, in the unit of its graph.
+    pub(crate) cost: Option<f64>,
+    /// Whether results are kept.
+    pub(crate) cache: Option<Version>,
 }
 
 impl Settings {
@@ -110,6 +126,40 @@ impl Settings {
         Ok(())
     }
 
+    fn cost(&mut self, input: ParseStream<'_>, _: &'static Setting) -> Result<()> {
+        let what = "a cost is a number, in the unit of all costs of a graph: `cost = 10.8`";
+        let (value, span) = match input.parse::<Lit>() {
+            Ok(Lit::Float(number)) if number.suffix().is_empty() => (number.base10_parse(), number.span()),
+            Ok(Lit::Int(number)) if number.suffix().is_empty() => (number.base10_parse(), number.span()),
+            Ok(other) => return Err(Error::new(other.span(), what)),
+            Err(error) => return Err(Error::new(error.span(), what)),
+        };
+        let value: f64 = value?;
+        if !value.is_finite() {
+            return Err(Error::new(span, what));
+        }
+        self.cost = Some(value);
+        Ok(())
+    }
+
+    fn cache(&mut self, input: ParseStream<'_>, _: &'static Setting) -> Result<()> {
+        if !input.peek(Token![=]) {
+            self.cache = Some(Version::Code);
+            return Ok(());
+        }
+        input.parse::<Token![=]>()?;
+        let what = "a version is a string: `cache = \"2\"`; `cache` alone means the function's text";
+        let version: LitStr = input.parse().map_err(|error| Error::new(error.span(), what))?;
+        if version.value().is_empty() {
+            return Err(Error::new(
+                version.span(),
+                "the version is empty; `cache` alone means the function's text",
+            ));
+        }
+        self.cache = Some(Version::Said(version));
+        Ok(())
+    }
+
     fn priority(&mut self, input: ParseStream<'_>, setting: &'static Setting) -> Result<()> {
         let what = "a priority is a whole number, the greatest first: `priority = 3` or `priority = -3`";
         let value = whole::<i32>(input, what)?;
@@ -133,6 +183,9 @@ fn setting(mark: Mark, input: ParseStream<'_>, seen: &[&str]) -> Result<&'static
     if seen.contains(&setting.name) {
         return refuse(format!("`{key}` is set twice; leave one"));
     }
+    if setting.name == CACHE {
+        return Ok(setting);
+    }
     if !input.peek(Token![=]) {
         return refuse(format!("`{key}` wants a value: write `{key} = {}`", setting.example));
     }
@@ -143,7 +196,7 @@ fn setting(mark: Mark, input: ParseStream<'_>, seen: &[&str]) -> Result<&'static
 /// Why a setting makes no sense under a mark, if so.
 fn unfit(mark: Mark, setting: &str) -> Option<String> {
     match (mark, setting) {
-        (_, "name") | (Mark::Cpu, _) => None,
+        (_, "name" | "cost") | (Mark::Cpu, _) => None,
         (Mark::Io, "cpu_time" | "memory") => {
             let what =
                 if setting == "memory" { "an amount of memory" } else { "an amount of processor time" };
@@ -152,6 +205,10 @@ fn unfit(mark: Mark, setting: &str) -> Option<String> {
             ))
         }
         (Mark::Io, _) => None,
+        (Mark::InPlace, CACHE) => Some(
+            "what runs in place is called and not looked up; leave `cache` out or mark the function `cpu_bound` or `io_bound`"
+                .to_string(),
+        ),
         (Mark::InPlace, _) => Some(format!(
             "nothing limits what runs in place; leave `{setting}` out or mark the function `cpu_bound` or `io_bound`"
         )),

@@ -11,6 +11,7 @@ mod item;
 mod pace;
 
 use crate::args::{Inputs, IntoArgs, Portable, PortableArgs};
+use crate::cache;
 use crate::callable::{Callable, Cpu};
 use crate::core::batch::{Batched, Next, Source};
 use crate::core::cancel::{self, Unwanted};
@@ -90,6 +91,7 @@ where
 {
     // Refuses function pointers and captures at compile time.
     let _ = registry::conjure::<F>;
+    cache::prepare::<F, A>();
     let items = items.into_iter();
     let mut proxies = Vec::with_capacity(items.size_hint().0.min(1 << 16));
     let mut open: Option<Open<F, A>> = None;

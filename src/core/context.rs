@@ -6,6 +6,7 @@ use crate::core::runner::Runner;
 use crate::core::seed;
 use crate::core::task::Body;
 use crate::ground::wire::parcel;
+use crate::store::OpenCache;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(crate) struct Runners {
     pub(crate) limits: Limits,
     /// How it was asked for, for the reader of a debugger.
     pub(crate) description: String,
+    /// Where results are kept for later.
+    pub(crate) cache: Arc<OpenCache>,
     /// Makes a runner like `cpu` that has one worker, where workers are told apart.
     pub(crate) one_worker: Option<MakeRunner>,
 }
@@ -30,8 +33,9 @@ impl Runners {
     /// The same, with a worker of its own for cpu-bound tasks; `None` where workers are not told apart.
     pub(crate) fn with_own_worker(&self) -> Option<Self> {
         let cpu = self.one_worker.as_ref()?();
-        let (io, description) = (self.io.clone(), format!("one worker of {}", self.description));
-        Some(Self { cpu, io, limits: self.limits, description, one_worker: None })
+        let (io, cache) = (self.io.clone(), self.cache.clone());
+        let description = format!("one worker of {}", self.description);
+        Some(Self { cpu, io, limits: self.limits, description, cache, one_worker: None })
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Graph {
     pub(super) checked: Option<Arc<Dag>>,
     pub(super) running: Arc<super::monitor::Current>,
     /// Where results are kept.
-    pub(super) store: Option<super::store::Store>,
+    pub(super) store: Option<crate::store::Store>,
     /// Of which tasks that says what is so; empty without it.
     pub(super) is_written: Vec<bool>,
 }

@@ -3,7 +3,7 @@
 use super::names::Names;
 use super::outcome::Outcome;
 use super::schedule::ScheduleError;
-use super::store::StoreError;
+use crate::store::StoreError;
 use std::fmt;
 use std::panic::Location;
 use std::path::PathBuf;

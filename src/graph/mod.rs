@@ -6,8 +6,8 @@
 //! and no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in
 //! one outcome, and that nothing recurses over the shape.
 //!
-//! [`schedule`] decides in advance which worker runs what; it, the pictures (`draw`) and the file (`store`) are pure, and know
-//! numbers, names and bytes only.
+//! [`schedule`] decides in advance which worker runs what; it and the pictures (`draw`) are pure, and know numbers
+//! and names only. The file of a graph is in `crate::store`.
 
 mod build;
 mod check;
@@ -29,10 +29,10 @@ mod run;
 mod running;
 mod saving;
 pub mod schedule;
-mod store;
 mod twins;
 mod work;
 
+pub use crate::store::StoreError;
 pub use build::Graph;
 pub use costs::Costs;
 pub use error::{GraphError, GraphFault};
@@ -41,4 +41,3 @@ pub use node::{Edge, Node};
 pub use options::RunOptions;
 pub use outcome::{Outcome, Outcomes, Skip};
 pub use saving::{Unfinished, in_progress};
-pub use store::StoreError;

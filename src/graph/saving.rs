@@ -5,9 +5,9 @@ use super::dag::Dag;
 use super::error::{GraphError, GraphFault};
 use super::rerun::{Reason, State};
 use super::running::Running;
-use super::store::{Change, Outcome, Record, Store, StoreError, Writer, write_whole};
 use crate::core::error::{TaskError, WireError};
 use crate::ground::wire::codec;
+use crate::store::{Change, Outcome, Record, Store, StoreError, Writer, write_whole};
 use std::path::Path;
 use std::time::SystemTime;
 

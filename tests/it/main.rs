@@ -9,6 +9,7 @@ mod fixture;
 mod anywhere;
 mod arguments;
 mod batches;
+mod caching;
 mod cascades;
 mod collecting;
 mod dependencies;

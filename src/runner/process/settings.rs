@@ -2,6 +2,7 @@
 
 use crate::core::output::Output;
 use crate::ground::registry::EntryId;
+use crate::store::CacheConfig;
 use std::time::Duration;
 
 /// What a pool is told when it is made.
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) prepare: Option<fn() -> Option<EntryId>>,
     /// What becomes of the text that tasks print.
     pub(crate) output: Output,
+    /// Where workers keep results for later.
+    pub(crate) cache: CacheConfig,
 }
 
 /// The largest message, in bytes, unless the plan says otherwise.
@@ -44,6 +47,7 @@ impl Default for Settings {
             threads: 1,
             prepare: None,
             output: Output::Inherited,
+            cache: CacheConfig::default(),
         }
     }
 }

@@ -53,6 +53,7 @@ impl Driver {
                 env.push((variable.into(), self.shared.settings.threads.to_string().into()));
             }
         }
+        env.extend(self.shared.settings.cache.variables());
         let args: Vec<_> = std::env::args_os().collect();
         let captured = match self.shared.settings.output {
             Output::Inherited => None,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why the file of a graph could not be read or written.
+/// Why the file of a graph, or the cache of results, could not be read or written.
 ///
 /// It reads as a sentence or two: what was being done and to which file, why it failed, and what to try. What kind of
 /// failure it is, is asked by predicates such as [`is_locked`](Self::is_locked). Cheap to clone.

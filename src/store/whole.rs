@@ -119,8 +119,8 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
 #[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
-    use crate::graph::store::Store;
-    use crate::graph::store::tests::{Scratch, record};
+    use crate::store::Store;
+    use crate::store::tests::{Scratch, record};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]

@@ -1,6 +1,7 @@
-//! What of a graph of tasks survives its process: results and states in one file.
+//! What survives a process: the results and states of a graph in one file, and results that any program may find again.
 //!
-//! Owns bytes on disks. [`Store`] is the file of one graph: a log of frames with checksums, of which an index is held in
+//! Owns bytes on disks. [`Cache`] is a directory of results under keys, which any number of programs use at once;
+//! [`OpenCache`] is the one of a plan. [`Store`] is the file of one graph: a log of frames with checksums, of which an index is held in
 //! memory. [`Writer`] is the thread that writes into it, many results at a time, so that no task waits for a disk.
 //! [`write_whole`] replaces a file by another one at once. [`StoreError`] says what went wrong.
 //!
@@ -12,6 +13,8 @@
 //!
 //! Leaves out what the bytes mean: fingerprints of types, values and failures are encoded by whoever calls.
 
+mod cache;
+mod config;
 mod error;
 mod format;
 mod index;
@@ -26,6 +29,10 @@ mod writer;
 #[cfg(all(test, not(xfork_loom)))]
 mod tests;
 
+#[cfg(all(test, not(xfork_loom)))]
+use cache::Cache;
+pub(crate) use cache::Key;
+pub(crate) use config::{CacheConfig, OpenCache};
 pub use error::StoreError;
 pub(crate) use index::{Change, Outcome, Record};
 #[cfg(all(test, not(xfork_loom)))]

@@ -240,7 +240,7 @@ impl Drop for Leaving<'_> {
 #[cfg(all(test, not(xfork_loom)))]
 mod tests {
     use super::*;
-    use crate::graph::store::tests::{Scratch, record};
+    use crate::store::tests::{Scratch, record};
 
     fn names(store: &Store) -> Vec<String> {
         store.entries().iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect()

@@ -124,6 +124,27 @@ fn a_child_plays_its_role() {
             let records = records.iter().map(|(name, record)| (name.as_slice(), record.clone()));
             println!("\nfull: {}", write_whole(&path, records).unwrap_err().is_full());
         }
+        "cache" => {
+            let cache = Cache::open(&path, 1 << 30).unwrap();
+            let kept = cache.put(&Key::new("f", "1", b"large"), &vec![1; 400_000]);
+            let small = cache.put(&Key::new("f", "1", b"small"), &[1; 100]);
+            println!("\nfull: {kept} {small} {}", cache.trouble().unwrap().is_full());
+        }
+        "share" => {
+            let cache = Cache::open(&path, 200 * 4096).unwrap();
+            let mut found = 0;
+            for number in (0..100).cycle().take(2000) {
+                let key = Key::new("f", "1", &name(number));
+                match cache.get(&key) {
+                    Some(bytes) => {
+                        assert_eq!(bytes, value(number));
+                        found += 1;
+                    }
+                    None => drop(cache.put(&key, &value(number))),
+                }
+            }
+            println!("\nfound: {found}");
+        }
         _ => panic!("no such role: {role}"),
     }
 }
@@ -249,6 +270,27 @@ fn a_file_that_cannot_be_replaced_stays_as_it_was() {
     assert!(writer.wait().unwrap().success());
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing is left beside");
+}
+
+#[test]
+fn a_cache_on_a_full_disk_keeps_what_fits() {
+    let scratch = Scratch::new();
+    let mut user = child("cache", &scratch.path("cache"), SMALL);
+    let mut out = BufReader::new(user.stdout.take().unwrap());
+    assert_eq!(said(&mut out, "full:").unwrap(), "false true true");
+    assert!(user.wait().unwrap().success());
+}
+
+#[test]
+fn several_processes_use_one_cache() {
+    let scratch = Scratch::new();
+    let path = scratch.path("cache");
+    let users: Vec<_> = (0..4).map(|_| child("share", &path, "")).collect();
+    for mut user in users {
+        let mut out = BufReader::new(user.stdout.take().unwrap());
+        assert!(said(&mut out, "found:").unwrap().parse::<usize>().unwrap() > 0);
+        assert!(user.wait().unwrap().success());
+    }
 }
 
 /// What has been replaced, removed and cut, with a remark in the middle and none at the end.
