@@ -57,6 +57,8 @@ use crate::mark::Mark;
 /// | `retries = 2` | how many more times it is tried when it fails | 0 |
 /// | `backoff = "100ms"` | how long to wait before the first further try; twice as long before each next | 100 ms |
 /// | `priority = 3` | how urgent it is: the greatest number goes first; may be negative | 0 |
+/// | `cost = 10.8` | what it costs, for the schedule of a graph, in the unit of all its costs | not known |
+/// | `cache`, `cache = "2"` | keeps its results for later, see `xfork::cache`; its version is its text, or what you write here | nothing is kept |
 ///
 /// A time is a number and `ns`, `us`, `ms`, `s`, `min` or `h`; a size a number and `B`, `KiB`, `MiB`, `GiB`, `TiB` or
 /// `kB`, `MB`, `GB`, `TB`. They hold for forks, not for the plain call in place. What a single task says

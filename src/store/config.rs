@@ -76,6 +76,10 @@ fn bytes(text: &str) -> Option<u64> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         "TiB" => 1 << 40,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(factor)
@@ -149,14 +153,14 @@ mod tests {
 
     #[test]
     fn a_size_is_a_number_with_or_without_a_unit() {
-        let sizes = [("0", 0), ("4096", 4096), ("4096 B", 4096), ("512 MiB", 512 << 20), ("5GiB", 5 << 30)];
+        let sizes = [("0", 0), ("4096", 4096), ("4096 B", 4096), ("512 MiB", 512 << 20), ("5GiB", 5 << 30), ("5 GB", 5_000_000_000)];
         for (text, size) in sizes {
             assert_eq!(CacheConfig::from_values(None, Some(text)).unwrap().limit, Some(size), "{text}");
         }
         for text in ["", " "] {
             assert_eq!(CacheConfig::from_values(None, Some(text)), Ok(CacheConfig::default()));
         }
-        for bad in ["-1", "many", "5 GB", "1.5 GiB", "99999999 TiB", "MiB"] {
+        for bad in ["-1", "many", "5 gb", "1.5 GiB", "99999999 TiB", "MiB"] {
             let error = CacheConfig::from_values(None, Some(bad)).unwrap_err();
             assert!(error.contains(bad) && error.contains("512 MiB"), "{error}");
         }

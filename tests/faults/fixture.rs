@@ -16,7 +16,7 @@ use xfork::{Plan, TaskError, process, wait, with_plan};
 const ALONE: &str = "XFORK_FAULTS_ALONE";
 const PROGRAM: &str = "XFORK_FAULTS_PROGRAM";
 /// How long a test may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 /// How long a worker may outlive its pool or its parent.
 pub(crate) const GONE: Duration = Duration::from_secs(1);
 

@@ -52,7 +52,7 @@ fn plans(folder: &Path) -> Vec<Plan> {
     all.into_iter().map(|plan| plan.cache(folder.join("cache"))).collect()
 }
 
-/// AM-24: a result is found again by its function and its arguments, whoever runs it.
+/// A result is found again by its function and its arguments, whoever computed it.
 #[test]
 fn a_result_is_computed_once_for_equal_arguments_whoever_computes_it() {
     deadline(MINUTE, || {
@@ -189,7 +189,7 @@ fn what_is_forgotten_is_computed_again() {
     });
 }
 
-/// TM-11, AM-24: graphs find the results of other graphs, and a cost in the mark is one of the schedule.
+/// Graphs find the results of other graphs, and a cost in the mark is one of the schedule.
 #[test]
 fn a_task_of_a_graph_takes_the_result_that_another_graph_has_kept() {
     deadline(MINUTE, || {

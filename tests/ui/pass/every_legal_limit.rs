@@ -32,6 +32,20 @@ fn doubled(n: u32) -> u32 {
 #[io_bound(timeout = "250us", retries = 0)]
 fn waits() {}
 
+/// Borrowed parameters are kept as what they own.
+#[cpu_bound(cache, cost = 10.8)]
+pub fn kept(text: &str, items: &[u8], path: &Path, pair: (u8, u8)) -> Vec<String> {
+    vec![text.to_string(), format!("{items:?} {path:?} {pair:?}")]
+}
+
+#[io_bound(cache = "2", cost = 3, retries = 1)]
+fn kept_by_hand() {}
+
+#[cpu_bound_fork(cache)]
+fn kept_and_forked(n: u32) -> u32 {
+    n + 1
+}
+
 /// No parameter is an argument to clone.
 #[io_bound_fork(retries = 3)]
 pub fn nothing() {}
@@ -61,6 +75,13 @@ fn main() {
     assert_eq!(limits(decimal), Limits::new().memory(10_000_000).priority(7));
     assert_eq!(limits(waits), Limits::new().timeout(Duration::from_micros(250)).retries(0));
     assert_eq!(limits(xfork::io_bound(decimal)), limits(decimal));
+    fn cost<A, F: Callable<A>>(_: F) -> Option<f64> {
+        F::cost()
+    }
+    assert_eq!((cost(kept), cost(xfork::cpu_bound(kept_by_hand)), cost(waits)), (Some(10.8), Some(3.0), None));
+    assert_eq!(kept("", &[], Path::new(""), (0, 0)).len(), 2);
+    kept_by_hand();
+    assert_eq!(kept_and_forked::sequential(4), 5);
 
     assert_eq!(everything("ab", &[1], Path::new("c"), &3, (4, 5)), 11);
     let arguments = ("ab".to_owned(), vec![1], PathBuf::from("c"), 3, (4, 5));
