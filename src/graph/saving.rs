@@ -118,6 +118,10 @@ impl Graph {
     ///
     /// If the file can't be read, or the result of a task has another type there than here, or can't be read as its type: all
     /// of these. The graph stays as it was.
+    ///
+    /// Another type is also one of the same name that was built differently when the result was saved: that fields or variants,
+    /// in it or in a type within it, were added, removed, renamed, moved or given another type, is noticed wherever the saved value
+    /// has them. What only its own `Serialize` knows is not, nor is a change of what the task computes.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<usize, GraphError> {
         let store = Store::peek(path.as_ref()).map_err(GraphFault::Store)?;
         self.take(&store, 0)

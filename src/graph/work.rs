@@ -206,13 +206,13 @@ where
 
     fn encode(&self) -> Option<Result<Vec<u8>, String>> {
         let (codec, proxy) = (self.codec()?, self.place.proxy()?);
-        if let Some(parcel) = proxy.encoded_value()
-            && let Some(bytes) = parcel.plain_bytes()
-        {
-            return Some(Ok(bytes.to_vec()));
-        }
         // Serialising is code of the user.
         let encoded = panics::catch(|| {
+            if let Some(parcel) = proxy.encoded_value()
+                && let Some(bytes) = parcel.plain_bytes()
+            {
+                return Some((codec.adopt)(bytes));
+            }
             let mut encoded = None;
             let shown = proxy.show_unread(&mut |value| encoded = Some((codec.encode)(value)));
             shown.ok().and(encoded)

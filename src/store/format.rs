@@ -8,8 +8,8 @@
 use super::error::{Kind, StoreError};
 use std::path::Path;
 
-/// The format's number; any change of the layout takes the next one.
-pub(super) const VERSION: u32 = 1;
+/// The format's number; any change of the layout, or of what bodies say, takes the next one.
+pub(super) const VERSION: u32 = 2;
 pub(super) const MAGIC: &[u8; 16] = b"xfork task graph";
 /// Magic, version, four bytes of nothing, salt, sum.
 pub(super) const HEADER: usize = 40;

@@ -259,6 +259,102 @@ fn a_result_of_another_type_is_refused() {
     });
 }
 
+/// A type that is built in one of several ways, as by several builds of a program.
+#[derive(Clone, Debug, PartialEq)]
+struct Span {
+    from: f64,
+    to: f64,
+}
+
+/// Which of them is running.
+static BUILD: AtomicU32 = AtomicU32::new(0);
+
+macro_rules! built {
+    ($($build:literal: $name:ident { $($field:ident: $type:ty = $value:ident),* })*) => {
+        $(#[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(rename = "Span")]
+        struct $name { $($field: $type),* })*
+
+        impl serde::Serialize for Span {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match BUILD.load(Ordering::Relaxed) {
+                    $($build => $name { $($field: self.$value as $type),* }.serialize(serializer),)*
+                    other => panic!("there is no build {other}"),
+                }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for Span {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match BUILD.load(Ordering::Relaxed) {
+                    $($build => {
+                        let $name { $($field),* } = serde::Deserialize::deserialize(deserializer)?;
+                        Ok(Span { $($value: $field as f64),* })
+                    })*
+                    other => panic!("there is no build {other}"),
+                }
+            }
+        }
+    };
+}
+
+built! {
+    0: First { from: f64 = from, to: f64 = to }
+    1: Swapped { to: f64 = to, from: f64 = from }
+    2: Renamed { from: f64 = from, end: f64 = to }
+    // Of which the old bytes are not even a value.
+    3: Narrowed { from: f32 = from, to: f32 = to }
+}
+
+#[cpu_bound]
+fn spans(count: u32) -> Vec<Option<Span>> {
+    (0..count).map(|n| Some(Span { from: f64::from(n), to: f64::from(n + 1) })).collect()
+}
+
+/// A type of the same name that is built differently by now is an error that says so; graph and file stay as they were.
+#[test]
+fn a_result_whose_type_was_built_differently_is_refused() {
+    within(60, || {
+        let build = |count| {
+            let mut graph = Graph::new();
+            graph.add("nine", task(square, 3)).unwrap();
+            graph.add("spans", task(spans, count)).unwrap();
+            graph
+        };
+        // Results that workers have encoded, and those that were made here.
+        for (plan, count) in [(Plan::processes(1), 3), (Plan::sequential(), 3), (Plan::processes(1), 0)] {
+            let folder = Folder::new();
+            let file = folder.file("graph");
+            let mut graph = build(count);
+            with_plan(plan, || graph.run()).unwrap();
+            graph.save(&file).unwrap();
+            let bytes = fs::read(&file).unwrap();
+            let value = graph.results().value::<Vec<Option<Span>>>("spans").unwrap().clone();
+            assert_eq!(value.len(), count as usize);
+
+            for other in 1..4 {
+                BUILD.store(other, Ordering::Relaxed);
+                let mut changed = build(count);
+                let loaded = changed.load(&file);
+                BUILD.store(0, Ordering::Relaxed);
+                if count == 0 {
+                    assert_eq!(loaded.unwrap(), 2, "nothing of it is in an empty list");
+                    continue;
+                }
+                let text = loaded.unwrap_err().to_string();
+                for part in ["`spans`", "Span", "built differently", "renamed", "build it as it was then"] {
+                    assert!(text.contains(part), "build {other}: {text}");
+                }
+                assert!(changed.done().is_empty());
+                assert_eq!(fs::read(&file).unwrap(), bytes);
+            }
+            let mut same = build(count);
+            assert_eq!(same.keep_in(&file).unwrap(), 2);
+            assert_eq!(same.results().value::<Vec<Option<Span>>>("spans").unwrap(), &value);
+        }
+    });
+}
+
 /// Files that are cut, of nobody or not there are errors, and are left as they are.
 #[test]
 fn a_file_that_can_not_be_read_is_an_error() {

@@ -33,7 +33,7 @@ macro_rules! plain_vectors {
     ($($element:ty),*) => {
         /// Whether the type is a text or one of them, which is known when this is compiled.
         #[inline]
-        fn is_plain<T: 'static>() -> bool {
+        pub(crate) fn is_plain<T: 'static>() -> bool {
             TypeId::of::<T>() == TypeId::of::<String>() $(|| TypeId::of::<T>() == TypeId::of::<Vec<$element>>())*
         }
 
