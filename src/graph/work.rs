@@ -206,7 +206,7 @@ where
 
     fn encode(&self) -> Option<Result<Vec<u8>, String>> {
         let (codec, proxy) = (self.codec()?, self.place.proxy()?);
-        // Serialising is code of the user.
+        // Serialising is code of the user, and so is decoding.
         let encoded = panics::catch(|| {
             if let Some(parcel) = proxy.encoded_value()
                 && let Some(bytes) = parcel.plain_bytes()
