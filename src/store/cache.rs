@@ -185,9 +185,8 @@ impl Cache {
         if size > self.limit {
             return false;
         }
-        let sum = blake3::hash(bytes);
-        let len = (bytes.len() as u64).to_le_bytes();
-        let parts: [&[u8]; 5] = [MAGIC, &key.whole, &len, sum.as_bytes(), bytes];
+        let header = header(key, bytes);
+        let parts = [&header[..], bytes];
         let path = self.path(key);
         let placed = self.place(&path, &parts).or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
@@ -354,6 +353,18 @@ impl Cache {
     pub(crate) fn trouble(&self) -> Option<StoreError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+fn header(key: &Key, bytes: &[u8]) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let (magic, rest) = header.split_at_mut(16);
+    let (whole, rest) = rest.split_at_mut(32);
+    let (len, sum) = rest.split_at_mut(8);
+    magic.copy_from_slice(MAGIC);
+    whole.copy_from_slice(&key.whole);
+    len.copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+    sum.copy_from_slice(blake3::hash(bytes).as_bytes());
+    header
 }
 
 /// `None`: this is not the entry, or it is damaged.
