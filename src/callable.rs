@@ -1,6 +1,5 @@
 //! What can be forked: functions, closures and marked functions, and the marks.
 
-use crate::args::Portable;
 use crate::cache::Identity;
 use crate::core::limits::Limits;
 use std::fmt;
@@ -77,22 +76,6 @@ impl<T: Clone> Retried for T {}
 pub fn another<T: Retried>(argument: &T) -> T {
     argument.clone()
 }
-
-/// An argument or result of a function whose results are kept.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is an argument or the result of a function with `cache`, but can't be written down",
-    label = "results are found by this, or are this",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it (and own its data: no references), or leave `cache` out"
-)]
-pub trait Kept: Portable {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Portable> Kept for T {}
-
-/// Asks at compile time whether results can be kept.
-#[doc(hidden)]
-pub const fn kept<T: Kept>() {}
 
 /// The mark of functions that compute: they run in worker processes.
 #[derive(Clone, Copy, Debug)]

@@ -148,8 +148,8 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::args::Arg;
-    pub use crate::cache::{Identity, remembered};
-    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another, kept};
+    pub use crate::cache::{Identity, argument, look_up, result};
+    pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 }

@@ -122,12 +122,23 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
     let call = match &identity {
         None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
         Some(_) => {
-            let kept = kept(marked);
+            let slots: Vec<_> = slots.collect();
+            let written = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
+                quote_spanned!(given.span()=> ::xfork::__private::argument::<#owned>(&#slot, __xfork_out)?;)
+            });
+            let span = match &marked.signature.output {
+                syn::ReturnType::Default => marked.signature.ident.span(),
+                syn::ReturnType::Type(_, result) => result.span(),
+            };
+            let codec = quote_spanned!(span=> ::xfork::__private::result::<#output>());
             quote! {
-                fn call(self, __xfork_args: #owned) -> Self::Output {
-                    #kept
+                fn call(self, (#(#slots,)*): #owned) -> Self::Output {
                     let __xfork_identity = <Self as ::xfork::__private::Callable<#owned>>::identity();
-                    ::xfork::__private::remembered(__xfork_identity, __xfork_args, |(#(#slots,)*)| #function(#(#arguments),*))
+                    let __xfork_found = ::xfork::__private::look_up::<#owned, #output>(__xfork_identity, |__xfork_out| {
+                        #(#written)*
+                        ::core::result::Result::Ok(())
+                    });
+                    __xfork_found.or(#codec, || #function(#(#arguments),*))
                 }
             }
         }
@@ -167,20 +178,6 @@ fn identity(version: &Version, marked: &Marked) -> TokenStream {
             ::core::option::Option::Some(::xfork::__private::Identity::#identity)
         }
     }
-}
-
-/// Whether arguments and result can be written down. One that can't be is an error where it stands.
-fn kept(marked: &Marked) -> TokenStream {
-    let arguments = marked
-        .parameters
-        .iter()
-        .map(|Parameter { owned, given, .. }| (owned.to_token_stream(), given.span()));
-    let result = match &marked.signature.output {
-        syn::ReturnType::Default => None,
-        syn::ReturnType::Type(_, result) => Some((result.to_token_stream(), result.span())),
-    };
-    let asked = arguments.chain(result);
-    asked.map(|(ty, span)| quote_spanned!(span=> const { ::xfork::__private::kept::<#ty>() };)).collect()
 }
 
 /// How a call is made once more. A parameter that can't be cloned is an error at that parameter.

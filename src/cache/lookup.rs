@@ -1,48 +1,96 @@
 //! The call of a function whose results are kept: looked up by whoever runs it, and computed if it is not there.
 
 use super::identity::Identity;
-use crate::args::{Portable, PortableArgs};
+use crate::args::Portable;
 use crate::callable::Callable;
-use crate::core::context;
+use crate::core::context::{self, Runners};
 use crate::ground::panics;
 use crate::kept::Codec;
 use crate::plan;
 use crate::store::Key;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
-/// The result of `call` with these arguments: the one that is kept, or a new one, which is kept then.
-///
-/// What can't be kept or read again is computed; a cache is no reason to fail.
+/// An argument or result of a function whose results are kept.
 #[doc(hidden)]
-pub fn remembered<A: PortableArgs, R: Portable>(
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an argument or the result of a function with `cache`, but can't be written down",
+    label = "results are found by this, or are this",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it (and own its data: no references), or leave `cache` out"
+)]
+pub trait Kept: Portable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Portable> Kept for T {}
+
+/// Appends an argument to what a result is found by.
+#[doc(hidden)]
+pub fn argument<T: Kept>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+    out.append(&mut (Codec::new().encode)(value)?);
+    Ok(())
+}
+
+/// How results of a type are kept.
+#[doc(hidden)]
+pub fn result<T: Kept>() -> Codec<T> {
+    Codec::new()
+}
+
+/// What is looked for; made before the call takes its arguments.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Lookup<R> {
+    /// `None` where nothing is kept, or the arguments can't be serialised.
+    place: Option<(Arc<Runners>, Key)>,
+    result: PhantomData<fn() -> R>,
+}
+
+/// Looks for the result of a function of the arguments `A`, which `arguments` writes so that equal ones give equal bytes.
+#[doc(hidden)]
+pub fn look_up<A, R>(
     identity: Option<Identity>,
-    args: A,
-    call: impl FnOnce(A) -> R,
-) -> R {
+    arguments: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+) -> Lookup<R> {
     let runners = plan::runners();
-    let Ok(Some(cache)) = runners.cache.get() else { return call(args) };
-    let Some(key) = identity.and_then(|identity| key::<A, R>(identity, &args)) else { return call(args) };
-    let codec = Codec::<R>::new();
-    if let Some(bytes) = cache.get(&key)
-        && let Some(Ok(value)) = quietly(|| (codec.decode)(&bytes))
-    {
-        return value;
-    }
-    let result = call(args);
-    if let Some(Ok(bytes)) = quietly(|| (codec.encode)(&result)) {
-        cache.put(&key, &bytes);
-        if let Some(trouble) = cache.trouble() {
-            runners.cache.tell(&trouble);
+    let key = match runners.cache.get() {
+        Ok(Some(_)) => identity.and_then(|identity| key::<A, R>(identity, arguments)),
+        _ => None,
+    };
+    Lookup { place: key.map(|key| (runners, key)), result: PhantomData }
+}
+
+impl<R> Lookup<R> {
+    /// The result that is kept, or that of `call`, which is kept then. What can't be kept or read again is computed: a cache
+    /// is no reason to fail.
+    #[doc(hidden)]
+    pub fn or(self, codec: Codec<R>, call: impl FnOnce() -> R) -> R {
+        let Some((runners, key)) = &self.place else { return call() };
+        let Ok(Some(cache)) = runners.cache.get() else { return call() };
+        if let Some(bytes) = cache.get(key)
+            && let Some(Ok(value)) = quietly(|| (codec.decode)(&bytes))
+        {
+            return value;
         }
+        let result = call();
+        if let Some(Ok(bytes)) = quietly(|| (codec.encode)(&result)) {
+            cache.put(key, &bytes);
+            if let Some(trouble) = cache.trouble() {
+                runners.cache.tell(&trouble);
+            }
+        }
+        result
     }
-    result
 }
 
 /// Under which key the result is kept; `None` if that can't be said, because the arguments can't be serialised.
-pub(super) fn key<A: PortableArgs, R>(identity: Identity, args: &A) -> Option<Key> {
+pub(super) fn key<A, R>(
+    identity: Identity,
+    arguments: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+) -> Option<Key> {
     let version = identity.version()?;
     // A function's text names types without saying which.
     let mut what = format!("{} -> {}\0", std::any::type_name::<A>(), std::any::type_name::<R>()).into_bytes();
-    quietly(|| args.keep(&mut what))?.ok()?;
+    quietly(|| arguments(&mut what))?.ok()?;
     Some(Key::new(identity.name, &version, &what))
 }
 

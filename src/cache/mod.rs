@@ -48,6 +48,7 @@ mod lookup;
 use crate::args::{Inputs, IntoArgs, Portable, PortableArgs};
 use crate::callable::{Again, Callable};
 use crate::core::limits::Limits;
+use crate::kept::Codec;
 use crate::plan;
 use crate::store::StoreError;
 use std::fmt;
@@ -56,7 +57,7 @@ use std::fmt;
 pub use identity::Identity;
 pub(crate) use lookup::prepare;
 #[doc(hidden)]
-pub use lookup::remembered;
+pub use lookup::{Kept, Lookup, argument, look_up, result};
 
 /// A function whose results are kept for later; made by [`cached`].
 ///
@@ -118,7 +119,8 @@ where
     type Mark = F::Mark;
 
     fn call(self, args: A) -> F::Output {
-        remembered(Some(Identity::of_build::<F>()), args, |args| self.function.call(args))
+        let found = look_up::<A, F::Output>(Self::identity(), |out| args.keep(out));
+        found.or(Codec::new(), || self.function.call(args))
     }
 
     fn name() -> &'static str {
@@ -214,7 +216,7 @@ where
         crate::core::wait::wait(&slot, None).unwrap_or_else(|error| crate::proxy::rethrow(&error));
     }
     let args = inputs.resolve().unwrap_or_else(|error| crate::proxy::rethrow(&error));
-    match lookup::key::<A, F::Output>(identity, &args) {
+    match lookup::key::<A, F::Output>(identity, |out| args.keep(out)) {
         Some(key) => cache.forget_one(&key),
         None => Ok(false),
     }

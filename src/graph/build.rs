@@ -45,6 +45,8 @@ pub struct Graph {
     /// The shape, until something is changed.
     pub(super) checked: Option<Arc<Dag>>,
     pub(super) running: Arc<super::monitor::Current>,
+    /// The tasks that are parts of expressions.
+    pub(super) captured: super::capture::Captured,
     /// Where results are kept.
     pub(super) store: Option<crate::store::Store>,
     /// Of which tasks that says what is so; empty without it.
@@ -96,6 +98,7 @@ impl Graph {
             measured: Default::default(),
             checked: None,
             running: Arc::default(),
+            captured: Default::default(),
             store: None,
             is_written: Vec::new(),
         }
@@ -456,6 +459,7 @@ impl Graph {
         self.reasons.extend(other.reasons.into_iter().map(|(task, reason)| (task + by, reason)));
         self.twins.extend(other.twins.into_iter().map(|(task, first)| (task + by, first + by)));
         self.measured.append(&other.measured, by);
+        self.captured.append(&other.captured, by);
         if let Some(outputs) = other.outputs {
             match &mut self.outputs {
                 Some(own) => own.extend(outputs),
@@ -472,7 +476,7 @@ impl Graph {
         Ok(())
     }
 
-    fn push(&mut self, name: &str, work: Arc<dyn Work>) -> u32 {
+    pub(super) fn push(&mut self, name: &str, work: Arc<dyn Work>) -> u32 {
         let number = self.works.len() as u32;
         assert!(self.works.len() < MOST, "a graph has at most {MOST} tasks");
         if let Err(first) = Arc::make_mut(&mut self.names).push(name) {

@@ -4,7 +4,7 @@ use super::build::Graph;
 use super::costs::Measured;
 use super::dag::Dag;
 use super::draw::{
-    self, Bar, DrawnEdge, DrawnNode, EdgeKind, Gantt, GanttChart, GanttRow, Look, NodeKind, Picture, TimeUnit,
+    self, Bar, DrawnEdge, DrawnNode, EdgeKind, Gantt, GanttChart, GanttRow, Look, Picture, TimeUnit,
 };
 use super::error::GraphError;
 use super::names::Names;
@@ -12,7 +12,7 @@ use super::outcome::{Outcome, Outcomes};
 use super::rerun::State;
 use super::schedule::Schedule;
 use crate::core::series::Site;
-use crate::task::{Cost, Where};
+use crate::task::Cost;
 use std::collections::BTreeMap;
 
 impl Graph {
@@ -106,11 +106,7 @@ impl Graph {
                 State::Failed => Look::Failed,
                 State::Skipped => Look::Skipped,
             },
-            kind: match self.works[task as usize].runs() {
-                Where::Process => NodeKind::Cpu,
-                Where::Thread => NodeKind::Io,
-                Where::Here => NodeKind::InPlace,
-            },
+            kind: self.works[task as usize].drawn_as(),
         });
         Ok(Picture { title: None, nodes: nodes.collect(), edges: self.drawn_edges(&dag) })
     }

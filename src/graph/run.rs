@@ -114,6 +114,8 @@ impl Graph {
             };
             for (input, is_typed) in inputs {
                 match self.states[input as usize] {
+                    // It computes what it lacks.
+                    State::Valueless if self.works[task as usize].part().is_some() => {}
                     State::Valueless if is_typed => faults.push(GraphFault::NoValue {
                         task: self.names.get(task).into(),
                         input: self.names.get(input).into(),

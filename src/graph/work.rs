@@ -1,5 +1,6 @@
 //! What a task of a graph is made of, with its types and without: a function and arguments that can be run again.
 
+use super::draw::NodeKind;
 use crate::args::{Args, NodeArgs, Type};
 use crate::callable::{Again, Callable};
 use crate::core::error::{TaskError, panic_error};
@@ -38,6 +39,17 @@ pub(super) trait Work: Send + Sync {
     fn decode(&self, bytes: &[u8]) -> Result<(), String>;
     /// Feeds them; each an `Arc<Place<T>>`.
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
+    /// The part of an expression that it is, if it is one.
+    fn part(&self) -> Option<&Arc<dyn AnySlot>> {
+        None
+    }
+    fn drawn_as(&self) -> NodeKind {
+        match self.runs() {
+            Where::Process => NodeKind::Cpu,
+            Where::Thread => NodeKind::Io,
+            Where::Here => NodeKind::InPlace,
+        }
+    }
 }
 
 /// What a task does, to be compared with others.
@@ -99,12 +111,31 @@ where
         let call = Mutex::new(Call { function, inputs: None });
         Arc::new(Self { call, place, added_at, unusual: Some(Box::new(unusual)) })
     }
+}
 
-    /// Gives the task this end, before it could be started.
-    fn fail(&self, error: TaskError) {
-        let reader = Slot::pending();
-        reader.cell().fulfil(Err(error));
-        self.place.set(ResultProxy::new(reader));
+/// Gives a task this end, before it could be started.
+fn fail<R: Send + Sync + 'static>(place: &Place<R>, error: TaskError) {
+    let reader = Slot::pending();
+    reader.cell().fulfil(Err(error));
+    place.set(ResultProxy::new(reader));
+}
+
+/// Hands a task over whose result comes to this place; false if it has failed before it could be.
+pub(super) fn hand_over<F, A>(task: Task<F, A>, place: &Place<F::Output>, name: &str) -> bool
+where
+    F: Callable<A> + Send + 'static,
+    A: NodeArgs,
+    A::Inputs: Send,
+    F::Mark: Route<F, A>,
+    F::Output: Send + Sync + 'static,
+{
+    // A runner is code of the user. What it drops in its panic, it has cancelled.
+    match panics::catch(|| drop(F::Mark::start_ready(task))) {
+        Err(caught) if place.slot().is_none() => {
+            fail(place, panic_error(name, caught));
+            false
+        }
+        _ => true,
     }
 }
 
@@ -140,7 +171,7 @@ where
         let (function, inputs) = match copied {
             Ok(copied) => copied,
             Err(caught) => {
-                self.fail(panic_error(name(), caught));
+                fail(&self.place, panic_error(name(), caught));
                 return false;
             }
         };
@@ -151,14 +182,7 @@ where
         let (cost, origins, codec, place) = (None, Vec::new(), None, self.added_at);
         let parts = Parts { function, inputs, limits, again, after, cost, origins, codec, place };
         let task = Task::in_series(parts, member.clone(), self.place.clone());
-        // So is a runner. What it drops in its panic, it has cancelled.
-        match panics::catch(|| drop(F::Mark::start_ready(task))) {
-            Err(caught) if self.place.slot().is_none() => {
-                self.fail(panic_error(name(), caught));
-                false
-            }
-            _ => true,
-        }
+        hand_over(task, &self.place, name())
     }
 
     fn place(&self) -> &dyn AnyPlace {

@@ -4,16 +4,17 @@
 //! to, or an expression of its own. Promises that nothing here waits or computes, and that the place of the operation
 //! is that of the caller in the user's source.
 
-use super::ResultProxy;
 use super::steps::{
     Before, BeforePlain, Binary, Closure, Folded, PlainLeft, PlainRight, Ternary, Then, ThenPlain, ThenUnary,
     Unary,
 };
 use super::steps::{Symbol, symbol};
+use super::{ResultProxy, pass_on};
 use crate::core::error::TaskError;
 use crate::core::expression::{Carry, Expression, Gather, Place, Seen};
 use crate::core::seed;
 use crate::core::slot::{AnySlot, Slot, State};
+use crate::core::wait::wait;
 use crate::ground::tape::Step;
 use std::any::Any;
 use std::marker::PhantomData;
@@ -279,8 +280,19 @@ pub(crate) fn demand(slot: Arc<dyn AnySlot>) {
     let _aside = seed::enter_aside();
     crate::fork::follow("a deferred argument", &[], move || {
         // A wait that is refused leaves the slot to whoever computes it.
-        let _ = crate::core::wait::wait(&slot, None);
+        let _ = wait(&slot, None);
     });
+}
+
+/// Settles `slot`, for a task that has nothing else to do: computes what nobody else does, waits for the rest, and fails as the
+/// slot does.
+pub(crate) fn finish(slot: &Arc<dyn AnySlot>) {
+    if let Err(error) = wait(slot, None) {
+        pass_on(&error);
+    }
+    if let Some(error) = slot.error() {
+        pass_on(error);
+    }
 }
 
 /// A proxy that is ready when `slot` is settled, whether with a value or an error.

@@ -21,9 +21,10 @@ mod traits;
 pub use collect::{
     AsCompleted, as_completed, wait, wait_all, wait_all_timeout, wait_any, wait_any_timeout, wait_timeout,
 };
-pub(crate) use deferred::{closure, demand, settled};
+pub(crate) use deferred::{closure, demand, finish, settled};
 pub use deferred::{lazy, ready};
 pub use explain::Explanation;
+pub(crate) use explain::{Operand as PartOperand, remaining};
 pub use num::ValueOrProxy;
 pub use ops::Operand;
 pub use parts::Proxied;
@@ -440,6 +441,11 @@ pub enum ProxyState {
 /// Goes on with the failure of a task as if it had happened here.
 pub(crate) fn rethrow(error: &TaskError) -> ! {
     error.see();
+    pass_on(error)
+}
+
+/// The same in a task that only passes the failure on: nobody has looked at it by that.
+pub(crate) fn pass_on(error: &TaskError) -> ! {
     let payload = match error.kind() {
         Kind::Panic { payload, .. } => payload.clone(),
         _ => panics::Payload::from(error.to_string()),

@@ -153,7 +153,14 @@ mod tests {
 
     #[test]
     fn a_size_is_a_number_with_or_without_a_unit() {
-        let sizes = [("0", 0), ("4096", 4096), ("4096 B", 4096), ("512 MiB", 512 << 20), ("5GiB", 5 << 30), ("5 GB", 5_000_000_000)];
+        let sizes = [
+            ("0", 0),
+            ("4096", 4096),
+            ("4096 B", 4096),
+            ("512 MiB", 512 << 20),
+            ("5GiB", 5 << 30),
+            ("5 GB", 5_000_000_000),
+        ];
         for (text, size) in sizes {
             assert_eq!(CacheConfig::from_values(None, Some(text)).unwrap().limit, Some(size), "{text}");
         }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 mod building;
+mod capturing;
 mod checking;
 mod drawing;
 mod fixture;

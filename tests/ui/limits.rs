@@ -59,12 +59,6 @@ fn great_priority() {}
 #[cpu_bound(timeout = "1s", retries = 2, timeout = "2s")]
 fn twice() {}
 
-#[cpu_bound_fork(cost = 10.8)]
-fn cost() {}
-
-#[io_bound(cache)]
-fn cache() {}
-
 #[io_bound(memory = "1 GiB")]
 fn memory_of_a_thread() {}
 

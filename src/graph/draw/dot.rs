@@ -104,6 +104,7 @@ fn shape(kind: NodeKind) -> &'static str {
         NodeKind::Cpu => "box",
         NodeKind::Io => "parallelogram",
         NodeKind::InPlace => "component",
+        NodeKind::Operation => "hexagon",
         NodeKind::Input => "ellipse",
     }
 }

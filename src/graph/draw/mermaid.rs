@@ -68,6 +68,7 @@ fn brackets(kind: NodeKind) -> (&'static str, &'static str) {
         NodeKind::Cpu => ("[", "]"),
         NodeKind::Io => ("[/", "/]"),
         NodeKind::InPlace => ("[[", "]]"),
+        NodeKind::Operation => ("{{", "}}"),
         NodeKind::Input => ("([", "])"),
     }
 }

@@ -64,7 +64,9 @@ pub(crate) enum NodeKind {
     Cpu,
     Io,
     InPlace,
-    /// A value that was there before.
+    /// A part of an expression of proxies.
+    Operation,
+    /// A value that comes from elsewhere.
     Input,
 }
 

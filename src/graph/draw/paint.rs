@@ -66,13 +66,14 @@ impl Look {
 }
 
 impl NodeKind {
-    pub(super) const ALL: [Self; 4] = [Self::Cpu, Self::Io, Self::InPlace, Self::Input];
+    pub(super) const ALL: [Self; 5] = [Self::Cpu, Self::Io, Self::InPlace, Self::Operation, Self::Input];
 
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Cpu => "computes",
             Self::Io => "waits for input or output",
             Self::InPlace => "changes its argument in place",
+            Self::Operation => "part of an expression",
             Self::Input => "given value",
         }
     }

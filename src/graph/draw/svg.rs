@@ -149,7 +149,7 @@ impl Label {
         let sides = match node.kind {
             NodeKind::Cpu => 24.0,
             NodeKind::InPlace | NodeKind::Input => 32.0,
-            NodeKind::Io => 24.0 + SLANT * 2.0,
+            NodeKind::Io | NodeKind::Operation => 24.0 + SLANT * 2.0,
         };
         Self { full, name, detail, size: ((wide + sides).max(48.0).ceil(), tall) }
     }
@@ -220,6 +220,15 @@ pub(super) fn outline(kind: NodeKind, look: Look, (x, y): (f64, f64), (wide, tal
             let (in_left, in_right) = (pixels(x - wide / 2.0 + slant), pixels(x + wide / 2.0 - slant));
             format!(
                 "<path d=\"M{in_left} {top}H{right}L{in_right} {bottom}H{left}Z\" stroke-linejoin=\"round\" {style}/>"
+            )
+        }
+        NodeKind::Operation => {
+            let slant = SLANT.min(tall / 3.0);
+            let (in_left, in_right) = (pixels(x - wide / 2.0 + slant), pixels(x + wide / 2.0 - slant));
+            let middle = pixels(y);
+            format!(
+                "<path d=\"M{in_left} {top}H{in_right}L{right} {middle}L{in_right} {bottom}H{in_left}L{left} {middle}Z\" \
+                 stroke-linejoin=\"round\" {style}/>"
             )
         }
         NodeKind::InPlace => {

@@ -161,7 +161,7 @@ proptest! {
     ) {
         let kinds = NodeKind::ALL;
         let nodes: Vec<DrawnNode> = texts.iter().enumerate().map(|(at, text)| DrawnNode {
-            name: text.clone(), detail: text.clone(), state: Look::ALL[looks[at]], kind: kinds[at % 4],
+            name: text.clone(), detail: text.clone(), state: Look::ALL[looks[at]], kind: kinds[at % 5],
         }).collect();
         let count = nodes.len() as u32;
         let mut edges: Vec<DrawnEdge> = (0..count).map(|at| DrawnEdge { label: texts[0].clone(), ..edge(at, at + 1) }).collect();

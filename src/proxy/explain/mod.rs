@@ -3,13 +3,17 @@
 //! Owns the picture of an expression as a graph of nodes with plain texts. Promises that to explain a proxy waits for
 //! nothing, evaluates nothing and runs no code of the user's; that its work and its memory have a limit, whatever the
 //! expression's size, and its stack does not depend on the expression; and that one state of the program always gives
-//! one picture. How the graph is found is in `look`, how it is shown in `tree` and `dot`.
+//! one picture. How the graph is found is in `look`, how it is shown in `tree` and `dot`. For who wants to run the parts,
+//! `remaining` finds all of them that have no value, without texts and limits.
 
 mod dot;
 mod look;
+mod remaining;
 #[cfg(all(test, not(xfork_loom)))]
 mod tests;
 mod tree;
+
+pub(crate) use remaining::{Operand, remaining};
 
 use super::ResultProxy;
 use super::steps::preview;
