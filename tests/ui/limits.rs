@@ -1,6 +1,6 @@
 //! Limits on marks are refused at the value that is wrong, or at the setting that makes no sense there.
 
-use xfork::{cpu_bound, cpu_bound_fork, io_bound, io_bound_fork, sequential};
+use xfork::{cpu_bound, io_bound, io_bound_fork, sequential};
 
 #[cpu_bound(timeout = 30)]
 fn number() {}

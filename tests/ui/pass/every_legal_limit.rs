@@ -41,8 +41,9 @@ pub fn kept(text: &str, items: &[u8], path: &Path, pair: (u8, u8)) -> Vec<String
 #[io_bound(cache = "2", cost = 3, retries = 1)]
 fn kept_by_hand() {}
 
+/// Looks for its result whenever it is called.
 #[cpu_bound_fork(cache)]
-fn kept_and_forked(n: u32) -> u32 {
+pub fn kept_and_forked(n: u32) -> u32 {
     n + 1
 }
 
