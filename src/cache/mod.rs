@@ -3,7 +3,7 @@
 //! A function whose results are kept is marked `#[cpu_bound(cache)]` or `#[io_bound(cache)]`, or wrapped: [`cached(f)`](cached).
 //! Forked again with equal arguments, in this program, in another run of it or in another program, it is not called: the result
 //! is read from a directory of the user. That suits functions whose result depends on their arguments alone, and which take
-//! longer than reading it: a lookup takes some 20 µs.
+//! longer than that: finding a small result takes about 12 µs, and keeping one 0.1 to 0.5 ms, which depends on the file system.
 //!
 //! ```
 //! use xfork::{Plan, cpu_bound, fork, with_plan};
