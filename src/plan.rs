@@ -14,7 +14,7 @@ use crate::runner::threads::{DEFAULT_LIMIT, Threads};
 use crate::store::{CacheConfig, OpenCache};
 use parking_lot::RwLock;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -360,8 +360,22 @@ impl Plan {
     /// assert!(folder.join("CACHEDIR.TAG").is_file());
     /// # std::fs::remove_dir_all(folder).unwrap();
     /// ```
-    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.processes.cache.directory = Some(directory.into());
+    ///
+    /// Whoever can write there decides what tasks return.
+    ///
+    /// # Panics
+    ///
+    /// If the path is empty, contains a zero byte, or is relative while the program's own directory is gone.
+    pub fn cache(mut self, directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        assert!(
+            !directory.as_os_str().as_encoded_bytes().contains(&0),
+            "Plan::cache({directory:?}): a zero byte in a path"
+        );
+        let absolute = std::path::absolute(directory);
+        let absolute =
+            absolute.unwrap_or_else(|error| panic!("Plan::cache({directory:?}) is no path: {error}"));
+        self.processes.cache.directory = Some(absolute);
         self
     }
 

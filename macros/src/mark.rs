@@ -8,7 +8,7 @@
 //! A unit struct would be the constant and the type in one, but clippy takes each `f(x);` on its own for the
 //! construction of a value that is not used (`no_effect`), and would tell users to remove their calls.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, TokenStreamExt as _, format_ident, quote, quote_spanned};
 use syn::Signature;
 use syn::ext::IdentExt as _;
@@ -123,8 +123,10 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
         None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
         Some(_) => {
             let slots: Vec<_> = slots.collect();
+            // As the slots, of a name and a span that nothing of the user's can meet.
+            let out = Ident::new("__xfork_out", Span::mixed_site());
             let written = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
-                quote_spanned!(given.span()=> ::xfork::__private::argument::<#owned>(&#slot, __xfork_out)?;)
+                quote_spanned!(given.span()=> ::xfork::__private::argument::<#owned>(&#slot, #out)?;)
             });
             let span = match &marked.signature.output {
                 syn::ReturnType::Default => marked.signature.ident.span(),
@@ -133,12 +135,14 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             let codec = quote_spanned!(span=> ::xfork::__private::result::<#output>());
             quote! {
                 fn call(self, (#(#slots,)*): #owned) -> Self::Output {
-                    let __xfork_identity = <Self as ::xfork::__private::Callable<#owned>>::identity();
-                    let __xfork_found = ::xfork::__private::look_up::<#owned, #output>(__xfork_identity, |__xfork_out| {
-                        #(#written)*
-                        ::core::result::Result::Ok(())
-                    });
-                    __xfork_found.or(#codec, || #function(#(#arguments),*))
+                    ::xfork::__private::look_up::<#owned, #output>(
+                        <Self as ::xfork::__private::Callable<#owned>>::identity(),
+                        |#out| {
+                            #(#written)*
+                            ::core::result::Result::Ok(())
+                        },
+                    )
+                    .or(#codec, || #function(#(#arguments),*))
                 }
             }
         }
@@ -166,11 +170,11 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
 /// Under which version results are kept.
 fn identity(version: &Version, marked: &Marked) -> TokenStream {
     let identity = match version {
-        Version::Said(text) => quote!(of_version::<Self>(#text)),
+        Version::Said(text) => quote!(of_version::<Self>(::core::option_env!("CARGO_PKG_NAME"), #text)),
         Version::Code => {
             let (signature, body) = (&marked.signature, &marked.body);
             let hash = code::hash(quote!(#signature #body));
-            quote!(of_code::<Self>(#hash))
+            quote!(of_code::<Self>(::core::option_env!("CARGO_PKG_NAME"), #hash))
         }
     };
     quote! {

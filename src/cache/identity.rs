@@ -1,5 +1,6 @@
 //! [`Identity`]: which function a result is of, and of which version of its code.
 
+use crate::ground::sys;
 use std::any::TypeId;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -9,8 +10,10 @@ use std::sync::OnceLock;
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
-    /// A name that stays the same from build to build.
-    pub(super) name: &'static str,
+    /// The package that has it, since crates of different programs may have equal names.
+    package: &'static str,
+    /// Its path, which stays the same from build to build.
+    path: &'static str,
     version: Version,
 }
 
@@ -27,19 +30,28 @@ enum Version {
 impl Identity {
     /// Of a function with a mark: its type, and a hash of its tokens.
     #[doc(hidden)]
-    pub fn of_code<F>(tokens: u64) -> Self {
-        Self { name: std::any::type_name::<F>(), version: Version::Code(tokens) }
+    pub fn of_code<F>(package: Option<&'static str>, tokens: u64) -> Self {
+        Self::new::<F>(package, Version::Code(tokens))
     }
 
     /// Of a function whose mark says the version.
     #[doc(hidden)]
-    pub fn of_version<F>(version: &'static str) -> Self {
-        Self { name: std::any::type_name::<F>(), version: Version::Said(version) }
+    pub fn of_version<F>(package: Option<&'static str>, version: &'static str) -> Self {
+        Self::new::<F>(package, Version::Said(version))
     }
 
     /// Of a function of which only the build is known.
     pub(super) fn of_build<F: 'static>() -> Self {
-        Self { name: std::any::type_name::<F>(), version: Version::Build(TypeId::of::<F>()) }
+        Self::new::<F>(None, Version::Build(TypeId::of::<F>()))
+    }
+
+    fn new<F>(package: Option<&'static str>, version: Version) -> Self {
+        Self { package: package.unwrap_or_default(), path: std::any::type_name::<F>(), version }
+    }
+
+    /// Which function it is, of any version.
+    pub(super) fn name(self) -> String {
+        format!("{} {}", self.package, self.path)
     }
 
     /// The version as a text, different for each; `None` if the program can't be read.
@@ -57,6 +69,10 @@ impl Identity {
 fn program() -> Option<&'static str> {
     static PROGRAM: OnceLock<Option<String>> = OnceLock::new();
     let hash = || {
+        // What is part of a library that another program has loaded is not in the program's file.
+        if !sys::is_main_image(program as *const ()) {
+            return None;
+        }
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(File::open("/proc/self/exe").ok()?).ok()?;
         Some(hasher.finalize().to_hex().to_string())
@@ -95,14 +111,16 @@ mod tests {
         let versions = [
             of(|n: u32| n + 1),
             of(|n: u32| n + 2),
-            Identity::of_code::<u8>(1).version(),
-            Identity::of_code::<u8>(2).version(),
-            Identity::of_version::<u8>("1").version(),
-            Identity::of_version::<u8>("code 0000000000000001").version(),
+            Identity::of_code::<u8>(None, 1).version(),
+            Identity::of_code::<u8>(None, 2).version(),
+            Identity::of_version::<u8>(None, "1").version(),
+            Identity::of_version::<u8>(None, "code 0000000000000001").version(),
         ];
         for (at, version) in versions.iter().enumerate() {
             assert!(version.is_some() && !versions[..at].contains(version), "{version:?}");
         }
+        let names = [None, Some("a"), Some("b")].map(|package| Identity::of_code::<u8>(package, 1).name());
+        assert!(names[0] != names[1] && names[1] != names[2]);
         assert_eq!(Identity::of_build::<u8>().version(), Identity::of_build::<u8>().version());
     }
 }

@@ -5,9 +5,10 @@ use crate::args::Portable;
 use crate::callable::Callable;
 use crate::core::context::{self, Runners};
 use crate::ground::panics;
-use crate::kept::Codec;
+use crate::kept::{Codec, is_err};
 use crate::plan;
 use crate::store::Key;
+use serde::Serialize;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -51,15 +52,15 @@ pub fn look_up<A, R>(
     identity: Option<Identity>,
     arguments: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
 ) -> Lookup<R> {
-    let runners = plan::runners();
-    let key = match runners.cache.get() {
-        Ok(Some(_)) => identity.and_then(|identity| key::<A, R>(identity, arguments)),
+    // In a worker nobody may have asked for the plan yet, and one that the environment describes wrongly is no reason to fail.
+    let place = quietly(plan::runners).and_then(|runners| match runners.cache.get() {
+        Ok(Some(_)) => Some((runners.clone(), key::<A, R>(identity?, arguments)?)),
         _ => None,
-    };
-    Lookup { place: key.map(|key| (runners, key)), result: PhantomData }
+    });
+    Lookup { place, result: PhantomData }
 }
 
-impl<R> Lookup<R> {
+impl<R: Serialize> Lookup<R> {
     /// The result that is kept, or that of `call`, which is kept then. What can't be kept or read again is computed: a cache
     /// is no reason to fail.
     #[doc(hidden)]
@@ -72,10 +73,17 @@ impl<R> Lookup<R> {
             return value;
         }
         let result = call();
+        if quietly(|| is_err(&result)) == Some(true) {
+            return result;
+        }
         if let Some(Ok(bytes)) = quietly(|| (codec.encode)(&result)) {
             cache.put(key, &bytes);
             if let Some(trouble) = cache.trouble() {
                 runners.cache.tell(&trouble);
+            }
+            if let Some(room) = cache.room() {
+                // Where no thread can be started, the next one tries again.
+                let _ = std::thread::Builder::new().name("xfork-cache".into()).spawn(move || room.make());
             }
         }
         result
@@ -91,7 +99,7 @@ pub(super) fn key<A, R>(
     // A function's text names types without saying which.
     let mut what = format!("{} -> {}\0", std::any::type_name::<A>(), std::any::type_name::<R>()).into_bytes();
     quietly(|| arguments(&mut what))?.ok()?;
-    Some(Key::new(identity.name, &version, &what))
+    Some(Key::new(&identity.name(), &version, &what))
 }
 
 /// Runs serialisation of the user's; a panic of it is as good as an error here.

@@ -21,7 +21,8 @@
 //!
 //! # What makes a result another one
 //!
-//! - **The function**: its path, and the names of its types.
+//! - **The function**: its package and path, and the names of its types. Functions of one path, because they stand in two blocks of one
+//!   function, are told apart by their versions only.
 //! - **Its version**. `cache` alone means the function's text, without comments and layout: what is written in it, but not
 //!   what it calls. `cache = "2"` is a version that you give: the result stays valid however the text changes, until you
 //!   write another one, which you do when something changes that it calls. A function that is wrapped by [`cached()`] is of
@@ -30,8 +31,8 @@
 //!   an order that changes from run to run, so that it is rarely found again; `BTreeMap` and `BTreeSet` are.
 //!
 //! What a function reads besides (files, the time, [`seed()`](crate::seed())) is not known, and what it prints or writes happens only when
-//! it is called. Give it the file's date or checksum as an argument. A failure is not kept. A plain call `f(x)` does not look
-//! anything up.
+//! it is called. Give it the file's date or checksum as an argument. A panic, a crash and an `Err` are not kept. What serde is told to
+//! skip is part of no key and of no result. A plain call `f(x)` does not look anything up.
 //!
 //! # Where they are
 //!
@@ -39,7 +40,7 @@
 //! 5 GiB of the disk, or what [`Plan::cache_limit`](crate::Plan::cache_limit) or `XFORK_CACHE_LIMIT` says (`0`: nothing is kept or looked for).
 //! What was used least recently goes first. Any number of programs may use one directory at once; one that is killed
 //! leaves nothing broken, what is damaged is computed anew, and where nothing can be kept (a full disk, no right to
-//! write) the work goes on without and says so once. Others can't read what is in there; whoever can write there decides what
+//! write) the work goes on without, and each process that learns of it says so once. Others can't read what is in there; whoever can write there decides what
 //! tasks return.
 
 mod identity;
@@ -149,7 +150,8 @@ where
     }
 }
 
-/// Removes all results of a function from the cache, of every version, and says how many there were.
+/// Removes all results of a function from the cache, of every version, and says how many there were. Closures that stand in one
+/// function have one name: a [`cached`] one is forgotten together with its neighbours.
 ///
 /// ```
 /// use xfork::{Plan, cache, cpu_bound, fork, with_plan};
@@ -172,7 +174,7 @@ where
 pub fn forget<F: Callable<A>, A>(_function: F) -> Result<usize, StoreError> {
     let runners = plan::runners();
     match (F::identity(), runners.cache.get().map_err(StoreError::clone)?) {
-        (Some(identity), Some(cache)) => cache.forget(identity.name),
+        (Some(identity), Some(cache)) => cache.forget(&identity.name()),
         _ => Ok(0),
     }
 }

@@ -15,11 +15,13 @@
 //! and what the task computes. Nor is anything known of what the value doesn't have, as the elements of an empty list
 //! or variants that are not in it: no bytes of these can be read wrongly, so a variant may be added at the end.
 
+mod failure;
 mod notes;
 mod shape;
 
 use crate::args::Portable;
 use crate::ground::wire::{codec, parcel};
+pub(crate) use failure::is_err;
 
 /// What is said of bytes that another build of the type has written.
 const CHANGED: &str = "the type is built differently now than when this was saved (fields or variants were added, removed, \

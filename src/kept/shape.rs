@@ -22,11 +22,12 @@ use std::fmt;
 pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Result<u64, String> {
     let mut walk = Walk {
         place: Place { context: 0, depth: 0 },
+        entered: "",
         around: Vec::new(),
         notes: Notes::default(),
         names: Names::default(),
     };
-    value.serialize(&mut walk).map_err(|Refused(why)| why)?;
+    walk.enter(value).map_err(|Refused(why)| why)?;
     Ok(walk.notes.sum())
 }
 
@@ -81,12 +82,21 @@ struct Place {
     depth: usize,
 }
 
+struct Around {
+    kind: u64,
+    /// What Rust calls it, for serde calls different types by one name: `Pair<Pair<A, B>, C>`. It is compared and never noted.
+    entered: &'static str,
+    context: u64,
+}
+
 struct Walk {
     /// Of the part that comes next. What has several parts sets it before each, so nothing has to be done after a
     /// part, and what nests deep takes about the stack here that it takes where it is encoded.
     place: Place,
+    /// The type of the part that is entered.
+    entered: &'static str,
     /// The named types around the place, as many as its depth says, and the path to what is in each.
-    around: Vec<(u64, u64)>,
+    around: Vec<Around>,
     notes: Notes,
     names: Names,
 }
@@ -112,13 +122,14 @@ impl Walk {
     /// The same of a type that has a name: if it is inside itself, where the parts of the outer one are.
     #[inline]
     fn inside_named(&mut self, kind: u64) -> Place {
-        let Place { context, depth } = self.place;
-        if let Some((_, context)) = self.around[..depth].iter().find(|(around, _)| *around == kind) {
-            return Place { context: *context, depth };
+        let (Place { context, depth }, entered) = (self.place, self.entered);
+        let is_this = |around: &&Around| around.kind == kind && around.entered == entered;
+        if let Some(around) = self.around[..depth].iter().find(is_this) {
+            return Place { context: around.context, depth };
         }
         let context = mix(context, kind);
         self.around.truncate(depth);
-        self.around.push((kind, context));
+        self.around.push(Around { kind, entered, context });
         Place { context, depth: depth + 1 }
     }
 
@@ -138,6 +149,12 @@ impl Walk {
         }
         let Place { context, depth } = self.inside_named(kind);
         Place { context: mix(context, variant), depth }
+    }
+
+    #[inline]
+    fn enter<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        self.entered = std::any::type_name::<T>();
+        value.serialize(self)
     }
 
     fn parts(&mut self, inside: Place) -> Parts<'_> {
@@ -199,7 +216,7 @@ impl<'w> Serializer for &'w mut Walk {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
         self.note(Kind::Some as u64);
         self.place = self.inside(Kind::Some as u64);
-        value.serialize(self)
+        self.enter(value)
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refused> {
@@ -216,7 +233,7 @@ impl<'w> Serializer for &'w mut Walk {
         let kind = self.named(Kind::NewtypeStruct, name, 1);
         self.note(kind);
         self.place = self.inside_named(kind);
-        value.serialize(self)
+        self.enter(value)
     }
 
     fn serialize_unit_variant(
@@ -237,7 +254,7 @@ impl<'w> Serializer for &'w mut Walk {
         value: &T,
     ) -> Result<(), Refused> {
         self.place = self.variant((name, index, variant), Kind::NewtypeVariant, 1);
-        value.serialize(self)
+        self.enter(value)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'w>, Refused> {
@@ -308,7 +325,7 @@ impl Parts<'_> {
     #[inline]
     fn part<T: Serialize + ?Sized>(&mut self, which: u64, value: &T) -> Result<(), Refused> {
         self.walk.place = Place { context: mix(self.inside.context, which), ..self.inside };
-        value.serialize(&mut *self.walk)
+        self.walk.enter(value)
     }
 
     #[inline]
@@ -359,7 +376,7 @@ impl ser::SerializeSeq for Parts<'_> {
     #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
         self.walk.place = self.inside;
-        value.serialize(&mut *self.walk)
+        self.walk.enter(value)
     }
 
     fn end(self) -> Result<(), Refused> {

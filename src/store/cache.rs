@@ -7,34 +7,31 @@
 //!
 //! What was used least recently goes first, by the times of the files. A reader sets the time of its file only if that is more
 //! than a minute old, so that reading the same again is only reading. How large everything is together is counted now and
-//! then, by whoever writes; in between the limit may be exceeded by about a sixteenth for each program.
+//! then, by whoever writes ([`Room`]); in between the limit may be exceeded by about a sixteenth for each program.
 //!
 //! Keys and checksums are BLAKE3 (O'Connor et al., "BLAKE3: one function, fast everywhere", 2020), 256 bits: nobody finds two
 //! arguments with one key, even on purpose.
 
 use super::error::{Kind, StoreError};
-use super::lock;
+use super::room::{self, Room, on_disk};
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 const VERSION: u32 = 1;
 /// The file that says whose directory this is. Its first line is that of the Cache Directory Tagging Specification
 /// (Kristall, 2004), so that programs that make backups leave the directory out.
-const TAG: &str = "CACHEDIR.TAG";
+pub(super) const TAG: &str = "CACHEDIR.TAG";
 const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55";
 const LINE: &str = "# Results of tasks, kept by xfork; format ";
-const LOCK: &str = "lock";
 const MAGIC: &[u8; 16] = b"xfork cache 0001";
 /// Magic, key, length, sum.
 const HEADER: usize = 16 + 32 + 8 + 32;
-/// A file is taken to need whole blocks of so many bytes.
-const BLOCK: u64 = 4096;
 /// A time of use is not made more exact than this.
 const GRAIN: Duration = Duration::from_secs(60);
 
@@ -72,10 +69,6 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn is_hex(name: &std::ffi::OsStr, digits: usize) -> bool {
-    name.len() == digits && name.as_encoded_bytes().iter().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// Results in a directory that any number of programs may use at once.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -83,6 +76,7 @@ pub(crate) struct Cache {
     limit: u64,
     /// Bytes that this program has written since the directory was last counted.
     written: AtomicU64,
+    is_due: AtomicBool,
     next: AtomicU64,
     trouble: Mutex<Option<StoreError>>,
 }
@@ -109,7 +103,8 @@ impl Cache {
         }
         let written = AtomicU64::new(0);
         let (next, trouble) = (AtomicU64::new(0), Mutex::new(None));
-        let cache = Self { directory, limit, written, next, trouble };
+        let is_due = AtomicBool::new(false);
+        let cache = Self { directory, limit, written, is_due, next, trouble };
         cache.check_tag(doing)?;
         Ok(cache)
     }
@@ -122,20 +117,18 @@ impl Cache {
             return Err(foreign("it is no directory"));
         }
         let mut text = Vec::new();
-        let read = File::open(directory.join(TAG)).and_then(|tag| tag.take(4096).read_to_end(&mut text));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let others = fs::read_dir(directory).map_err(fail)?.filter_map(Result::ok);
-                // Another program may be just about to put the tag there.
-                let others = others.filter(|entry| !is_temporary(entry) && entry.file_name() != TAG);
-                if others.count() > 0 {
+        match open(&directory.join(TAG)).and_then(|tag| tag.take(4096).read_to_end(&mut text)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            // One that the machine stopped before it was on the disk.
+            Err(_) | Ok(0) => {
+                // Another program may have put its first entries there meanwhile.
+                if !room::is_ours(directory).map_err(fail)? {
                     return Err(foreign("it is not empty, and no cache of xfork"));
                 }
                 let text = format!("{SIGNATURE}\n{LINE}{VERSION}\n");
                 return self.place(&directory.join(TAG), &[text.as_bytes()]).map_err(fail);
             }
-            Err(error) => return Err(fail(error)),
+            Ok(_) => {}
         }
         let text = String::from_utf8_lossy(&text);
         let found = text.lines().find_map(|line| line.strip_prefix(LINE)?.trim().parse().ok());
@@ -154,10 +147,10 @@ impl Cache {
 
     /// The result with this key, if there is one.
     ///
-    /// An entry that is damaged is removed, and counts as none; so does one that cannot be read.
+    /// An entry that is damaged is removed, and counts as none; one that cannot be read counts as none.
     pub(crate) fn get(&self, key: &Key) -> Option<Vec<u8>> {
         let path = self.path(key);
-        let mut file = File::open(&path).ok()?;
+        let mut file = open(&path).ok()?;
         let about = file.metadata().ok()?;
         match read(&mut file, about.len(), key) {
             Ok(Some(bytes)) => {
@@ -208,6 +201,26 @@ impl Cache {
         true
     }
 
+    /// Decides whether the whole directory is to be looked at: when this program has written a sixteenth of the limit, or for
+    /// one entry in so many that programs which each write a little come to the same together. Keys are evenly distributed,
+    /// so they serve as the dice.
+    fn count(&self, key: &Key, size: u64) {
+        let share = (self.limit / 16).max(1);
+        let written = self.written.fetch_add(size, Ordering::Relaxed) + size;
+        let die = u64::from_le_bytes(key.whole[..8].try_into().unwrap_or_default());
+        if written >= share || u128::from(die) * u128::from(share) < u128::from(size) << 64 {
+            self.written.store(0, Ordering::Relaxed);
+            self.is_due.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What has to make room, if it has become likely that some is needed. It takes long where there is much, and is nobody's
+    /// task: whoever has kept a result gives it to a thread of its own.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let is_due = self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed);
+        is_due.then(|| Room::new(&self.directory, self.limit))
+    }
+
     /// A file with these contents under this name, as a whole or not at all.
     fn place(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -223,73 +236,6 @@ impl Cache {
             let _ = fs::remove_file(&beside);
         }
         placed
-    }
-
-    /// Looks at the whole directory when that has become likely to be needed: after a sixteenth of the limit was written by
-    /// this program, or for one entry in so many that programs which each write a little come to the same together. Keys are
-    /// evenly distributed, so they serve as the dice.
-    fn count(&self, key: &Key, size: u64) {
-        let share = (self.limit / 16).max(1);
-        let written = self.written.fetch_add(size, Ordering::Relaxed) + size;
-        let die = u64::from_le_bytes(key.whole[..8].try_into().unwrap_or_default());
-        if written >= share || u128::from(die) * u128::from(share) < u128::from(size) << 64 {
-            self.written.store(0, Ordering::Relaxed);
-            self.evict();
-        }
-    }
-
-    /// Removes what was used least recently until a sixteenth is free, if there is more than the limit.
-    fn evict(&self) {
-        let Ok(gate) = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.directory.join(LOCK))
-        else {
-            return;
-        };
-        if gate.try_lock().is_err() {
-            // Another program is at it.
-            return;
-        }
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-        self.for_each_entry(None, |entry| {
-            let Ok(about) = entry.metadata() else { return };
-            let used = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            entries.push((used, on_disk(about.len()), entry.path()));
-        });
-        let mut total: u64 = entries.iter().map(|(_, size, _)| size).sum();
-        if total <= self.limit {
-            return;
-        }
-        entries.sort_unstable();
-        for (_, size, path) in entries {
-            if total <= self.limit - self.limit / 16 {
-                break;
-            }
-            if fs::remove_file(path).is_ok() {
-                total -= size;
-            }
-        }
-    }
-
-    /// Every entry, of one function or of all; removes what killed programs have left behind.
-    fn for_each_entry(&self, function: Option<&[u8; 16]>, mut each: impl FnMut(&DirEntry)) {
-        let directories: Vec<PathBuf> = match function {
-            Some(id) => vec![self.directory.join(hex(id))],
-            None => list(&self.directory)
-                .filter(|entry| is_hex(&entry.file_name(), 32))
-                .map(|entry| entry.path())
-                .collect(),
-        };
-        for entry in directories.iter().flat_map(|directory| list(directory)) {
-            if is_hex(&entry.file_name(), 64) {
-                each(&entry);
-            } else if is_temporary(&entry) && is_left_behind(&entry.path()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
     }
 
     /// Removes all results of a function, and says how many there were.
@@ -312,8 +258,8 @@ impl Cache {
     /// If one of them can't be removed; the others are.
     pub(crate) fn forget_all(&self) -> Result<usize, StoreError> {
         let removed = self.remove_entries(None);
-        for directory in list(&self.directory).filter(|entry| is_hex(&entry.file_name(), 32)) {
-            let _ = fs::remove_dir(directory.path());
+        for directory in room::functions(&self.directory).into_iter().flatten() {
+            let _ = fs::remove_dir(directory);
         }
         removed
     }
@@ -338,10 +284,18 @@ impl Cache {
 
     fn remove_entries(&self, function: Option<&[u8; 16]>) -> Result<usize, StoreError> {
         let (mut removed, mut failed) = (0, None);
-        self.for_each_entry(function, |entry| match self.remove(&entry.path()) {
+        let remove = |entry: &DirEntry| match self.remove(&entry.path()) {
             Ok(was_there) => removed += usize::from(was_there),
             Err(error) => failed = Some(error),
-        });
+        };
+        let directories = match function {
+            Some(id) => Ok(vec![self.directory.join(hex(id))]),
+            None => room::functions(&self.directory),
+        };
+        let listed = directories.and_then(|directories| room::for_each_entry(&directories, remove));
+        if let Err(error) = listed {
+            return Err(StoreError::io("listing the cache", &self.directory, error));
+        }
         failed.map_or(Ok(removed), Err)
     }
 
@@ -353,6 +307,11 @@ impl Cache {
     pub(crate) fn trouble(&self) -> Option<StoreError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Opens for reading what nobody of us has put there if it is no regular file: a pipe must not block.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 fn header(key: &Key, bytes: &[u8]) -> [u8; HEADER] {
@@ -384,23 +343,6 @@ fn read(file: &mut File, len: u64, key: &Key) -> io::Result<Option<Vec<u8>>> {
     file.take(body).read_to_end(&mut bytes)?;
     let is_whole = bytes.len() as u64 == body && blake3::hash(&bytes).as_bytes() == sum;
     Ok(is_whole.then_some(bytes))
-}
-
-fn on_disk(len: u64) -> u64 {
-    len.div_ceil(BLOCK) * BLOCK
-}
-
-fn list(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
-    fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok)
-}
-
-fn is_temporary(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".new-")
-}
-
-/// Whether nobody is writing it. Whoever has just made it and not yet locked it loses an entry, and no more.
-fn is_left_behind(path: &Path) -> bool {
-    lock::check_kind(path, "").is_ok() && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 #[cfg(all(test, not(xfork_loom)))]
@@ -443,7 +385,7 @@ mod tests {
     #[test]
     fn what_was_used_least_recently_goes_first() {
         let scratch = Scratch::new();
-        let cache = Cache::open(scratch.path("cache"), 16 * BLOCK).unwrap();
+        let cache = Cache::open(scratch.path("cache"), 16 * 4096).unwrap();
         for number in 0..16 {
             assert!(cache.put(&key(number), &[1; 100]));
             used(&cache, &key(number), 10_000 - u64::from(number));
@@ -451,6 +393,7 @@ mod tests {
         // Reading is using.
         assert!(cache.get(&key(0)).is_some());
         assert!(cache.put(&key(16), &[1; 100]));
+        cache.room().unwrap().make();
         let gone: Vec<u32> = (0..17).filter(|number| cache.get(&key(*number)).is_none()).collect();
         assert_eq!(gone, [1, 2]);
     }
@@ -458,9 +401,9 @@ mod tests {
     #[test]
     fn a_result_larger_than_the_limit_is_not_kept() {
         let scratch = Scratch::new();
-        let cache = Cache::open(scratch.path("cache"), 2 * BLOCK).unwrap();
+        let cache = Cache::open(scratch.path("cache"), 2 * 4096).unwrap();
         assert!(cache.put(&key(1), &[1; 10]));
-        assert!(!cache.put(&key(2), &[1; 2 * BLOCK as usize]));
+        assert!(!cache.put(&key(2), &[1; 2 * 4096]));
         assert!(cache.get(&key(1)).is_some() && cache.trouble().is_none());
     }
 
@@ -519,7 +462,11 @@ mod tests {
         assert!(open("other/file").is_foreign());
         fs::write(scratch.path("other/CACHEDIR.TAG"), SIGNATURE).unwrap();
         assert!(open("other").is_foreign());
-        Cache::open(scratch.path("later"), LARGE).unwrap();
+        let later = Cache::open(scratch.path("later"), LARGE).unwrap();
+        assert!(later.put(&key(1), b"one"));
+        // As after a stop of the machine.
+        fs::write(scratch.path("later/CACHEDIR.TAG"), "").unwrap();
+        assert!(Cache::open(scratch.path("later"), LARGE).unwrap().get(&key(1)).is_some());
         fs::write(scratch.path("later/CACHEDIR.TAG"), format!("{SIGNATURE}\n{LINE}7\n")).unwrap();
         assert!(open("later").is_version());
         assert_eq!(open("no/cache").io_kind(), Some(io::ErrorKind::NotFound));

@@ -4,9 +4,10 @@ use super::cache::Cache;
 use super::error::StoreError;
 use crate::ground::sys;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 /// The variables by which the person who runs the program chooses, and by which workers are told.
 const DIRECTORY: &str = "XFORK_CACHE";
@@ -38,7 +39,8 @@ impl CacheConfig {
     }
 
     fn from_values(directory: Option<OsString>, limit: Option<&str>) -> Result<Self, String> {
-        let directory = directory.filter(|path| !path.is_empty()).map(PathBuf::from);
+        // Now: a worker may be in another directory than the program, and the program in another one later.
+        let directory = directory.and_then(|path| std::path::absolute(path).ok());
         let limit = limit.map(str::trim).filter(|text| !text.is_empty()).map(|text| {
             bytes(text).ok_or_else(|| {
                 format!(
@@ -52,9 +54,7 @@ impl CacheConfig {
 
     /// The variables that tell a worker the same.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> + use<> {
-        // A worker may be in another directory than the program.
-        let directory = self.directory.as_ref().map(|path| std::path::absolute(path).unwrap_or(path.clone()));
-        let directory = directory.map(|path| (DIRECTORY.into(), path.into()));
+        let directory = self.directory.clone().map(|path| (DIRECTORY.into(), path.into()));
         directory.into_iter().chain(self.limit.map(|limit| (LIMIT.into(), limit.to_string().into())))
     }
 }
@@ -62,6 +62,9 @@ impl CacheConfig {
 /// Where programs of this user keep what can be computed again. By the XDG Base Directory Specification (0.8), a path that is
 /// not absolute is not meant.
 fn of_user() -> Option<PathBuf> {
+    if sys::is_secure_execution() {
+        return None;
+    }
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
@@ -92,12 +95,11 @@ pub(crate) struct OpenCache {
     /// Whether to say, once, that it can't be opened: workers leave that to their program.
     tells: bool,
     opened: OnceLock<Result<Option<Cache>, StoreError>>,
-    has_told: OnceLock<()>,
 }
 
 impl OpenCache {
     pub(crate) fn new(config: CacheConfig, tells: bool) -> Self {
-        Self { config, tells, opened: OnceLock::new(), has_told: OnceLock::new() }
+        Self { config, tells, opened: OnceLock::new() }
     }
 
     /// The cache, unless there is to be none.
@@ -120,8 +122,15 @@ impl OpenCache {
 
     fn open(&self) -> Result<Option<Cache>, StoreError> {
         let CacheConfig { directory, limit } = self.config.clone();
-        // A bad one was told where the plan was read from the environment; a program that chose its plan itself goes on.
-        let asked = CacheConfig::from_environment().unwrap_or_default();
+        let asked = match CacheConfig::from_environment() {
+            Ok(asked) => asked,
+            Err(bad) => {
+                if self.tells {
+                    self.tell(&bad);
+                }
+                return Ok(None);
+            }
+        };
         let limit = limit.or(asked.limit).unwrap_or(DEFAULT_LIMIT);
         if limit == 0 {
             return Ok(None);
@@ -138,10 +147,11 @@ impl OpenCache {
         Cache::open(directory, limit).map(Some)
     }
 
-    /// Says once that the work goes on without: a cache is no reason to fail.
-    pub(crate) fn tell(&self, error: &StoreError) {
-        self.has_told.get_or_init(|| {
-            let _ = writeln!(std::io::stderr(), "xfork: results are not kept for later: {error}");
+    /// Says that the work goes on without, once in a process: a cache is no reason to fail.
+    pub(crate) fn tell(&self, why: &dyn fmt::Display) {
+        static HAS_TOLD: Once = Once::new();
+        HAS_TOLD.call_once(|| {
+            let _ = writeln!(std::io::stderr(), "xfork: results are not kept for later: {why}");
         });
     }
 }

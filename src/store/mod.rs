@@ -19,6 +19,7 @@ mod error;
 mod format;
 mod index;
 mod lock;
+mod room;
 mod scan;
 mod sink;
 #[expect(clippy::module_inception, reason = "the file of a graph is what the folder is about")]

@@ -148,6 +148,30 @@ fn a_failure_is_not_kept_and_another_try_looks_again() {
     });
 }
 
+/// An error that a function returns is no result to keep: the network may be back.
+#[test]
+fn an_err_is_not_kept() {
+    #[io_bound(cache)]
+    fn fetch(calls: &Path) -> Result<u64, String> {
+        note(calls);
+        match self::calls(calls) {
+            1 => Err("the network is down".into()),
+            calls => Ok(calls),
+        }
+    }
+    deadline(MINUTE, || {
+        let folder = Folder::new();
+        let file = folder.file("calls");
+        with_plan(Plan::threads().cache(folder.file("cache")), || {
+            assert!(fork(fetch, file.clone()).is_err());
+            assert_eq!(
+                (fork(fetch, file.clone()).clone(), fork(fetch, file.clone()).clone()),
+                (Ok(2), Ok(2))
+            );
+        });
+    });
+}
+
 #[test]
 fn closures_in_one_function_stay_apart() {
     deadline(MINUTE, || {
@@ -271,6 +295,19 @@ fn a_limit_of_nothing_keeps_nothing_and_a_bad_one_is_an_error() {
             _ => assert!(ended.stderr.contains("XFORK_CACHE_LIMIT=\"much\" is not a size"), "{ended:?}"),
         }
     }
+}
+
+/// A program that chose its plan itself is not kept from working by a variable that it never asked for.
+#[test]
+fn a_bad_limit_means_no_cache_where_the_program_chose_the_plan() {
+    let program = Program::new().env("XFORK_CACHE_LIMIT", "much").run(|| {
+        for plan in [Plan::processes(1), Plan::threads()] {
+            with_plan(plan, || assert_eq!(fork(squared, (3, given_folder().join("calls"))), 9));
+        }
+    });
+    let Some(ended) = program else { return };
+    assert_eq!((ended.code, calls(&ended.folder.file("calls"))), (Some(0), 2), "{ended:?}");
+    assert_eq!(ended.stderr.matches("XFORK_CACHE_LIMIT=\"much\" is not a size").count(), 1, "{ended:?}");
 }
 
 /// A killed task leaves nothing that somebody could take for its result.

@@ -136,6 +136,23 @@ fn types_of_one_name_that_change_places_are_found() {
     assert_ne!(of(&Ok::<_, u8>(Timed { value: Some(1) })), of(&Ok::<_, u8>(Timed { value: 1 })));
 }
 
+/// Serde knows the parameters of a generic type by no name.
+#[test]
+fn a_type_in_one_of_its_own_name_is_not_taken_for_it() {
+    #[derive(Serialize)]
+    struct Pair<A, B> {
+        a: A,
+        b: B,
+    }
+    #[derive(Serialize)]
+    struct Report<T> {
+        pair: T,
+    }
+    let before = Report { pair: Pair { a: Pair { a: 1_u8, b: 1.0_f64 }, b: 2_u8 } };
+    let after = Report { pair: Pair { a: Pair { a: 1_u8, b: 2_u8 }, b: 1.0_f64 } };
+    assert_ne!(of(&before).unwrap(), of(&after).unwrap());
+}
+
 #[test]
 fn order_and_number_of_elements_are_no_part_of_it() {
     let elements = || (0..1000_u32).map(|n| (n, (n % 3 == 0).then_some(f64::from(n))));
@@ -205,7 +222,8 @@ fn what_nests_deep_is_described_on_the_stack_that_encodes_it() {
             list = List::More(Box::new(list));
         }
         codec::encode(&list, &mut Vec::new()).unwrap();
-        let short = List::More(Box::new(List::More(Box::new(List::End))));
+        // A `List` holds a `Box<List>`, and that another one: then it repeats itself.
+        let short = List::More(Box::new(List::More(Box::new(List::More(Box::new(List::End))))));
         assert_eq!(of(&list), of(&short));
     };
     std::thread::Builder::new().stack_size(4 << 20).spawn(describe).unwrap().join().unwrap();

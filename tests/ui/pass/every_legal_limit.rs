@@ -47,6 +47,28 @@ pub fn kept_and_forked(n: u32) -> u32 {
     n + 1
 }
 
+/// A name that could be one of the mark's own.
+#[cpu_bound(cache)]
+pub fn identity(out: u8) -> u8 {
+    out
+}
+
+#[io_bound_fork(cache)]
+pub fn out(found: String) -> Result<String, String> {
+    Ok(found)
+}
+
+macro_rules! kept_of {
+    ($name:ident, $parameter:ty, $result:ty) => {
+        /// Made by a macro.
+        #[cpu_bound(cache)]
+        pub fn $name(value: $parameter) -> $result {
+            value.into()
+        }
+    };
+}
+kept_of!(from_a_macro, &str, String);
+
 /// No parameter is an argument to clone.
 #[io_bound_fork(retries = 3)]
 pub fn nothing() {}
@@ -82,6 +104,7 @@ fn main() {
     assert_eq!((cost(kept), cost(xfork::cpu_bound(kept_by_hand)), cost(waits)), (Some(10.8), Some(3.0), None));
     assert_eq!(kept("", &[], Path::new(""), (0, 0)).len(), 2);
     kept_by_hand();
+    assert_eq!((identity(1), from_a_macro("a"), out::sequential("b".into())), (1, "a".into(), Ok("b".into())));
     assert_eq!(kept_and_forked::sequential(4), 5);
 
     assert_eq!(everything("ab", &[1], Path::new("c"), &3, (4, 5)), 11);
