@@ -123,8 +123,8 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
         None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
         Some(_) => {
             let slots: Vec<_> = slots.collect();
-            // As the slots, of a name and a span that nothing of the user's can meet.
-            let out = Ident::new("__xfork_out", Span::mixed_site());
+            // As the slots: no function can have this name behind its prefix, and the span is met by no variable.
+            let out = Ident::new("__xfork_0out", Span::mixed_site());
             let written = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
                 quote_spanned!(given.span()=> ::xfork::__private::argument::<#owned>(&#slot, #out)?;)
             });

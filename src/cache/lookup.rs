@@ -5,10 +5,9 @@ use crate::args::Portable;
 use crate::callable::Callable;
 use crate::core::context::{self, Runners};
 use crate::ground::panics;
-use crate::kept::{Codec, is_err};
+use crate::kept::Codec;
 use crate::plan;
 use crate::store::Key;
-use serde::Serialize;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -60,7 +59,7 @@ pub fn look_up<A, R>(
     Lookup { place, result: PhantomData }
 }
 
-impl<R: Serialize> Lookup<R> {
+impl<R> Lookup<R> {
     /// The result that is kept, or that of `call`, which is kept then. What can't be kept or read again is computed: a cache
     /// is no reason to fail.
     #[doc(hidden)]
@@ -73,7 +72,7 @@ impl<R: Serialize> Lookup<R> {
             return value;
         }
         let result = call();
-        if quietly(|| is_err(&result)) == Some(true) {
+        if quietly(|| (codec.is_err)(&result)) == Some(true) {
             return result;
         }
         if let Some(Ok(bytes)) = quietly(|| (codec.encode)(&result)) {

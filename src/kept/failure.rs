@@ -5,7 +5,7 @@ use serde::ser::{Impossible, Serializer};
 use std::fmt;
 
 /// Whether the value is an `Err` of a `Result`. Looks at the outermost type only, so it costs nothing.
-pub(crate) fn is_err<T: Serialize>(value: &T) -> bool {
+pub(super) fn is_err<T: Serialize>(value: &T) -> bool {
     value.serialize(Outermost) == Ok(true)
 }
 

@@ -21,7 +21,6 @@ mod shape;
 
 use crate::args::Portable;
 use crate::ground::wire::{codec, parcel};
-pub(crate) use failure::is_err;
 
 /// What is said of bytes that another build of the type has written.
 const CHANGED: &str = "the type is built differently now than when this was saved (fields or variants were added, removed, \
@@ -36,6 +35,8 @@ pub struct Codec<T> {
     /// What `encode` gives, of a value that is encoded for this process already and mentions nothing.
     pub(crate) adopt: fn(&[u8]) -> Result<Vec<u8>, String>,
     pub(crate) decode: fn(&[u8]) -> Result<T, String>,
+    /// Whether the result is an `Err`.
+    pub(crate) is_err: fn(&T) -> bool,
 }
 
 impl<T> Clone for Codec<T> {
@@ -49,7 +50,7 @@ impl<T> Copy for Codec<T> {}
 impl<T: Portable> Codec<T> {
     #[doc(hidden)]
     pub fn new() -> Self {
-        Self { encode, adopt: adopt::<T>, decode }
+        Self { encode, adopt: adopt::<T>, decode, is_err: failure::is_err }
     }
 }
 

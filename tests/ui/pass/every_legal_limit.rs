@@ -38,6 +38,7 @@ pub fn kept(text: &str, items: &[u8], path: &Path, pair: (u8, u8)) -> Vec<String
     vec![text.to_string(), format!("{items:?} {path:?} {pair:?}")]
 }
 
+/// Of a version that is given by hand.
 #[io_bound(cache = "2", cost = 3, retries = 1)]
 fn kept_by_hand() {}
 
@@ -53,6 +54,7 @@ pub fn identity(out: u8) -> u8 {
     out
 }
 
+/// The same, that forks when it is called.
 #[io_bound_fork(cache)]
 pub fn out(found: String) -> Result<String, String> {
     Ok(found)
