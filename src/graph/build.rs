@@ -207,8 +207,8 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// If there is no such task, its result has another type, or an argument is a node of another graph. The graph stays as it
-    /// was.
+    /// If there is no such task, its result has another type, an argument is a node of another graph, or the task was
+    /// [captured](Self::add_expression) and other captured parts contain it. The graph stays as it was.
     #[track_caller]
     pub fn replace<F, A>(
         &mut self,
@@ -227,6 +227,7 @@ impl Graph {
         parts.place = added_at;
         let number = self.number(name, "replace")?;
         let place = self.place_of::<F::Output>(number)?;
+        self.check_unused(number, "replace")?;
         let origins = self.origins::<A>(name, added_at, &parts.inputs, &parts.origins)?;
         let descendants = self.descendants(&[number]);
         let cost = parts.cost.take();
@@ -313,7 +314,7 @@ impl Graph {
     }
 
     /// Says whose results are wanted; all, if nothing is said. The others are run, too, and their results are dropped as soon
-    /// as no task needs them.
+    /// as no task needs them. What was captured by [`add_expression`](Self::add_expression) stays with its task.
     ///
     /// ```
     /// use xfork::{Graph, Outcome, io_bound, task};

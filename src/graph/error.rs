@@ -186,6 +186,17 @@ pub enum GraphFault {
         /// The one that it needs.
         input: String,
     },
+    /// A task can't have another value: it is a part of an expression, and other parts are computed from that.
+    UsedPart {
+        /// The task.
+        task: String,
+        /// What was to be done with it.
+        what: &'static str,
+        /// A task whose part of an expression contains it.
+        user: String,
+        /// Where the task was added.
+        place: Place,
+    },
     /// A task has no result to be given.
     NoResult {
         /// The task.
@@ -304,6 +315,12 @@ impl fmt::Display for GraphFault {
                 f,
                 "`{task}` needs the result of `{input}`, which is marked as done but has none: give it one by \
                  `mark_done(\"{input}\", value)`, or have it run by `reset([\"{input}\"])`"
+            ),
+            Self::UsedPart { task, what, user, place } => write!(
+                f,
+                "{what} `{task}`, added at {place}: it can't have another value, since the expression that `{user}` was captured \
+                 from contains its proxy and is computed from that: give `{user}` a value instead, or make it a task that gets \
+                 the node of `{task}`"
             ),
             Self::NoResult { task, outcome: Outcome::Done } => {
                 write!(f, "the result of `{task}` was dropped, since it is no output: name it in `outputs`")

@@ -111,10 +111,13 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// If there is no such task, or its result has another type.
+    /// If there is no such task, its result has another type, or it was [captured](Self::add_expression) and other captured
+    /// parts contain it.
     pub fn mark_done<T: Send + Sync + 'static>(&mut self, name: &str, value: T) -> Result<(), GraphError> {
         let task = self.number(name, "mark as done")?;
-        self.place_of::<T>(task)?.set(ready(value));
+        let place = self.place_of::<T>(task)?;
+        self.check_unused(task, "mark as done")?;
+        place.set(ready(value));
         self.part_twins(task);
         self.set_state(task, State::Done);
         self.given_values.insert(task);

@@ -5,6 +5,7 @@
 //! twice, and nothing recurs: what follows from the end of a task is a list, worked through by one loop.
 
 use super::build::Graph;
+use super::capture;
 use super::dag::Dag;
 use super::names::Names;
 use super::options::RunOptions;
@@ -303,16 +304,31 @@ impl Running {
 
     /// Why a task whose inputs have all ended is not to be started, if it isn't.
     fn lack(&self, task: u32) -> Option<Skip> {
+        let ancestor = if self.decides_itself(task) { None } else { self.failed_ancestor(task) };
+        ancestor.or_else(|| self.stopped.get().cloned())
+    }
+
+    /// The inputs of a task that have no result.
+    fn failed_inputs(&self, task: u32) -> impl Iterator<Item = u32> {
         let has_failed = |&before: &u32| {
             matches!(self.task(before).state.load(Ordering::Relaxed), FAILED | SKIPPED | FAILED_BEFORE)
         };
-        if let Some(&before) = self.dag.predecessors.of(task).iter().find(|before| has_failed(before)) {
-            return Some(match self.reasons.lock().get(&before) {
-                Some(Reason::Skipped(skip)) => skip.clone(),
-                _ => Skip::Ancestor { name: self.names.get(before).into() },
-            });
-        }
-        self.stopped.get().cloned()
+        self.dag.predecessors.of(task).iter().copied().filter(has_failed)
+    }
+
+    /// What it is said to be skipped for, if an input has failed.
+    fn failed_ancestor(&self, task: u32) -> Option<Skip> {
+        let before = self.failed_inputs(task).next()?;
+        Some(match self.reasons.lock().get(&before) {
+            Some(Reason::Skipped(skip)) => skip.clone(),
+            _ => Skip::Ancestor { name: self.names.get(before).into() },
+        })
+    }
+
+    /// Whether it is a part of an expression that gets its failed inputs as they are: it may have a value without them.
+    fn decides_itself(&self, task: u32) -> bool {
+        let is_settled = |before: u32| self.works[before as usize].part().is_some_and(capture::is_settled);
+        self.works[task as usize].part().is_some() && self.failed_inputs(task).all(is_settled)
     }
 
     /// Starts a task; how it has ended, if it has already.
@@ -324,6 +340,9 @@ impl Running {
         }
         if let Some(&first) = self.twins.get(&task) {
             self.place_of(task).share(self.works[first as usize].any_place());
+            return Some(End::Done);
+        }
+        if self.works[task as usize].finds_result() {
             return Some(End::Done);
         }
         if self.works[task as usize].runs() == Where::Here {
@@ -382,7 +401,10 @@ impl Running {
                 error.see();
                 End::Skipped(skip.clone())
             }
-            (Some(error), _) => End::Failed(error.clone()),
+            (Some(error), _) => match self.failed_ancestor(task) {
+                Some(skip) => End::Skipped(skip),
+                None => End::Failed(error.clone()),
+            },
         }
     }
 

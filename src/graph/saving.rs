@@ -173,6 +173,10 @@ impl Graph {
     /// What is to be written of a task, or why that can't be.
     fn record(&self, task: u32) -> Result<Option<Record>, String> {
         let work = &self.works[task as usize];
+        // What a part is called depends on what was there when it was captured, so what is written of a name may be another's.
+        if work.part().is_some() {
+            return Ok(None);
+        }
         let fingerprint = || work.place().output().name.into();
         Ok(match self.states[task as usize] {
             State::Done => match work.encode() {
@@ -198,10 +202,11 @@ impl Graph {
             let Some((outcome, fingerprint, _)) = entry.result else { continue };
             let name = std::str::from_utf8(&entry.name).ok();
             let Some(task) = name.and_then(|name| self.names.find(name)) else { continue };
-            if task < first || self.states[task as usize].is_done() {
+            let work = &self.works[task as usize];
+            if task < first || self.states[task as usize].is_done() || work.part().is_some() {
                 continue;
             }
-            let expected = self.works[task as usize].place().output().name;
+            let expected = work.place().output().name;
             if outcome == Outcome::Done && *fingerprint != *expected {
                 faults.push(self.stored(task, store, format!("there it is a `{fingerprint}`")));
             }
@@ -360,6 +365,7 @@ impl Running {
         let name = self.names.get(task).as_bytes();
         let fingerprint = || work.place().output().name.into();
         match failed {
+            _ if work.part().is_some() => writer.ended(name),
             Some(error) if error.is_cancelled() => writer.ended(name),
             Some(error) => writer.put(name, failure(error, fingerprint())),
             None => match work.encode() {

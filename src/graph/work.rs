@@ -15,7 +15,7 @@ use crate::task::{Parts, Route, Task, Where};
 use parking_lot::Mutex;
 use std::any::{Any, TypeId};
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A task of a graph without its types.
 pub(super) trait Work: Send + Sync {
@@ -40,8 +40,12 @@ pub(super) trait Work: Send + Sync {
     /// Feeds them; each an `Arc<Place<T>>`.
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
     /// The part of an expression that it is, if it is one.
-    fn part(&self) -> Option<&Arc<dyn AnySlot>> {
+    fn part(&self) -> Option<&Weak<dyn AnySlot>> {
         None
+    }
+    /// Puts the result where others find it if it is there without a run; says whether it is.
+    fn finds_result(&self) -> bool {
+        false
     }
     fn drawn_as(&self) -> NodeKind {
         match self.runs() {

@@ -1,6 +1,6 @@
 //! Capturing: the parts of an expression of proxies as tasks, computed once by whoever comes first.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::fixture::{Count, every_plan, panic_of, plus, square, told};
 use crate::within;
 use xfork::{
-    Graph, GraphFault, Heft, Outcome, Plan, ProxyState, ResultProxy, RunOptions, fork, io_bound, lazy, ready,
-    task, with_plan,
+    Graph, GraphFault, Heft, Outcome, Plan, ProxyState, ResultProxy, RunOptions, Runnable, Runner, fork,
+    io_bound, lazy, ready, task, with_plan,
 };
 
 fn names(graph: &Graph) -> Vec<&str> {
@@ -292,25 +292,124 @@ fn forks_and_their_expressions_feed_typed_tasks() {
     });
 }
 
-/// Waiting for a fork takes no thread, so that there may be more of them than threads.
+/// Runs all tasks in one thread, in the order in which they come.
+struct OneThread(Mutex<Sender<Runnable>>);
+
+impl OneThread {
+    fn new() -> Arc<Self> {
+        let (send, receive) = channel::<Runnable>();
+        thread::spawn(move || receive.into_iter().for_each(Runnable::run));
+        Arc::new(Self(Mutex::new(send)))
+    }
+}
+
+impl Runner for OneThread {
+    fn run(&self, task: Runnable) {
+        self.0.lock().unwrap().send(task).unwrap();
+    }
+}
+
+/// Waiting for forks takes no thread: the only one is free for the task that has them end.
 #[test]
 fn a_fork_that_is_waited_for_holds_no_thread() {
     within(60, || {
-        with_plan(Plan::threads().io_threads(1), || {
-            let (send, receive) = channel::<i64>();
-            let receive = Arc::new(Mutex::new(receive));
-            let slow = |receive: &Arc<Mutex<Receiver<i64>>>| {
-                let receive = receive.clone();
-                xfork::process(square, xfork::thread(move || receive.lock().unwrap().recv().unwrap(), ()))
-            };
-            let all: Vec<_> = (0..20).map(|_| slow(&receive)).collect();
-            let sum: ResultProxy<i64> = all.iter().sum();
+        let (sends, all): (Vec<_>, Vec<_>) =
+            with_plan(Plan::threads(), || (0..20).map(|_| held("ask")).unzip());
+        let sum: ResultProxy<i64> = all.iter().sum();
+        with_plan(Plan::runner(OneThread::new()), || {
             let mut graph = Graph::new();
-            let node = graph.add_expression("sum", &sum).unwrap();
-            assert_eq!(graph.len(), 21);
-            let run = thread::spawn(move || graph.run().unwrap()[&node]);
-            (0..20).for_each(|n| send.send(n).unwrap());
-            assert_eq!(run.join().unwrap(), (0..20).map(|n| n * n).sum::<i64>());
+            let monitor = graph.monitor();
+            let all_have_started = lazy(move || {
+                while monitor.in_progress().iter().filter(|name| name.starts_with("sum: ask")).count() < 20 {
+                    thread::yield_now();
+                }
+            });
+            let sum = graph.add_expression("sum", &sum).unwrap();
+            let started = graph.add_expression("started", &all_have_started).unwrap();
+            let go = move |()| sends.iter().for_each(|send| send.send(3).unwrap());
+            graph.add("go", task(io_bound(go), &started)).unwrap();
+            assert_eq!(graph.run().unwrap()[&sum], 60);
+        });
+    });
+}
+
+/// Who looks at an expression claims it for a moment, which hides nothing from others.
+#[test]
+fn an_expression_is_captured_by_many_threads_at_once() {
+    within(120, || {
+        with_plan(Plan::threads(), || {
+            let (send, asked) = held("ask");
+            let (left, right) = (&asked + 1, &asked * 2);
+            let all = &left - &right;
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        for _ in 0..1000 {
+                            let mut graph = Graph::new();
+                            graph.add_expression("all", &all).unwrap();
+                            assert_eq!(names(&graph), ["all: ask", "all: +", "all: *", "all"]);
+                        }
+                    });
+                }
+            });
+            send.send(1).unwrap();
+            assert_eq!(*all, 0);
+        });
+    });
+}
+
+/// A part whose operand has failed is not skipped if it has a value all the same.
+#[test]
+fn a_part_that_does_not_look_at_a_failed_operand_has_its_value() {
+    within(60, || {
+        let all = [ready(None), lazy(|| -> Option<i64> { panic!("not looked at") })];
+        let all: ResultProxy<Option<Vec<i64>>> = all.into_iter().collect();
+        let mut graph = Graph::new();
+        let node = graph.add_expression("all", &all).unwrap();
+        let next = graph.add("next", task(io_bound(|all: Option<Vec<i64>>| all.is_none()), &node)).unwrap();
+        let outcomes = graph.run().unwrap();
+        assert_eq!(told(&outcomes), ["all: lazy: failed", "all: done", "next: done"]);
+        assert!(outcomes[&next] && all.is_none());
+    });
+}
+
+/// A part that must come after another task does not when that has failed, whatever its operands are.
+#[test]
+fn a_part_after_a_failed_task_is_skipped_with_what_contains_it() {
+    within(60, || {
+        let count = Count::default();
+        let sum = counted(&count, 1) + 1;
+        let mut graph = Graph::new();
+        graph.add_named("clean", io_bound(|| panic!("no")), []);
+        graph.add_expression("sum", &sum).unwrap();
+        graph.put_before("clean", "sum: lazy").unwrap();
+        let expected = [
+            "clean: failed",
+            "sum: lazy: skipped: its ancestor `clean` failed",
+            "sum: skipped: its ancestor `clean` failed",
+        ];
+        assert_eq!(told(&graph.run().unwrap()), expected);
+        assert_eq!((count.get(), ResultProxy::state(&sum)), (0, ProxyState::Deferred));
+    });
+}
+
+/// The graph keeps what was captured, and nothing of what that is made of.
+#[test]
+fn values_of_parts_that_nobody_needs_any_more_are_dropped() {
+    within(60, || {
+        every_plan(|plan| {
+            let probe = Arc::new(());
+            let value = probe.clone();
+            let part = lazy(move || value);
+            let whole = ResultProxy::map(&part, |_| 5);
+            drop(part);
+            let mut graph = Graph::new();
+            let node = graph.add_expression("whole", &whole).unwrap();
+            assert_eq!(graph.len(), 2);
+            assert_eq!(graph.run().unwrap()[&node], 5);
+            assert_eq!(Arc::strong_count(&probe), 1, "{plan}");
+            graph.reset(["whole: lazy"]).unwrap();
+            assert_eq!(graph.run().unwrap()[&node], 5, "{plan}");
         });
     });
 }
@@ -434,6 +533,111 @@ fn a_reset_gives_the_same_value_again() {
         assert_eq!(graph.reset(["next"]).unwrap(), 1);
         assert_eq!(graph.run().unwrap()[&next], 4);
         assert_eq!(count.get(), 1);
+    });
+}
+
+/// What nothing was computed for has cost nothing new.
+#[test]
+fn a_run_that_finds_values_measures_nothing() {
+    within(60, || {
+        with_plan(Plan::threads(), || {
+            let count = Count::default();
+            let proxy = diamond(&count);
+            let mut graph = Graph::new();
+            graph.add_expression("all", &proxy).unwrap();
+            assert!(graph.run().unwrap().is_done());
+            let costs = graph.costs();
+            assert_eq!(costs.tasks().count(), 4);
+            graph.reset(["all: lazy"]).unwrap();
+            assert!(graph.run().unwrap().is_done());
+            assert_eq!(graph.costs(), costs);
+        });
+    });
+}
+
+/// A part that others contain is computed with them, so nothing else can be in its place.
+#[test]
+fn a_captured_task_that_other_parts_contain_keeps_its_value() {
+    within(60, || {
+        let count = Count::default();
+        let sum = counted(&count, 3) + 4;
+        let twice = &sum * 2;
+        let mut graph = Graph::new();
+        graph.add_expression("sum", &sum).unwrap();
+        graph.add_expression("twice", &twice).unwrap();
+        let refused = [
+            graph.mark_done("sum", 10_i64).unwrap_err(),
+            graph.replace("sum", task(plus, (1, 2))).unwrap_err(),
+        ];
+        for (error, expected) in refused.iter().zip(["mark as done", "replace"]) {
+            let GraphFault::UsedPart { task, what, user, .. } = &error.faults()[0] else { panic!("{error}") };
+            assert_eq!((task.as_str(), *what, user.as_str()), ("sum", expected, "twice"));
+            assert!(
+                error.to_string().starts_with(&format!("{expected} `sum`, added at {}", file!())),
+                "{error}"
+            );
+        }
+        graph.mark_done("twice", 5_i64).unwrap();
+        let done = graph.run().unwrap();
+        assert_eq!((done.value::<i64>("sum").unwrap(), done.value::<i64>("twice").unwrap()), (&7, &5));
+
+        // What has been given a value already is computed from nothing, so what is captured later does not count on it.
+        let mut graph = Graph::new();
+        graph.add_expression("sum", &sum).unwrap();
+        graph.mark_done("sum", 10_i64).unwrap();
+        let twice = graph.add_expression("twice", &twice).unwrap();
+        let next = graph.add_named("next", square, ["sum"]);
+        let done = graph.run().unwrap();
+        assert_eq!((done[&twice], done[&next], count.get()), (14, 100, 1));
+        assert!(!graph.to_dot().unwrap().contains("n0 -> n1"));
+    });
+}
+
+/// A part whose task was replaced is known again by the task that computes it now.
+#[test]
+fn parts_are_shared_after_a_task_was_replaced() {
+    within(60, || {
+        let count = Count::default();
+        let sum = counted(&count, 3);
+        let mut graph = Graph::new();
+        graph.add_expression("all", &sum).unwrap();
+        graph.replace("all", task(square, 2)).unwrap();
+        let again = graph.add_expression("again", &sum).unwrap();
+        let third = graph.add_expression("third", &(&sum + 1)).unwrap();
+        assert_eq!(names(&graph), ["all", "again", "third"]);
+        let done = graph.run().unwrap();
+        assert_eq!((done.value::<i64>("all").unwrap(), done[&again], done[&third]), (&4, 3, 4));
+        assert_eq!(count.get(), 1);
+    });
+}
+
+/// Names of parts say too little of what they are for a later process to believe what was written of one.
+#[test]
+fn failures_of_parts_are_not_saved() {
+    within(60, || {
+        let build = |fails: bool| {
+            let mut graph = Graph::new();
+            let value = lazy(move || if fails { panic!("no") } else { 3_i64 });
+            let node = graph.add_expression("all", &(value + 1)).unwrap();
+            (graph, node)
+        };
+        let file = std::env::temp_dir().join(format!("xfork-graphs-captured-kept-{}", std::process::id()));
+        let (mut graph, _) = build(true);
+        assert_eq!(graph.keep_in(&file).unwrap(), 0);
+        assert_eq!(graph.run().unwrap().failed().count(), 1);
+        drop(graph);
+        let (mut graph, node) = build(false);
+        assert_eq!(graph.keep_in(&file).unwrap(), 0);
+        assert_eq!(graph.run().unwrap()[&node], 4);
+        drop(graph);
+
+        let (mut graph, _) = build(true);
+        assert_eq!(graph.run().unwrap().failed().count(), 1);
+        graph.save(&file).unwrap();
+        let (mut graph, node) = build(false);
+        assert_eq!(graph.load(&file).unwrap(), 0);
+        assert_eq!(graph.run().unwrap()[&node], 4);
+        std::fs::remove_file(file).unwrap();
     });
 }
 

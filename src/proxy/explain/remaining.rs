@@ -5,11 +5,16 @@
 
 use super::grouped;
 use super::look::short_name;
+use crate::core::cycle;
 use crate::core::expression::{Note, Place, Seen};
-use crate::core::slot::AnySlot;
+use crate::core::slot::{AnySlot, State};
 use crate::ground::cell::Phase;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
+use std::thread::yield_now;
+
+/// How often a closure that somebody has claimed is tried again: who only looks at it gives it back at once.
+const TRIES: usize = 100;
 
 /// How many different operations of one part its name tells from the first on; also the last is told.
 const TOLD: usize = 3;
@@ -92,8 +97,7 @@ impl Found {
     /// Finds what a part needs.
     fn open(&mut self, part: usize, known: &dyn Fn(&Arc<dyn AnySlot>) -> Option<u32>) {
         let mut look = Look::default();
-        // Whoever has claimed it is computing it: then it is one thing, and what it needs is somebody else's matter.
-        if !self.parts[part].operands.is_empty() || !self.parts[part].slot.inspect(&mut look) {
+        if !self.parts[part].operands.is_empty() || !look_into(&self.parts[part].slot, &mut look) {
             return;
         }
         let mut operands = Vec::with_capacity(look.operands.len());
@@ -144,6 +148,21 @@ impl Found {
         };
         order.into_iter().map(&mut take).collect()
     }
+}
+
+/// Looks at the expression of a part; false if there is none, or somebody is computing it: then it is one thing, and what it
+/// needs is somebody else's matter.
+fn look_into(slot: &Arc<dyn AnySlot>, look: &mut Look) -> bool {
+    let mut tries = 0;
+    while !slot.inspect(look) {
+        // Others look at it, too. A walk holds its claim for a moment only; code of the user, for as long as it likes.
+        tries += usize::from(slot.is_closure());
+        if slot.state() != State::Deferred || tries > TRIES || cycle::is_own(slot) {
+            return false;
+        }
+        yield_now();
+    }
+    true
 }
 
 /// A look at an expression: its operands that are not settled, and its operations.
