@@ -430,6 +430,9 @@ pub trait NodeArgs: Args + Send + 'static {
     /// The same arguments, for another run: of nodes, their results in this one.
     #[doc(hidden)]
     fn again(inputs: &Self::Inputs) -> Self::Inputs;
+    /// The same values, for another try.
+    #[doc(hidden)]
+    fn cloned(&self) -> Self;
     /// The parameters.
     #[doc(hidden)]
     fn parameters() -> Vec<Type>;
@@ -556,6 +559,10 @@ macro_rules! tuples {
             fn again(inputs: &Self::Inputs) -> Self::Inputs {
                 let ($($type,)*) = inputs;
                 ($($type.again(),)*)
+            }
+            fn cloned(&self) -> Self {
+                let ($($type,)*) = self;
+                ($($type.clone(),)*)
             }
             fn parameters() -> Vec<Type> {
                 vec![$(Type::of::<$type>()),*]

@@ -93,7 +93,8 @@ impl Limits {
     ///
     /// On a thread only a panic can be survived. Each try there takes clones of the arguments, which marks and
     /// [`Task::retries`](crate::Task::retries) ask for; said here or for the plan, retries hold for cpu-bound tasks,
-    /// whose arguments can be copied in any case, and for those whose mark has retries.
+    /// whose arguments can be copied in any case, for those whose mark has retries, and for tasks of a graph of which
+    /// [`Graph::set_limits`](crate::Graph::set_limits) says it.
     ///
     /// ```
     /// let limits = xfork::Limits::new().retries(2);

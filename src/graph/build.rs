@@ -11,7 +11,7 @@ use super::work::{TypedWork, Work};
 use crate::args::{Inputs, NodeArgs, Origin};
 use crate::callable::Callable;
 use crate::place::Place;
-use crate::task::{Cost, Route, Task};
+use crate::task::{Route, Task};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 use std::panic::Location;
@@ -157,7 +157,8 @@ impl Graph {
     /// Adds a task whose arguments are the results of the tasks with these names, in this order, which may be added later.
     ///
     /// Results of type `()` are waited for, but are no arguments; a name that is listed twice is two arguments. Whether all
-    /// names exist and all types fit, [`check`](Self::check) finds out, for all tasks together.
+    /// names exist and all types fit, [`check`](Self::check) finds out, for all tasks together. What else can be said of a task is
+    /// said by its name: [`set_limits`](Self::set_limits), [`set_saved`](Self::set_saved), [`set_cost`](Self::set_cost).
     ///
     /// ```
     /// use xfork::{Graph, io_bound};
@@ -263,52 +264,6 @@ impl Graph {
         let second = self.number(second, "put another task before")?;
         self.part_twins(second);
         self.after.entry(second).or_default().push(first.into());
-        self.changed();
-        Ok(())
-    }
-
-    /// Sets what a task costs, as [`Task::cost`] does.
-    ///
-    /// ```
-    /// use xfork::{Graph, Heft, io_bound};
-    ///
-    /// let mut graph = Graph::new();
-    /// graph.add_named("a", io_bound(|| 5), []);
-    /// graph.set_cost("a", 2.5)?;
-    /// assert_eq!(graph.schedule(Heft::new(1))?.makespan(), 2.5);
-    /// # Ok::<(), xfork::GraphError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If there is no such task.
-    pub fn set_cost(&mut self, name: &str, cost: f64) -> Result<(), GraphError> {
-        let number = self.number(name, "set the cost of")?;
-        self.given.set(number, Some(Cost::Same(cost)));
-        self.changed();
-        Ok(())
-    }
-
-    /// Sets what it costs to bring the result of one task to another that runs on another worker; as [`Node::comm_cost`].
-    ///
-    /// ```
-    /// use xfork::{Graph, Heft, io_bound};
-    ///
-    /// let mut graph = Graph::new();
-    /// graph.add_named("a", io_bound(|| 5), []);
-    /// graph.add_named("b", io_bound(|n: i32| n), ["a"]);
-    /// graph.set_comm_cost("a", "b", 1.0)?;
-    /// assert_eq!(graph.schedule(Heft::new(2))?.makespan(), 2.0);  // both on one worker, each of cost 1
-    /// # Ok::<(), xfork::GraphError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If there is no task of either name.
-    pub fn set_comm_cost(&mut self, from: &str, to: &str, cost: f64) -> Result<(), GraphError> {
-        let from = self.number(from, "set the cost of the result of")?;
-        let to = self.number(to, "set the cost of what comes to")?;
-        self.given.transfers.insert((from, to), cost);
         self.changed();
         Ok(())
     }

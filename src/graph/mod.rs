@@ -30,6 +30,8 @@ mod run;
 mod running;
 mod saving;
 pub mod schedule;
+mod settings;
+mod turn;
 mod twins;
 mod work;
 

@@ -3,6 +3,7 @@
 use super::build::Graph;
 use super::error::{GraphError, GraphFault};
 use super::outcome::{Outcomes, Skip};
+use super::turn::in_turn;
 use crate::core::error::TaskError;
 use crate::proxy::ready;
 use std::any::TypeId;
@@ -201,7 +202,7 @@ impl Graph {
             self.states[task as usize] == State::New && !dag.predecessors.of(task).iter().any(waits)
         };
         let mut ready: Vec<u32> = (0..self.len() as u32).filter(is_ready).collect();
-        ready.sort_by_key(|&task| super::running::turn(&*self.works[task as usize], 0));
+        in_turn(&self.works, &mut ready, |_| 0);
         ready.into_iter().map(|task| self.names.get(task)).collect()
     }
 

@@ -11,6 +11,7 @@ use super::names::Names;
 use super::options::RunOptions;
 use super::outcome::Skip;
 use super::rerun::{Reason, State};
+use super::turn::in_turn;
 use super::work::Work;
 use crate::core::cancel::{self, Unwanted};
 use crate::core::context::{Origin, Runners};
@@ -25,17 +26,11 @@ use crate::store::Writer;
 use crate::task::{Where, drop_quietly};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-
-/// In which order tasks that could all start are handed to their runners.
-pub(super) fn turn(work: &dyn Work, rank: u32) -> (bool, Reverse<(i32, u32)>) {
-    (work.runs() == Where::Process, Reverse((work.priority(), rank)))
-}
 
 /// Lists of tasks, each of which is run by a worker of its own, one task after the other.
 pub(super) struct Lanes {
@@ -284,9 +279,7 @@ impl Running {
             if ready.is_empty() {
                 break;
             }
-            if ready.len() > 1 {
-                ready.sort_by_key(|&task| turn(&*self.works[task as usize], self.rank_of(task)));
-            }
+            in_turn(&self.works, &mut ready, |task| self.rank_of(task));
             // A task that runs in place is to end when all have been started, and not on top of this.
             let _held = slot::hold_calls();
             for task in ready.drain(..) {

@@ -37,6 +37,10 @@ pub(super) trait Work: Send + Sync {
     fn encode(&self) -> Option<Result<Vec<u8>, String>>;
     /// Reads such a result, and says what is wrong with it.
     fn decode(&self, bytes: &[u8]) -> Result<(), String>;
+    /// Sets limits; what they don't say stays as it was.
+    fn set_limits(&self, limits: Limits);
+    /// Has the result be saved; the `Codec` of its type.
+    fn set_saved(&self, codec: &dyn Any);
     /// Feeds them; each an `Arc<Place<T>>`.
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
     /// The part of an expression that it is, if it is one.
@@ -67,16 +71,16 @@ pub(super) struct Identity {
 /// A task of a graph.
 pub(super) struct TypedWork<F: Callable<A>, A: Args, R: Send + 'static> {
     /// Locked while the arguments are copied; a task is started by one thread at a time.
-    call: Mutex<Call<F, A>>,
+    call: Mutex<Call<F, A, R>>,
     place: Arc<Place<R>>,
     added_at: &'static Location<'static>,
-    unusual: Option<Box<Unusual<F, A, R>>>,
 }
 
-struct Call<F, A: Args> {
+struct Call<F, A: Args, R> {
     function: F,
     /// None until tasks given by name are found.
     inputs: Option<A::Inputs>,
+    unusual: Option<Box<Unusual<F, A, R>>>,
 }
 
 /// What few tasks have.
@@ -86,6 +90,12 @@ struct Unusual<F, A, R> {
     after: Vec<Arc<dyn AnySlot>>,
     codec: Option<Codec<R>>,
     is_named: bool,
+}
+
+impl<F, A, R> Default for Unusual<F, A, R> {
+    fn default() -> Self {
+        Self { limits: Limits::new(), again: None, after: Vec::new(), codec: None, is_named: false }
+    }
 }
 
 impl<F, A> TypedWork<F, A, F::Output>
@@ -101,7 +111,8 @@ where
         let Parts { function, inputs, limits, again, after, codec, place: added_at, .. } = parts;
         let is_usual = limits == Limits::new() && again.is_none() && after.is_empty() && codec.is_none();
         let unusual = (!is_usual).then(|| Box::new(Unusual { limits, again, after, codec, is_named: false }));
-        Arc::new(Self { call: Mutex::new(Call { function, inputs: Some(inputs) }), place, added_at, unusual })
+        let call = Mutex::new(Call { function, inputs: Some(inputs), unusual });
+        Arc::new(Self { call, place, added_at })
     }
 
     /// A task whose arguments are the results of others that are known by name.
@@ -110,10 +121,9 @@ where
         place: Arc<Place<F::Output>>,
         added_at: &'static Location<'static>,
     ) -> Arc<Self> {
-        let unusual =
-            Unusual { limits: F::limits(), again: None, after: Vec::new(), codec: None, is_named: true };
-        let call = Mutex::new(Call { function, inputs: None });
-        Arc::new(Self { call, place, added_at, unusual: Some(Box::new(unusual)) })
+        let unusual = Unusual { limits: F::limits(), is_named: true, ..Unusual::default() };
+        let call = Mutex::new(Call { function, inputs: None, unusual: Some(Box::new(unusual)) });
+        Arc::new(Self { call, place, added_at })
     }
 }
 
@@ -151,7 +161,7 @@ where
     F::Output: Send + 'static,
 {
     fn codec(&self) -> Option<Codec<F::Output>> {
-        let asked = self.unusual.as_ref().and_then(|unusual| unusual.codec);
+        let asked = self.call.lock().unusual.as_ref().and_then(|unusual| unusual.codec);
         asked.or_else(F::Mark::codec)
     }
 }
@@ -170,18 +180,18 @@ where
         let copied = panics::catch(|| {
             let call = self.call.lock();
             let inputs = call.inputs.as_ref().expect("the graph was checked before");
-            (call.function.clone(), A::again(inputs))
+            let unusual = match &call.unusual {
+                Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
+                None => Default::default(),
+            };
+            (call.function.clone(), A::again(inputs), unusual)
         });
-        let (function, inputs) = match copied {
+        let (function, inputs, (limits, again, after)) = match copied {
             Ok(copied) => copied,
             Err(caught) => {
                 fail(&self.place, panic_error(name(), caught));
                 return false;
             }
-        };
-        let (limits, again, after) = match &self.unusual {
-            Some(unusual) => (unusual.limits, unusual.again, unusual.after.clone()),
-            None => Default::default(),
         };
         let (cost, origins, codec, place) = (None, Vec::new(), None, self.added_at);
         let parts = Parts { function, inputs, limits, again, after, cost, origins, codec, place };
@@ -206,7 +216,7 @@ where
     }
 
     fn priority(&self) -> i32 {
-        self.unusual.as_ref().and_then(|unusual| unusual.limits.priority).unwrap_or(0)
+        self.call.lock().unusual.as_ref().and_then(|unusual| unusual.limits.priority).unwrap_or(0)
     }
 
     fn function(&self) -> &'static str {
@@ -216,12 +226,12 @@ where
     fn identity(&self) -> Option<Identity> {
         // What a function captures can't be compared.
         let has_state = size_of::<F>() != 0 || F::Mark::PLACE == Where::Here;
-        let waits = self.unusual.as_ref().is_some_and(|unusual| !unusual.after.is_empty());
+        let call = self.call.lock();
+        let waits = call.unusual.as_ref().is_some_and(|unusual| !unusual.after.is_empty());
         if has_state || waits {
             return None;
         }
-        let call = self.call.lock();
-        let arguments = match &self.unusual {
+        let arguments = match &call.unusual {
             Some(unusual) if unusual.is_named => Some(Vec::new()),
             _ => F::Mark::describe(call.inputs.as_ref()?),
         };
@@ -229,7 +239,7 @@ where
     }
 
     fn parameters(&self) -> Option<Vec<Type>> {
-        self.unusual.as_ref().filter(|unusual| unusual.is_named).map(|_| A::parameters())
+        self.call.lock().unusual.as_ref().filter(|unusual| unusual.is_named).map(|_| A::parameters())
     }
 
     fn encode(&self) -> Option<Result<Vec<u8>, String>> {
@@ -249,11 +259,30 @@ where
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<(), String> {
-        let Some(codec) = self.codec() else { return Err("nothing says how to read it".into()) };
+        let Some(codec) = self.codec() else {
+            return Err(
+                "nothing says how to read it: ask for it before, by `Task::saved` or `set_saved`".into()
+            );
+        };
         let value = panics::catch(|| (codec.decode)(bytes));
         let value = value.unwrap_or_else(|caught| Err(panic_error(F::name(), caught).message().into()))?;
         self.place.set(ready(value));
         Ok(())
+    }
+
+    fn set_limits(&self, limits: Limits) {
+        let mut call = self.call.lock();
+        let unusual = call.unusual.get_or_insert_default();
+        unusual.limits = limits.or(unusual.limits);
+        if limits.retries.is_some() {
+            unusual.again = Some(|function, args| (function.clone(), args.cloned()));
+        }
+    }
+
+    fn set_saved(&self, codec: &dyn Any) {
+        if let Some(&codec) = codec.downcast_ref() {
+            self.call.lock().unusual.get_or_insert_default().codec = Some(codec);
+        }
     }
 
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {

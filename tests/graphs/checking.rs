@@ -420,7 +420,8 @@ fn nothing_has_run_when_the_check_fails() {
     });
 }
 
-/// TM-12 to TM-14: names that don't exist are told wherever one is asked for, and nothing is changed then.
+/// TM-12 to TM-14: names that don't exist are told wherever one is asked for, and nothing is changed then. Settings by name:
+/// `setting::settings_of_unknown_tasks_are_told`.
 #[test]
 fn unknown_names_are_told_wherever_one_is_given() {
     within(60, || {

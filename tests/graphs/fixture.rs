@@ -121,6 +121,33 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
     literal.or_else(|| payload.downcast_ref::<String>().cloned()).expect("a payload that is a text")
 }
 
+/// A folder of the test's own, removed at its end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("xfork-graphs-folder-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A place where tasks, in whatever process, stop until the test lets them go on.
 pub(crate) struct Gate {
     listener: UnixListener,

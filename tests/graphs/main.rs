@@ -19,6 +19,7 @@ mod rerunning;
 mod resuming;
 mod running;
 mod scheduling;
+mod setting;
 mod upstream;
 
 /// Runs `body`, and aborts the process with the test's name if that takes longer than so many seconds.

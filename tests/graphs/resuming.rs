@@ -1,40 +1,16 @@
 //! What survives the process: graphs that are saved and loaded, and runs that are killed and go on.
 
-use crate::fixture::{Count, plus, square, told, total};
+use crate::fixture::{Count, Folder, plus, square, told, total};
 use crate::within;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use xfork::graph::in_progress;
 use xfork::{
     Graph, GraphError, GraphFault, Node, Outcome, Plan, RunOptions, cpu_bound, io_bound, task, with_plan,
 };
-
-/// A folder of the test's own, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("xfork-resuming-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Says in the environment that this binary runs the graph of a test, and where.
 const FOLDER: &str = "XFORK_GRAPHS_FOLDER";
@@ -123,7 +99,7 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_results() {
     within(300, || {
         let expected = {
             let folder = Folder::new();
-            let (mut graph, root) = tree(&folder.0);
+            let (mut graph, root) = tree(folder.path());
             with_plan(Plan::sequential(), || graph.run()).unwrap()[&root]
         };
         let (mut kills, mut rounds, mut seed) = (0, 0, 0x9e37_79b9_u64);
@@ -131,8 +107,8 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_results() {
             rounds += 1;
             let folder = Folder::new();
             let result = loop {
-                let known = saved(&folder.0);
-                let mut child = start(&folder.0);
+                let known = saved(folder.path());
+                let mut child = start(folder.path());
                 let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
                 let begun = lines.any(|line| line == "begun");
                 assert!(begun, "it did not begin");
@@ -146,7 +122,8 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_results() {
                 let is_killed = child.try_wait().unwrap().is_none() && child.kill().is_ok();
                 child.wait().unwrap();
                 let result = lines.find_map(|line| line.strip_prefix("result ")?.parse::<u64>().ok());
-                let again: Vec<_> = ran(&folder.0).into_iter().filter(|name| known.contains(name)).collect();
+                let again: Vec<_> =
+                    ran(folder.path()).into_iter().filter(|name| known.contains(name)).collect();
                 assert_eq!(again, [""; 0], "they had been saved, and have been run again");
                 match result {
                     Some(result) => break result,
@@ -154,12 +131,12 @@ fn a_run_that_is_killed_fifty_times_ends_with_the_same_results() {
                 }
                 kills += 1;
                 let unfinished = in_progress(folder.file("kept")).unwrap();
-                let done = saved(&folder.0);
+                let done = saved(folder.path());
                 assert!(done.is_superset(&known), "what was saved is lost");
                 assert!(unfinished.iter().all(|task| !done.contains(&task.name)));
             };
             assert_eq!(result, expected);
-            assert_eq!(saved(&folder.0).len(), 127);
+            assert_eq!(saved(folder.path()).len(), 127);
             assert!(in_progress(folder.file("kept")).unwrap().is_empty());
         }
         assert!(rounds < 100);
@@ -214,7 +191,7 @@ fn a_save_that_fails_leaves_the_old_file_as_it_was() {
         graph.add("nine", task(square, 3)).unwrap();
         graph.run().unwrap();
         fs::write(folder.file("letter"), "dear").unwrap();
-        for bad in [folder.file("letter"), folder.file("no/such/folder"), folder.0.clone()] {
+        for bad in [folder.file("letter"), folder.file("no/such/folder"), folder.path().to_owned()] {
             let fault = faults(graph.save(&bad).unwrap_err()).remove(0);
             let GraphFault::Store(error) = fault else { panic!("{fault}") };
             assert!(error.to_string().contains(&format!("{:?}", error.path())), "{error}");
