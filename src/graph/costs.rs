@@ -42,6 +42,13 @@ impl Timing {
         self.sent.store(nanos(took), Ordering::Relaxed);
     }
 
+    /// How long it ran, if that is known.
+    pub(super) fn took(&self) -> Option<Duration> {
+        let load = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed);
+        let nanos = load(&self.end).saturating_sub(load(&self.begin));
+        (load(&self.site) != 0).then(|| Duration::from_nanos(nanos))
+    }
+
     fn span(&self, lane: Option<u32>) -> Option<Span> {
         let seconds = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed) as f64 / 1e9;
         let site = match self.site.load(Ordering::Relaxed) {

@@ -240,6 +240,13 @@ pub enum GraphFault {
     },
     /// A file can't be read or written.
     Store(StoreError),
+    /// The log of a run can't be opened.
+    Log {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        why: String,
+    },
 }
 
 impl GraphFault {
@@ -342,6 +349,10 @@ impl fmt::Display for GraphFault {
                  {why}; the graph is as it was: use another file, or another name for the task"
             ),
             Self::Store(error) => error.fmt(f),
+            Self::Log { file, why } => write!(
+                f,
+                "opening the log of the run, {file:?}: {why}; nothing has run: give another file to `RunOptions::log`, or none"
+            ),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Task graphs: built, checked as a whole, run, run again, saved, scheduled and drawn. [`Graph`] is where to begin.
 //!
-//! Owns what a program says of tasks that belong together: their names and shape (`build`, `check`, `dag`), what came of
-//! them (`rerun`, `outcome`, `saving`) and what they cost (`costs`). A task of a graph is a function with arguments that can be
-//! cloned (`work`), or a part of an expression of proxies (`capture`); each run forks it like any other task, when its inputs
-//! are there (`running`). So a graph has no pool, no queue and no error of its own for tasks. Promises that nothing runs unless the whole graph makes sense, that each task ends in
-//! one outcome, and that nothing recurses over the shape.
+//! Owns what a program says of tasks that belong together: their names and shape (`build`, `check`, `dag`), what they may take and
+//! cost (`settings`, `costs`), and what came of them (`rerun`, `outcome`, `saving`). A task of a graph is a function with arguments
+//! that can be cloned (`work`), or a part of an expression of proxies (`capture`); each run forks it like any other task, when
+//! its inputs are there (`running`, `follow`). So a graph has no pool, no queue and no error of its own for tasks. A run may keep a
+//! `log` for people. Promises that nothing runs unless the whole graph makes sense, that each task ends in one outcome, and that
+//! nothing recurses over the shape.
 //!
 //! [`schedule`] decides in advance which worker runs what; it and the pictures (`draw`) are pure, and know numbers
 //! and names only. The file of a graph is in `crate::store`.
@@ -17,7 +18,9 @@ mod dag;
 mod draw;
 mod edges;
 mod error;
+mod follow;
 mod given;
+mod log;
 mod monitor;
 mod names;
 mod node;

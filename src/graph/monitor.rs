@@ -1,9 +1,10 @@
 //! Watching a run from another thread.
 
 use super::build::Graph;
-use super::running::Running;
+use super::running::{DONE, DONE_BEFORE, FAILED, FAILED_BEFORE, Running, STARTED};
 use parking_lot::Mutex;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// The run of a graph that is under way, if one is.
@@ -66,9 +67,9 @@ impl fmt::Debug for Monitor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Progress {
-    /// They wait for others, or for a worker or thread.
+    /// They wait for others.
     pub waiting: usize,
-    /// They have been given to a runner.
+    /// They have been given to a runner: they run, or wait there for a worker or thread.
     pub started: usize,
     /// They have a result, also from an earlier run.
     pub done: usize,
@@ -91,7 +92,7 @@ impl Monitor {
         Progress { waiting, started, done, failed, skipped }
     }
 
-    /// The names of the tasks that have started and not ended.
+    /// The names of the tasks that have been given to a runner and not ended: they run, or wait there for a worker or thread.
     ///
     /// ```
     /// let graph = xfork::Graph::new();
@@ -112,5 +113,28 @@ impl Graph {
     /// ```
     pub fn monitor(&self) -> Monitor {
         Monitor(self.running.clone())
+    }
+}
+
+impl Running {
+    /// The names of the tasks that have started and not ended.
+    fn in_progress(&self) -> Vec<String> {
+        let is_started = |task: &u32| self.tasks[*task as usize].state.load(Ordering::Relaxed) == STARTED;
+        let tasks = 0..self.tasks.len() as u32;
+        tasks.filter(is_started).map(|task| self.names.get(task).to_owned()).collect()
+    }
+
+    /// How many tasks wait, have started, are done, have failed and were skipped.
+    fn counts(&self) -> [usize; 5] {
+        let mut counts = [0; 5];
+        for task in &self.tasks {
+            let place = match task.state.load(Ordering::Relaxed) {
+                DONE_BEFORE => DONE,
+                FAILED_BEFORE => FAILED,
+                state => state,
+            };
+            counts[place as usize] += 1;
+        }
+        counts
     }
 }

@@ -4,6 +4,7 @@
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 /// Names by number and numbers by name.
@@ -70,6 +71,29 @@ impl Names {
     }
 }
 
+/// A name as one word in a line: in quotes, with escapes, where it would be none.
+pub(super) fn shown(name: &str) -> Cow<'_, str> {
+    let is_usual = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if !name.is_empty() && name.bytes().all(is_usual) {
+        return Cow::Borrowed(name);
+    }
+    let quoted = format!("{name:?}");
+    let is_word = !name.is_empty() && !name.contains(char::is_whitespace) && quoted.len() == name.len() + 2;
+    if is_word { Cow::Borrowed(name) } else { Cow::Owned(quoted) }
+}
+
+/// A text that may be of a task's making, in one line.
+pub(super) fn in_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    Cow::Owned(line)
+}
+
 fn at<'a>(text: &'a str, ends: &[u32], number: u32) -> &'a str {
     let number = number as usize;
     let begin = if number == 0 { 0 } else { ends[number - 1] };
@@ -108,6 +132,24 @@ mod tests {
         assert_eq!(names.push("a"), Err(0));
         assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "", "ünï", "a b", "a"]);
         assert_eq!((names.find("ünï"), names.find("a"), names.find("b")), (Some(2), Some(0), None));
+    }
+
+    #[test]
+    fn a_name_in_a_line_is_one_word() {
+        for plain in ["a", "left/three²", "it's", "f(x):y"] {
+            assert_eq!(shown(plain), plain);
+        }
+        for (odd, quoted) in [
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("a\nb", r#""a\nb""#),
+            ("\u{202e}a", r#""\u{202e}a""#),
+            ("\"", r#""\"""#),
+            ("a\\", r#""a\\""#),
+        ] {
+            assert_eq!(shown(odd), quoted);
+        }
+        assert_eq!(in_one_line("a\nb\u{1b}c d"), "a\\nb\\u{1b}c d");
     }
 
     #[test]

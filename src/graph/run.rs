@@ -3,10 +3,12 @@
 use super::build::Graph;
 use super::dag::Dag;
 use super::error::{GraphError, GraphFault};
+use super::log::Log;
 use super::options::RunOptions;
 use super::outcome::{Outcomes, Skip};
 use super::rerun::{Reason, State};
 use super::running::{DONE, FAILED, Lanes, Running, SKIPPED};
+use crate::core::seed;
 use crate::plan;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -46,7 +48,7 @@ impl Graph {
         self.run_with(RunOptions::new())
     }
 
-    /// As [`run`](Self::run), with a limit of time or an end at the first failure.
+    /// As [`run`](Self::run), with a limit of time, an end at the first failure, or a log.
     ///
     /// ```
     /// use xfork::{Graph, RunOptions};
@@ -56,7 +58,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run); also if the [log](RunOptions::log) can't be opened, and nothing has run then.
     pub fn run_with(&mut self, options: RunOptions) -> Result<Outcomes, GraphError> {
         self.execute(options, None)
     }
@@ -71,12 +73,16 @@ impl Graph {
         let dag = self.shape()?;
         self.check_values(&dag)?;
         let runners = plan::runners();
+        let log = options.log.as_deref().map(Log::open).transpose()?.flatten();
         let (writer, unsavable) = self.start_writing(&dag)?;
         let mut running = Running::new(self, dag, options, lanes, &runners);
         (running.writer, running.unsavable) = (RwLock::new(writer), Mutex::new(unsavable));
+        (running.branch, running.log) = (seed::fork(), log);
         let running = Arc::new(running);
         self.running.set(&running);
+        running.log_begin();
         running.run(&runners.cpu);
+        running.log_finish();
         self.running.clear();
         self.take_over(&running);
         let written = running.finish_writing();
@@ -86,19 +92,31 @@ impl Graph {
         if faults.is_empty() { Ok(Outcomes::of(self)) } else { Err(GraphError::new(faults)) }
     }
 
-    /// Makes sure that every task which is to run will get its inputs.
+    /// Makes sure that every task which is to run will get its inputs, and has what lacks by now be run again.
     pub(super) fn check_values(&mut self, dag: &Dag) -> Result<(), GraphError> {
+        let states = self.states_to_run(dag)?;
+        for (task, state) in states.into_iter().enumerate() {
+            if self.states[task] != state {
+                self.set_state(task as u32, state);
+            }
+        }
+        Ok(())
+    }
+
+    /// The states in which a run finds the tasks.
+    pub(super) fn states_to_run(&self, dag: &Dag) -> Result<Vec<State>, GraphError> {
+        let mut states = self.states.clone();
         // What an earlier run did not get to is for this one.
-        let is_left =
-            |reason: &Reason| matches!(reason, Reason::Skipped(Skip::Timeout { .. } | Skip::FailFast { .. }));
-        let left: Vec<u32> =
-            self.reasons.iter().filter(|(_, reason)| is_left(reason)).map(|(&task, _)| task).collect();
-        left.into_iter().for_each(|task| self.set_state(task, State::New));
+        for (&task, reason) in &self.reasons {
+            if let Reason::Skipped(Skip::Timeout { .. } | Skip::FailFast { .. }) = reason {
+                states[task as usize] = State::New;
+            }
+        }
         let mut faults = Vec::new();
-        let may_lack = self.outputs.is_some() || self.states.contains(&State::Valueless);
+        let may_lack = self.outputs.is_some() || states.contains(&State::Valueless);
         let tasks: Vec<u32> = if may_lack { dag.order().collect() } else { Vec::new() };
         for &task in tasks.iter().rev() {
-            if self.states[task as usize] != State::New {
+            if states[task as usize] != State::New {
                 continue;
             }
             let inputs: Vec<_> = match self.twins.get(&task) {
@@ -113,7 +131,7 @@ impl Graph {
                 }
             };
             for (input, is_typed) in inputs {
-                match self.states[input as usize] {
+                match states[input as usize] {
                     // It computes what it lacks.
                     State::Valueless if self.works[task as usize].part().is_some() => {}
                     State::Valueless if is_typed => faults.push(GraphFault::NoValue {
@@ -122,14 +140,14 @@ impl Graph {
                     }),
                     // Its result has been dropped, since it is no output.
                     State::Done if self.works[input as usize].place().slot().is_none() => {
-                        self.set_state(input, State::New);
+                        states[input as usize] = State::New;
                     }
                     _ => {}
                 }
             }
         }
         faults.reverse();
-        if faults.is_empty() { Ok(()) } else { Err(GraphError::new(faults)) }
+        if faults.is_empty() { Ok(states) } else { Err(GraphError::new(faults)) }
     }
 
     fn take_over(&mut self, running: &Running) {

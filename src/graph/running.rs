@@ -7,6 +7,7 @@
 use super::build::Graph;
 use super::capture;
 use super::dag::Dag;
+use super::log::Log;
 use super::names::Names;
 use super::options::RunOptions;
 use super::outcome::Skip;
@@ -45,19 +46,19 @@ pub(super) const NONE: u32 = u32::MAX;
 /// More forks than a task makes.
 const ASIDE: u64 = 1 << 48;
 
-const WAITING: u8 = 0;
-const STARTED: u8 = 1;
+pub(super) const WAITING: u8 = 0;
+pub(super) const STARTED: u8 = 1;
 pub(super) const DONE: u8 = 2;
 pub(super) const FAILED: u8 = 3;
 pub(super) const SKIPPED: u8 = 4;
 /// It had ended before this run, well or badly.
-const DONE_BEFORE: u8 = 5;
-const FAILED_BEFORE: u8 = 6;
+pub(super) const DONE_BEFORE: u8 = 5;
+pub(super) const FAILED_BEFORE: u8 = 6;
 
 /// A task in a run.
 pub(super) struct TaskRun {
     /// How many of those that it waits for have not ended.
-    missing: AtomicU32,
+    pub(super) missing: AtomicU32,
     pub(super) state: AtomicU8,
     /// How many of those that need its result have not ended; only where results are dropped.
     users: AtomicU32,
@@ -65,7 +66,7 @@ pub(super) struct TaskRun {
 }
 
 /// How a task has ended.
-enum End {
+pub(super) enum End {
     Done,
     Failed(crate::core::error::TaskError),
     Skipped(Skip),
@@ -75,9 +76,9 @@ enum End {
 pub(super) struct Running {
     pub(super) works: Arc<Vec<Arc<dyn Work>>>,
     pub(super) names: Arc<Names>,
-    dag: Arc<Dag>,
-    twins: FxHashMap<u32, u32>,
-    ranks: Vec<u32>,
+    pub(super) dag: Arc<Dag>,
+    pub(super) twins: FxHashMap<u32, u32>,
+    pub(super) ranks: Vec<u32>,
     /// Whose results are wanted; all, if it is empty.
     pub(super) wanted: Vec<bool>,
     pub(super) tasks: Vec<TaskRun>,
@@ -85,7 +86,8 @@ pub(super) struct Running {
     options: RunOptions,
     /// Where tasks are forked: for each lane, or once.
     origins: Vec<Origin>,
-    branch: u64,
+    /// Where the tasks are among the seeds.
+    pub(super) branch: u64,
     pub(super) begin: Instant,
     /// When the time is over, and how long it was.
     deadline: Option<(Instant, Duration)>,
@@ -95,8 +97,9 @@ pub(super) struct Running {
     pub(super) writer: RwLock<Option<Writer>>,
     /// Tasks whose results could not be encoded for it, and why.
     pub(super) unsavable: Mutex<Vec<(u32, String)>>,
+    pub(super) log: Option<Arc<Log>>,
     /// Why nothing more is started.
-    stopped: OnceLock<Skip>,
+    pub(super) stopped: OnceLock<Skip>,
     caller: Mutex<Caller>,
 }
 
@@ -175,21 +178,22 @@ impl Running {
             wanted,
             tasks,
             lanes,
+            deadline: options.timeout.and_then(end_after),
             options,
             origins,
-            branch: seed::fork(),
+            branch: 0,
             begin,
-            deadline: options.timeout.and_then(end_after),
             unfinished: AtomicUsize::new(unfinished),
             reasons: Mutex::new(graph.reasons.clone()),
             writer: RwLock::new(None),
             unsavable: Mutex::default(),
+            log: None,
             stopped: OnceLock::new(),
             caller: Mutex::default(),
         }
     }
 
-    fn task(&self, task: u32) -> &TaskRun {
+    pub(super) fn task(&self, task: u32) -> &TaskRun {
         &self.tasks[task as usize]
     }
 
@@ -201,18 +205,7 @@ impl Running {
     pub(super) fn run(self: &Arc<Self>, helper: &Arc<dyn Runner>) {
         // The end of the program waits for the run, also when none of its tasks has just been started.
         ROOT.enter();
-        let is_first = |&task: &u32| {
-            let task = self.task(task);
-            task.state.load(Ordering::Relaxed) == WAITING && task.missing.load(Ordering::Relaxed) == 0
-        };
-        let first: Vec<u32> = self.dag.order().filter(is_first).collect();
-        let (mut ended, mut ready) = (Vec::new(), Vec::new());
-        for task in first {
-            match self.lack(task) {
-                Some(skip) => ended.push((task, End::Skipped(skip))),
-                None => ready.push(task),
-            }
-        }
+        let (ended, ready) = self.first();
         self.go_on(ended, ready);
         self.attend(helper);
         ROOT.leave(1);
@@ -263,18 +256,7 @@ impl Running {
             while let Some((task, end)) = ended.pop() {
                 finished += 1;
                 self.end(task, end);
-                let lane = self.lanes.as_ref().map_or(NONE, |lanes| lanes.next[task as usize]);
-                let followers = self.dag.successors.of(task).iter().copied();
-                for after in followers.chain((lane != NONE).then_some(lane)) {
-                    let is_waiting = self.task(after).state.load(Ordering::Relaxed) == WAITING;
-                    // AcqRel: the last one to count down sees the ends of all.
-                    if is_waiting && self.task(after).missing.fetch_sub(1, Ordering::AcqRel) == 1 {
-                        match self.lack(after) {
-                            Some(skip) => ended.push((after, End::Skipped(skip))),
-                            None => ready.push(after),
-                        }
-                    }
-                }
+                self.follow(task, &mut ended, &mut ready);
             }
             if ready.is_empty() {
                 break;
@@ -289,39 +271,6 @@ impl Running {
         if finished > 0 && self.unfinished.fetch_sub(finished, Ordering::AcqRel) == finished {
             self.ring();
         }
-    }
-
-    fn rank_of(&self, task: u32) -> u32 {
-        self.ranks.get(task as usize).copied().unwrap_or(0)
-    }
-
-    /// Why a task whose inputs have all ended is not to be started, if it isn't.
-    fn lack(&self, task: u32) -> Option<Skip> {
-        let ancestor = if self.decides_itself(task) { None } else { self.failed_ancestor(task) };
-        ancestor.or_else(|| self.stopped.get().cloned())
-    }
-
-    /// The inputs of a task that have no result.
-    fn failed_inputs(&self, task: u32) -> impl Iterator<Item = u32> {
-        let has_failed = |&before: &u32| {
-            matches!(self.task(before).state.load(Ordering::Relaxed), FAILED | SKIPPED | FAILED_BEFORE)
-        };
-        self.dag.predecessors.of(task).iter().copied().filter(has_failed)
-    }
-
-    /// What it is said to be skipped for, if an input has failed.
-    fn failed_ancestor(&self, task: u32) -> Option<Skip> {
-        let before = self.failed_inputs(task).next()?;
-        Some(match self.reasons.lock().get(&before) {
-            Some(Reason::Skipped(skip)) => skip.clone(),
-            _ => Skip::Ancestor { name: self.names.get(before).into() },
-        })
-    }
-
-    /// Whether it is a part of an expression that gets its failed inputs as they are: it may have a value without them.
-    fn decides_itself(&self, task: u32) -> bool {
-        let is_settled = |before: u32| self.works[before as usize].part().is_some_and(capture::is_settled);
-        self.works[task as usize].part().is_some() && self.failed_inputs(task).all(is_settled)
     }
 
     /// Starts a task; how it has ended, if it has already.
@@ -353,6 +302,7 @@ impl Running {
         }
         self.task(task).state.store(STARTED, Ordering::Relaxed);
         self.write_start(task);
+        self.log_start(task);
         let lane = self.lanes.as_ref().map_or(0, |lanes| lanes.lane_of[task as usize]);
         let is_started = {
             let position = Position { branch: self.branch, index: task.into() };
@@ -403,6 +353,7 @@ impl Running {
 
     /// Notes how a task has ended.
     fn end(&self, task: u32, end: End) {
+        self.log_end(task, &end);
         let state = match end {
             End::Done => {
                 self.write_end(task, None);
@@ -457,27 +408,6 @@ impl Running {
         }
         // Those that wait for the calling thread are looked at there.
         self.ring();
-    }
-
-    /// The names of the tasks that have started and not ended.
-    pub(super) fn in_progress(&self) -> Vec<String> {
-        let is_started = |task: &u32| self.task(*task).state.load(Ordering::Relaxed) == STARTED;
-        let tasks = 0..self.tasks.len() as u32;
-        tasks.filter(is_started).map(|task| self.names.get(task).to_owned()).collect()
-    }
-
-    /// How many tasks wait, have started, are done, have failed and were skipped.
-    pub(super) fn counts(&self) -> [usize; 5] {
-        let mut counts = [0; 5];
-        for task in &self.tasks {
-            let place = match task.state.load(Ordering::Relaxed) {
-                DONE_BEFORE => DONE,
-                FAILED_BEFORE => FAILED,
-                state => state,
-            };
-            counts[place as usize] += 1;
-        }
-        counts
     }
 }
 

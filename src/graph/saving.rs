@@ -11,7 +11,10 @@ use crate::store::{Change, Outcome, Record, Store, StoreError, Writer, write_who
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A task that had started and not ended when somebody looked: it was running when its program died, or is running now.
+/// A task that had started and not ended when somebody looked: its program died then, or goes on with it now.
+///
+/// Started means that its inputs were there and it was handed to the worker processes or threads: it runs, or is queued there
+/// for a free one. Which of the two, the file does not say.
 ///
 /// ```
 /// let file = std::env::temp_dir().join(format!("xfork-doc-unfinished-{}", std::process::id()));
@@ -27,7 +30,7 @@ use std::time::SystemTime;
 pub struct Unfinished {
     /// Its name.
     pub name: String,
-    /// When it was started, by the clock on the wall.
+    /// When it was handed over, by the clock on the wall.
     pub since: SystemTime,
     /// The process that ran the graph.
     pub pid: u32,
@@ -63,8 +66,8 @@ impl Graph {
     /// Writes what is done and what failed to a file, which [`load`](Self::load) reads in a later process. A file of that name is
     /// replaced at once: whatever happens, it is the old one or the new one.
     ///
-    /// Results are saved of cpu-bound functions, and where [`Task::saved`](crate::Task::saved) asks for it; other tasks are run
-    /// again in the later process. Gives the names of those that are done and not saved.
+    /// Results are saved of cpu-bound functions, and where [`Task::saved`](crate::Task::saved) or [`set_saved`](Self::set_saved)
+    /// asks for it; other tasks are run again in the later process. Gives the names of those that are done and not saved.
     ///
     /// ```
     /// use xfork::{Graph, cpu_bound, task};

@@ -71,8 +71,8 @@ fn a_pool_that_finds_no_descriptor_says_so() {
 }
 
 /// Row 74: system clock jumps: timeouts use the monotonic clock. (To set the clock would set that of the whole machine; so
-/// this looks whether anything in the source could ask for it. The file of a graph may, to tell people when a task was
-/// started, and the cache, to note what was used when.)
+/// this looks whether anything in the source could ask for it. The file of a graph may, to tell people when a task was started,
+/// and so may the log of its run; the cache notes what was used when. None of them decides by it what runs.)
 #[test]
 fn nothing_asks_what_time_it_is() {
     fn look(folder: &Path, found: &mut Vec<String>, files: &mut usize) {
@@ -81,7 +81,7 @@ fn nothing_asks_what_time_it_is() {
             if path.is_dir() {
                 look(&path, found, files);
             } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !["store/index.rs", "store/cache.rs"].iter().any(|file| path.ends_with(file))
+                && !["store/index.rs", "store/cache.rs", "graph/log.rs"].iter().any(|told| path.ends_with(told))
             {
                 *files += 1;
                 let text = fs::read_to_string(&path).unwrap();

@@ -15,6 +15,7 @@ mod capturing;
 mod checking;
 mod drawing;
 mod fixture;
+mod logging;
 mod rerunning;
 mod resuming;
 mod running;
