@@ -112,7 +112,7 @@ pub use crate::fork::{
 };
 pub use crate::graph::schedule::{Cpop, Heft, ListScheduler, Peft, Schedule, Scheduler};
 pub use crate::graph::{
-    Costs, Graph, GraphError, GraphFault, Monitor, Node, Outcome, Outcomes, Progress, RunOptions,
+    Costs, DryRun, Graph, GraphError, GraphFault, Monitor, Node, Outcome, Outcomes, Progress, RunOptions,
     Skip, StoreError,
 };
 pub use crate::plan::{MAX_WORKERS, Plan, PlanError, plan, with_plan};

@@ -16,6 +16,7 @@ mod checking;
 mod drawing;
 mod fixture;
 mod logging;
+mod rehearsing;
 mod rerunning;
 mod resuming;
 mod running;
