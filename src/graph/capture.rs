@@ -18,6 +18,7 @@ use crate::place::{AnyPlace, Place};
 use crate::plan;
 use crate::proxy::{self, PartOperand, ResultProxy, ready};
 use crate::task::{Parts, Task, Where, drop_quietly};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::any::{Any, TypeId};
 use std::panic::Location;
@@ -204,6 +205,8 @@ impl PartNames<'_> {
     }
 }
 
+const NOT_SAVED: &str = "it is a part of an expression, which is captured anew in each process";
+
 /// The type of the results of parts that nobody can look up: their values go from part to part.
 struct InExpression;
 
@@ -229,6 +232,7 @@ struct PartTask {
     /// Where the fork is found that sees to it.
     fork: Arc<Place<()>>,
     added_at: &'static Location<'static>,
+    limits: Mutex<Limits>,
     /// Whether it was computed or under way when it was captured.
     is_given: bool,
     /// If it is what the user asked for.
@@ -237,7 +241,8 @@ struct PartTask {
 
 impl PartTask {
     fn new(slot: &Arc<dyn AnySlot>, added_at: &'static Location<'static>) -> Self {
-        Self { part: Arc::downgrade(slot), fork: Place::new(), added_at, is_given: false, whole: None }
+        let (part, limits) = (Arc::downgrade(slot), Mutex::new(Limits::new()));
+        Self { part, fork: Place::new(), added_at, limits, is_given: false, whole: None }
     }
 }
 
@@ -260,7 +265,8 @@ impl Work for PartTask {
         let parts = Parts {
             function: Finish(slot),
             inputs: (),
-            limits: Limits::new(),
+            limits: *self.limits.lock(),
+            // What has failed can't be computed again.
             again: None,
             after,
             cost: None,
@@ -288,7 +294,7 @@ impl Work for PartTask {
     }
 
     fn priority(&self) -> i32 {
-        0
+        self.limits.lock().priority.unwrap_or(0)
     }
 
     fn function(&self) -> &'static str {
@@ -308,7 +314,16 @@ impl Work for PartTask {
     }
 
     fn decode(&self, _: &[u8]) -> Result<(), String> {
-        Err("parts of expressions are not saved".into())
+        Err(NOT_SAVED.into())
+    }
+
+    fn set_limits(&self, limits: Limits) {
+        let mut own = self.limits.lock();
+        *own = limits.or(*own);
+    }
+
+    fn set_saved(&self, _: &dyn Any) -> Result<(), String> {
+        Err(NOT_SAVED.into())
     }
 
     fn link(&self, _: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {

@@ -5,7 +5,6 @@
 //! twice, and nothing recurs: what follows from the end of a task is a list, worked through by one loop.
 
 use super::build::Graph;
-use super::capture;
 use super::dag::Dag;
 use super::log::Log;
 use super::names::Names;

@@ -69,12 +69,12 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// If there is no such task, or its result is no `T`.
+    /// If there is no such task, or its result is no `T`, or it is a part of an [expression](Self::add_expression).
     pub fn set_saved<T: Portable + Sync>(&mut self, name: &str) -> Result<(), GraphError> {
         let number = self.number(name, "have the result be saved of")?;
         self.place_of::<T>(number)?;
-        self.works[number as usize].set_saved(&Codec::<T>::new());
-        Ok(())
+        let set = self.works[number as usize].set_saved(&Codec::<T>::new());
+        Ok(set.map_err(|why| self.unsavable((number, why)))?)
     }
 
     /// Sets what a task costs, as [`Task::cost`](crate::Task::cost) does.

@@ -39,8 +39,8 @@ pub(super) trait Work: Send + Sync {
     fn decode(&self, bytes: &[u8]) -> Result<(), String>;
     /// Sets limits; what they don't say stays as it was.
     fn set_limits(&self, limits: Limits);
-    /// Has the result be saved; the `Codec` of its type.
-    fn set_saved(&self, codec: &dyn Any);
+    /// Has the result be saved; the `Codec` of its type. Says why it can't be.
+    fn set_saved(&self, codec: &dyn Any) -> Result<(), String>;
     /// Feeds them; each an `Arc<Place<T>>`.
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>);
     /// The part of an expression that it is, if it is one.
@@ -279,10 +279,11 @@ where
         }
     }
 
-    fn set_saved(&self, codec: &dyn Any) {
+    fn set_saved(&self, codec: &dyn Any) -> Result<(), String> {
         if let Some(&codec) = codec.downcast_ref() {
             self.call.lock().unusual.get_or_insert_default().codec = Some(codec);
         }
+        Ok(())
     }
 
     fn link(&self, places: &mut dyn FnMut() -> Arc<dyn Any + Send + Sync>) {

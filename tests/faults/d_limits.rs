@@ -81,7 +81,9 @@ fn nothing_asks_what_time_it_is() {
             if path.is_dir() {
                 look(&path, found, files);
             } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !["store/index.rs", "store/cache.rs", "graph/log.rs"].iter().any(|told| path.ends_with(told))
+                && !["store/index.rs", "store/cache.rs", "graph/log.rs"]
+                    .iter()
+                    .any(|told| path.ends_with(told))
             {
                 *files += 1;
                 let text = fs::read_to_string(&path).unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::fixture::{Count, every_plan, panic_of, plus, square, told};
 use crate::within;
 use xfork::{
-    Graph, GraphFault, Heft, Outcome, Plan, ProxyState, ResultProxy, RunOptions, Runnable, Runner, fork,
-    io_bound, lazy, ready, task, with_plan,
+    Graph, GraphFault, Heft, Limits, Outcome, Plan, ProxyState, ResultProxy, RunOptions, Runnable, Runner,
+    fork, io_bound, lazy, ready, task, with_plan,
 };
 
 fn names(graph: &Graph) -> Vec<&str> {
@@ -697,5 +697,24 @@ fn what_else_is_done_with_tasks_is_done_with_parts_as_far_as_it_makes_sense() {
         let done = later.run().unwrap();
         assert_eq!((done[&node], done[&next], count.get()), (-2, 4, 1));
         std::fs::remove_file(file).unwrap();
+    });
+}
+
+/// What is said of a task by its name holds for a part, but for what can't be: its result is in no file.
+#[test]
+fn a_part_has_limits_and_is_not_saved() {
+    within(60, || {
+        let (send, receive) = channel::<i64>();
+        let hangs = lazy(move || receive.recv().expect("a number"));
+        let mut graph = Graph::new();
+        graph.add_expression("hangs", &hangs).unwrap();
+        let error = graph.set_saved::<i64>("hangs").unwrap_err();
+        assert!(error.to_string().contains("captured anew in each process"), "{error}");
+        graph.set_limits("hangs", Limits::new().timeout(Duration::from_millis(20))).unwrap();
+        let done = graph.run().unwrap();
+        let outcome = done.outcome("hangs").unwrap();
+        assert!(matches!(&outcome, Outcome::Failed(error) if error.is_timeout()), "{outcome:?}");
+        send.send(5).unwrap();
+        assert_eq!(*hangs, 5, "the proxy is computed all the same");
     });
 }

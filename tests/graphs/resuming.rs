@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use xfork::graph::in_progress;
 use xfork::{
     Graph, GraphError, GraphFault, Node, Outcome, Plan, RunOptions, cpu_bound, io_bound, task, with_plan,
