@@ -171,4 +171,8 @@ pub mod __fuzz {
     pub fn supervisor(data: &[u8]) {
         fuzz::supervisor(data);
     }
+
+    pub fn store(data: &[u8]) {
+        crate::store::fuzz::store(data);
+    }
 }

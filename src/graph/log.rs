@@ -162,7 +162,8 @@ impl fmt::Display for Utc {
 }
 
 /// The date so many days after 1 January 1970, in the Gregorian calendar: by years that begin in March, so that leap days
-/// come last, and by the 146 097 days after which the calendar repeats.
+/// come last, and by the 146 097 days after which the calendar repeats (Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013,
+/// `civil_from_days`).
 fn date(days: u64) -> (u64, u64, u64) {
     // From 1 March 0000.
     let days = days + 719_468;

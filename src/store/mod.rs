@@ -17,6 +17,8 @@ mod cache;
 mod config;
 mod error;
 mod format;
+#[cfg(any(all(test, not(xfork_loom)), fuzzing))]
+pub(crate) mod fuzz;
 mod index;
 mod lock;
 mod room;

@@ -164,10 +164,9 @@ fn an_err_is_not_kept() {
         let file = folder.file("calls");
         with_plan(Plan::threads().cache(folder.file("cache")), || {
             assert!(fork(fetch, file.clone()).is_err());
-            assert_eq!(
-                (fork(fetch, file.clone()).clone(), fork(fetch, file.clone()).clone()),
-                (Ok(2), Ok(2))
-            );
+            for _ in 0..2 {
+                assert_eq!(*fork(fetch, file.clone()), Ok(2));
+            }
         });
     });
 }
