@@ -167,6 +167,8 @@ pub(crate) struct Terms {
     pub(crate) limits: Limits,
     /// The seed of its random numbers and of its forks.
     pub(crate) seed: u64,
+    /// Whether somebody wants to know at once that it runs.
+    pub(crate) is_watched: bool,
 }
 
 #[cfg(all(test, not(xfork_loom)))]

@@ -16,6 +16,11 @@ pub(crate) trait Series: Send + Sync {
     fn place(&self, number: u32) -> &'static Location<'static>;
     /// Of tasks of equal priority, the greater comes first.
     fn rank(&self, number: u32) -> u32;
+    /// Whether it wants to know at once that a task runs, which costs a word from another process.
+    fn is_watching(&self) -> bool;
+    /// The task begins to run, for the first time or once more. Of one in another process this may be told late, after its end,
+    /// or, if nobody is watching, not at all.
+    fn began(&self, number: u32, site: Site);
     /// The task has run; it has not ended yet.
     fn ran(&self, number: u32, run: Ran);
     /// It took so long to encode its arguments for another process.
@@ -39,6 +44,12 @@ pub(crate) enum Site {
     Thread(u64),
     /// A worker process, by its id.
     Process(u32),
+}
+
+impl Site {
+    fn here() -> Self {
+        Self::Thread(ThreadNumber::current().get().into())
+    }
 }
 
 /// A run of a task's function.
@@ -68,13 +79,14 @@ pub(crate) struct Running<'a> {
 
 impl<'a> Running<'a> {
     pub(crate) fn new(series: &'a dyn Series, number: u32) -> Self {
+        series.began(number, Site::here());
         Self { series, number, begin: Instant::now() }
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let site = Site::Thread(ThreadNumber::current().get().into());
+        let site = Site::here();
         self.series.ran(self.number, Ran { site, begin: self.begin, end: Instant::now() });
     }
 }

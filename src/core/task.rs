@@ -382,7 +382,7 @@ impl TaskCore {
         self.shared.series.is_some()
     }
 
-    /// What its series is told when it has run in this thread: as long as the guard lives, it runs.
+    /// Tells its series that it begins to run in this thread, and that it has run: as long as the guard lives, it runs.
     pub(crate) fn running(&self) -> Option<Running<'_>> {
         self.series().map(|(series, number)| Running::new(&**series, number))
     }
@@ -453,7 +453,8 @@ impl TaskCore {
 
     /// What it takes along to wherever it runs.
     pub(crate) fn terms(&self) -> Terms {
-        Terms { limits: self.shared.limits, seed: self.seed() }
+        let is_watched = self.series().is_some_and(|(series, _)| series.is_watching());
+        Terms { limits: self.shared.limits, seed: self.seed(), is_watched }
     }
 
     pub(crate) fn fork_place(&self) -> ForkPlace {

@@ -1,14 +1,17 @@
 //! The log of a run, for people: a line of text for each thing that happens.
 //!
-//! Owns the file and when it is written. That a task starts is written before it is handed over, so that the log of a killed
-//! program tells what it was at; what ends waits a little for more, since nobody needs it at once. Each write is of whole lines, and
+//! Owns the file and when it is written. That a task starts is written before it can do anything, so that the log of a killed
+//! program tells what it was at: in a thread, that it runs; of one in another process, that it was handed over, since only
+//! that process knows more in time. What ends waits a little for more, since nobody needs it at once. Each write is of whole lines, and
 //! goes to the end of the file wherever that is by then, so several programs may share one. It has nothing to do with the file of
 //! a graph, which programs read: trouble with this one is told, and stops nothing.
 
 use super::error::{GraphError, GraphFault};
 use super::names::{in_one_line, shown};
-use super::running::{DONE, DONE_BEFORE, End, FAILED, FAILED_BEFORE, Running, SKIPPED, STARTED};
+use super::running::{DONE, DONE_BEFORE, End, FAILED, FAILED_BEFORE, Running, SKIPPED, is_started};
+use crate::core::series::Site;
 use crate::core::timer::{self, Alarm};
+use crate::task::Where;
 use parking_lot::Mutex;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
@@ -82,10 +85,13 @@ impl Log {
         self.empty();
     }
 
-    /// Writes a line some time soon.
-    fn write_later(self: &Arc<Self>, what: fmt::Arguments<'_>) {
+    /// Writes lines some time soon, between which no other can come; `tell` is given what takes them.
+    fn write_later(self: &Arc<Self>, tell: impl FnOnce(&mut dyn FnMut(fmt::Arguments<'_>))) {
         let mut waiting = self.waiting.lock();
-        waiting.push(self.pid, what);
+        tell(&mut |what| waiting.push(self.pid, what));
+        if waiting.lines.is_empty() {
+            return;
+        }
         if waiting.alarm.is_none() {
             let log = Arc::downgrade(self);
             let alarm = timer::after(DELAY, move || {
@@ -198,11 +204,32 @@ impl Running {
         log.write(format_args!("{text}"));
     }
 
-    /// Has the start of a task be written.
+    /// Has it be written that a task is handed over.
     pub(super) fn log_start(&self, task: u32) {
-        if let Some(log) = &self.log {
-            log.write(format_args!("started task {}", shown(self.names.get(task))));
+        let Some(log) = &self.log else { return };
+        let name = shown(self.names.get(task));
+        let what = format_args!("queued task {name}");
+        match self.works[task as usize].runs() {
+            // What it does there, it may do before anybody here has heard that it runs.
+            Where::Process => log.write(what),
+            Where::Thread | Where::Here => log.write_later(|line| line(what)),
         }
+    }
+
+    /// Has it be written that a task runs, if it `begins` to; says whether it does.
+    pub(super) fn log_begun(&self, task: u32, site: Site, begins: impl FnOnce() -> bool) -> bool {
+        let Some(log) = &self.log else { return begins() };
+        let mut has_begun = false;
+        log.write_later(|line| {
+            has_begun = begins();
+            if has_begun {
+                line(format_args!("started task {}", shown(self.names.get(task))));
+            }
+        });
+        if has_begun && matches!(site, Site::Thread(_)) {
+            log.empty();
+        }
+        has_begun
     }
 
     /// Has it be written how a task has ended.
@@ -210,25 +237,31 @@ impl Running {
         let Some(log) = &self.log else { return };
         let name = shown(self.names.get(task));
         let run = self.task(task);
-        match (end, run.timing.took()) {
-            (End::Done, Some(took)) => log.write_later(format_args!("finished task {name} after {took:.2?}")),
-            (End::Done, None) => match self.twins.get(&task) {
-                Some(&first) if run.state.load(Ordering::Relaxed) != STARTED => {
-                    let first = shown(self.names.get(first));
-                    log.write_later(format_args!("finished task {name}, which is equal to {first}"));
+        let took = run.timing.took();
+        log.write_later(|line| {
+            if run.begins() && took.is_some() {
+                line(format_args!("started task {name}"));
+            }
+            match (end, took) {
+                (End::Done, Some(took)) => line(format_args!("finished task {name} after {took:.2?}")),
+                (End::Done, None) => match self.twins.get(&task) {
+                    Some(&first) if !is_started(run.state.load(Ordering::Relaxed)) => {
+                        let first = shown(self.names.get(first));
+                        line(format_args!("finished task {name}, which is equal to {first}"));
+                    }
+                    _ => line(format_args!("finished task {name}")),
+                },
+                (End::Failed(error), _) => {
+                    let error = error.to_string();
+                    let why = in_one_line(error.lines().next().unwrap_or_default());
+                    line(format_args!("failed task {name}: {why}"));
                 }
-                _ => log.write_later(format_args!("finished task {name}")),
-            },
-            (End::Failed(error), _) => {
-                let error = error.to_string();
-                let line = in_one_line(error.lines().next().unwrap_or_default());
-                log.write_later(format_args!("failed task {name}: {line}"));
+                (End::Skipped(skip), _) => {
+                    let skip = skip.to_string();
+                    line(format_args!("skipped task {name}: {}", in_one_line(&skip)));
+                }
             }
-            (End::Skipped(skip), _) => {
-                let skip = skip.to_string();
-                log.write_later(format_args!("skipped task {name}: {}", in_one_line(&skip)));
-            }
-        }
+        });
     }
 
     /// How many tasks are in this state.

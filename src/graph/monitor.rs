@@ -1,7 +1,7 @@
 //! Watching a run from another thread.
 
 use super::build::Graph;
-use super::running::{DONE, DONE_BEFORE, FAILED, FAILED_BEFORE, Running, STARTED};
+use super::running::{DONE, DONE_BEFORE, FAILED, FAILED_BEFORE, RUNNING, Running, STARTED, is_started};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -119,7 +119,7 @@ impl Graph {
 impl Running {
     /// The names of the tasks that have started and not ended.
     fn in_progress(&self) -> Vec<String> {
-        let is_started = |task: &u32| self.tasks[*task as usize].state.load(Ordering::Relaxed) == STARTED;
+        let is_started = |task: &u32| is_started(self.tasks[*task as usize].state.load(Ordering::Relaxed));
         let tasks = 0..self.tasks.len() as u32;
         tasks.filter(is_started).map(|task| self.names.get(task).to_owned()).collect()
     }
@@ -131,6 +131,7 @@ impl Running {
             let place = match task.state.load(Ordering::Relaxed) {
                 DONE_BEFORE => DONE,
                 FAILED_BEFORE => FAILED,
+                RUNNING => STARTED,
                 state => state,
             };
             counts[place as usize] += 1;

@@ -70,19 +70,21 @@ impl RunOptions {
     ///
     /// ```text
     /// 2026-03-01T09:26:53.589793Z pid 4711: run begins: 3 tasks to run
-    /// 2026-03-01T09:26:53.589871Z pid 4711: started task read
+    /// 2026-03-01T09:26:53.589871Z pid 4711: queued task read
+    /// 2026-03-01T09:26:53.589893Z pid 4711: started task read
     /// 2026-03-01T09:26:53.590046Z pid 4711: finished task read after 12.35µs
-    /// 2026-03-01T09:26:53.590051Z pid 4711: started task "count words"
+    /// 2026-03-01T09:26:53.590051Z pid 4711: queued task "count words"
+    /// 2026-03-01T09:26:53.590063Z pid 4711: started task "count words"
     /// 2026-03-01T09:26:53.590102Z pid 4711: failed task "count words": there are no words
     /// 2026-03-01T09:26:53.590104Z pid 4711: skipped task report: its ancestor `count words` failed
     /// 2026-03-01T09:26:53.590107Z pid 4711: run ends after 518.00µs: 1 finished, 1 failed, 1 skipped
     /// ```
     ///
-    /// A name with spaces, quotes or control characters stands in quotes. A task is `started` when it is handed to the worker
-    /// processes or threads, where it may still wait for a free one; how long its function then took, `finished` says. That it
-    /// started is in the file before it can run, so if the program is killed, the tasks without an end are those that ran or
-    /// waited for a worker. Other lines may come up to 20 ms later. Lines are whole also if several programs append to
-    /// the file, unless it lies on another machine. It takes some 3 µs for each task.
+    /// A name with spaces, quotes or control characters stands in quotes. A task is `queued` when it is handed to the worker
+    /// processes or threads, where it may wait for a free one, and `started` when it runs. What the
+    /// program was at when it was killed is in the file: that a task runs on a thread, before it does; that one was queued for
+    /// a worker process, before it can run, and that it runs there, soon after. Other lines may come up to 20 ms later. Lines
+    /// are whole also if several programs append to the file, unless it lies on another machine. It takes some 3 µs for each task.
     ///
     /// If the file can't be written any more, perhaps because the disk is full, the run goes on, and standard error says so once.
     ///
@@ -95,9 +97,9 @@ impl RunOptions {
     /// graph.run_with(RunOptions::new().log(&file))?;
     /// let text = std::fs::read_to_string(&file).unwrap();
     /// let what: Vec<&str> = text.lines().map(|line| line.split_once(": ").unwrap().1).collect();
-    /// assert_eq!(what[..2], ["run begins: 1 task to run", "started task a"]);
-    /// assert!(what[2].starts_with("finished task a after "));
-    /// assert!(what[3].starts_with("run ends after ") && what[3].ends_with(": 1 finished"));
+    /// assert_eq!(what[..3], ["run begins: 1 task to run", "queued task a", "started task a"]);
+    /// assert!(what[3].starts_with("finished task a after "));
+    /// assert!(what[4].starts_with("run ends after ") && what[4].ends_with(": 1 finished"));
     /// # std::fs::remove_file(file).unwrap();
     /// # Ok::<(), xfork::GraphError>(())
     /// ```

@@ -18,7 +18,7 @@ use crate::core::context::{Origin, Runners};
 use crate::core::runner::Runner;
 use crate::core::scope::ROOT;
 use crate::core::seed::{self, Position};
-use crate::core::series::{Member, Ran, Series};
+use crate::core::series::{Member, Ran, Series, Site};
 use crate::core::slot::{self, AnySlot, Slot};
 use crate::core::wait::wait_helping;
 use crate::place::AnyPlace;
@@ -53,6 +53,12 @@ pub(super) const SKIPPED: u8 = 4;
 /// It had ended before this run, well or badly.
 pub(super) const DONE_BEFORE: u8 = 5;
 pub(super) const FAILED_BEFORE: u8 = 6;
+/// It was started, and is known to run.
+pub(super) const RUNNING: u8 = 7;
+
+pub(super) fn is_started(state: u8) -> bool {
+    matches!(state, STARTED | RUNNING)
+}
 
 /// A task in a run.
 pub(super) struct TaskRun {
@@ -62,6 +68,13 @@ pub(super) struct TaskRun {
     /// How many of those that need its result have not ended; only where results are dropped.
     users: AtomicU32,
     pub(super) timing: super::costs::Timing,
+}
+
+impl TaskRun {
+    /// Notes that it runs; says whether that is news. Of a task in another process its end may be known already.
+    pub(super) fn begins(&self) -> bool {
+        self.state.compare_exchange(STARTED, RUNNING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 }
 
 /// How a task has ended.
@@ -367,7 +380,7 @@ impl Running {
                 FAILED
             }
             End::Skipped(skip) => {
-                if self.task(task).state.load(Ordering::Relaxed) == STARTED {
+                if is_started(self.task(task).state.load(Ordering::Relaxed)) {
                     self.write_stop(task);
                 }
                 self.reasons.lock().insert(task, Reason::Skipped(skip));
@@ -401,7 +414,7 @@ impl Running {
         }
         fence(Ordering::SeqCst);
         for task in 0..self.tasks.len() as u32 {
-            if self.task(task).state.load(Ordering::Relaxed) == STARTED {
+            if is_started(self.task(task).state.load(Ordering::Relaxed)) {
                 self.cancel(task);
             }
         }
@@ -421,6 +434,19 @@ impl Series for Running {
 
     fn rank(&self, task: u32) -> u32 {
         self.rank_of(task)
+    }
+
+    fn is_watching(&self) -> bool {
+        self.log.is_some() || self.writer.read().is_some()
+    }
+
+    fn began(&self, task: u32, site: Site) {
+        if !self.is_watching() {
+            return;
+        }
+        if self.log_begun(task, site, || self.task(task).begins()) {
+            self.write_begun(task);
+        }
     }
 
     fn ran(&self, task: u32, run: Ran) {

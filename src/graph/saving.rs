@@ -11,10 +11,10 @@ use crate::store::{Change, Outcome, Record, Store, StoreError, Writer, write_who
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A task that had started and not ended when somebody looked: its program died then, or goes on with it now.
+/// A task that had been started and not ended when somebody looked: its program died then, or goes on with it now.
 ///
 /// Started means that its inputs were there and it was handed to the worker processes or threads: it runs, or is queued there
-/// for a free one. Which of the two, the file does not say.
+/// for a free one.
 ///
 /// ```
 /// let file = std::env::temp_dir().join(format!("xfork-doc-unfinished-{}", std::process::id()));
@@ -30,10 +30,12 @@ use std::time::SystemTime;
 pub struct Unfinished {
     /// Its name.
     pub name: String,
-    /// When it was handed over, by the clock on the wall.
+    /// When it began to run, or was queued, by the clock on the wall.
     pub since: SystemTime,
     /// The process that ran the graph.
     pub pid: u32,
+    /// Whether it ran, as far as the file knows: it is written within about a millisecond. Otherwise it was queued.
+    pub is_running: bool,
 }
 
 /// Which tasks a file in which a graph is [kept](Graph::keep_in) says to have started and not ended. The file is only read, also
@@ -54,11 +56,13 @@ pub struct Unfinished {
 ///
 /// If there is no such file, or it is damaged, of another version, or no file of a graph.
 pub fn in_progress(path: impl AsRef<Path>) -> Result<Vec<Unfinished>, StoreError> {
-    let unfinished = Store::peek(path)?.in_progress().into_iter().map(|(name, mark)| Unfinished {
-        name: String::from_utf8_lossy(&name).into_owned(),
-        since: mark.time,
-        pid: mark.pid,
-    });
+    let unfinished =
+        Store::peek(path)?.in_progress().into_iter().map(|(name, mark, is_running)| Unfinished {
+            name: String::from_utf8_lossy(&name).into_owned(),
+            since: mark.time,
+            pid: mark.pid,
+            is_running,
+        });
     Ok(unfinished.collect())
 }
 
@@ -350,6 +354,13 @@ impl Running {
     pub(super) fn write_start(&self, task: u32) {
         if let Some(writer) = &*self.writer.read() {
             writer.started(self.names.get(task).as_bytes());
+        }
+    }
+
+    /// Has it be noted that a task runs.
+    pub(super) fn write_begun(&self, task: u32) {
+        if let Some(writer) = &*self.writer.read() {
+            writer.began(self.names.get(task).as_bytes());
         }
     }
 

@@ -69,6 +69,7 @@ pub(super) enum Verb {
     Result = 1,
     /// The task `name` has no result any more.
     Remove,
+    /// It waits to be run, with tag 0, or runs, with tag 1.
     Started,
     Ended,
     /// A note of the owner of the store under `name`.
@@ -94,7 +95,7 @@ impl Verb {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) verb: Verb,
-    /// How a task ended; a number of the store's.
+    /// How a task ended, or whether it runs; a number of the store's.
     pub(super) tag: u8,
     pub(super) name: u32,
     pub(super) label: u32,

@@ -11,6 +11,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The tag of what was started and runs.
+const RUNS: u8 = 1;
+
 /// How a task ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -76,7 +79,10 @@ pub(crate) enum Change {
     Put(Box<[u8]>, Record),
     /// All that is known of a task is forgotten.
     Remove(Box<[u8]>),
+    /// A task has been handed over to whoever runs it.
     Started(Box<[u8]>, Mark),
+    /// It runs; that says nothing if it has ended meanwhile.
+    Began(Box<[u8]>, Mark),
     Ended(Box<[u8]>, Mark),
     /// A note of the graph's own, of at most 16 MiB.
     Meta(Box<[u8]>, Vec<u8>),
@@ -92,6 +98,8 @@ pub(crate) struct Entry {
     pub(crate) started: Option<Mark>,
     pub(crate) ended: Option<Mark>,
     pub(crate) is_in_progress: bool,
+    /// Whether it runs, and does not only wait for that.
+    pub(crate) is_running: bool,
 }
 
 /// Where a result lies.
@@ -110,6 +118,8 @@ pub(super) struct Slot {
     pub(super) started: Option<Mark>,
     pub(super) ended: Option<Mark>,
     pub(super) is_in_progress: bool,
+    /// Whether it runs, and does not only wait for that.
+    pub(super) is_running: bool,
 }
 
 #[derive(Default, Debug)]
@@ -140,17 +150,24 @@ impl Index {
     fn put(&mut self, name: &[u8], place: Place) {
         let slot = self.slot(name);
         slot.result = Some(place);
-        slot.is_in_progress = false;
+        (slot.is_in_progress, slot.is_running) = (false, false);
     }
 
     fn started(&mut self, name: &[u8], mark: Mark) {
         let slot = self.slot(name);
-        (slot.started, slot.ended, slot.is_in_progress) = (Some(mark), None, true);
+        (slot.started, slot.ended, slot.is_in_progress, slot.is_running) = (Some(mark), None, true, false);
+    }
+
+    /// Who learns of it may be overtaken by who learns of its end.
+    fn began(&mut self, name: &[u8], mark: Mark) {
+        if let Some(slot) = self.tasks.get_mut(name).filter(|slot| slot.is_in_progress) {
+            (slot.started, slot.is_running) = (Some(mark), true);
+        }
     }
 
     fn ended(&mut self, name: &[u8], mark: Mark) {
         let slot = self.slot(name);
-        (slot.ended, slot.is_in_progress) = (Some(mark), false);
+        (slot.ended, slot.is_in_progress, slot.is_running) = (Some(mark), false, false);
     }
 
     /// `None`: the frame is whole, and says what this version does not know.
@@ -168,7 +185,14 @@ impl Index {
                 self.put(&frame.name, place);
             }
             Verb::Remove => drop(self.tasks.remove(&frame.name)),
-            Verb::Started => self.started(&frame.name, Mark::decode(&frame.small)?),
+            Verb::Started => {
+                let mark = Mark::decode(&frame.small)?;
+                match head.tag {
+                    0 => self.started(&frame.name, mark),
+                    RUNS => self.began(&frame.name, mark),
+                    _ => return None,
+                }
+            }
             Verb::Ended => self.ended(&frame.name, Mark::decode(&frame.small)?),
             Verb::Meta => drop(self.meta.insert(frame.name, frame.small.into())),
             Verb::Synced => {}
@@ -180,7 +204,9 @@ impl Index {
     pub(super) fn size(&self) -> u64 {
         let frame = |name: &[u8], rest: u64| HEAD as u64 + name.len() as u64 + rest;
         let tasks = self.tasks.iter().map(|(name, slot)| {
-            let marks = u64::from(slot.started.is_some()) + u64::from(slot.ended.is_some());
+            let marks = u64::from(slot.started.is_some())
+                + u64::from(slot.is_running)
+                + u64::from(slot.ended.is_some());
             let result = slot
                 .result
                 .as_ref()
@@ -203,6 +229,7 @@ impl Index {
             }
             Change::Remove(name) => drop(self.tasks.remove(name)),
             Change::Started(name, mark) => self.started(name, *mark),
+            Change::Began(name, mark) => self.began(name, *mark),
             Change::Ended(name, mark) => self.ended(name, *mark),
             Change::Meta(name, value) => drop(self.meta.insert(name.clone(), value.clone())),
         }
@@ -212,7 +239,7 @@ impl Index {
         match change {
             Change::Put(name, _) => self.tasks.get(name).is_some_and(|slot| slot.result.is_some()),
             Change::Remove(name) => self.tasks.contains_key(name),
-            Change::Started(..) | Change::Ended(..) => false,
+            Change::Started(..) | Change::Began(..) | Change::Ended(..) => false,
             Change::Meta(name, _) => self.meta.contains_key(name),
         }
     }
@@ -230,6 +257,10 @@ pub(super) fn put(sink: &mut Sink<'_>, change: &Change) -> io::Result<(u64, [u8;
         Change::Started(name, mark) => {
             small = mark.encode();
             ((Verb::Started, 0), name, b"", &small)
+        }
+        Change::Began(name, mark) => {
+            small = mark.encode();
+            ((Verb::Started, RUNS), name, b"", &small)
         }
         Change::Ended(name, mark) => {
             small = mark.encode();

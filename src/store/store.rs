@@ -177,19 +177,18 @@ impl Store {
             started: slot.started,
             ended: slot.ended,
             is_in_progress: slot.is_in_progress,
+            is_running: slot.is_running,
         });
         entries.collect()
     }
 
-    /// The tasks that were started and have neither ended nor got a result, by name.
+    /// The tasks that were started and have neither ended nor got a result, by name: since when, and whether they run.
     ///
-    /// Of a program that has died, these are the ones that it was running.
-    pub(crate) fn in_progress(&self) -> Vec<(Box<[u8]>, Mark)> {
+    /// Of a program that has died, these are the ones that it was running, or that waited there for a worker.
+    pub(crate) fn in_progress(&self) -> Vec<(Box<[u8]>, Mark, bool)> {
         let state = self.state();
-        let running = state.index.tasks.iter().filter_map(|(name, slot)| {
-            slot.started.filter(|_| slot.is_in_progress).map(|mark| (name.clone(), mark))
-        });
-        running.collect()
+        let tasks = state.index.tasks.iter().filter(|(_, slot)| slot.is_in_progress);
+        tasks.filter_map(|(name, slot)| Some((name.clone(), slot.started?, slot.is_running))).collect()
     }
 
     /// A note that was written as [`Change::Meta`].
@@ -317,6 +316,7 @@ impl Store {
                 let started = slot.started.map(|mark| Change::Started(name.clone(), mark));
                 // A result ends what is in progress, unless that was started after it.
                 let (before, after) = if slot.is_in_progress { (None, started) } else { (started, None) };
+                let began = slot.started.filter(|_| slot.is_running);
                 if let Some(started) = before {
                     put(sink, &started)?;
                 }
@@ -330,6 +330,9 @@ impl Store {
                 }
                 if let Some(started) = after {
                     put(sink, &started)?;
+                }
+                if let Some(mark) = began {
+                    put(sink, &Change::Began(name.clone(), mark))?;
                 }
             }
             Ok(())

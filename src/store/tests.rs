@@ -428,6 +428,7 @@ fn change() -> impl Strategy<Value = Change> {
         }),
         2 => name().prop_map(Change::Remove),
         2 => name().prop_map(|name| Change::Started(name, Mark::now())),
+        2 => name().prop_map(|name| Change::Began(name, Mark::now())),
         2 => name().prop_map(|name| Change::Ended(name, Mark::now())),
         1 => (name(), any::<[u8; 3]>()).prop_map(|(name, note)| Change::Meta(name, note.into())),
     ]

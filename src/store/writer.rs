@@ -95,9 +95,14 @@ impl Writer {
         self.bring(Change::Put(name.into(), record));
     }
 
-    /// A task has been started, now and by this process.
+    /// A task has been handed over to whoever runs it, now and by this process.
     pub(crate) fn started(&self, name: &[u8]) {
         self.bring(Change::Started(name.into(), Mark::now()));
+    }
+
+    /// A task that was started runs, from now on.
+    pub(crate) fn began(&self, name: &[u8]) {
+        self.bring(Change::Began(name.into(), Mark::now()));
     }
 
     /// A task has ended, now, in whatever way. A result says so by itself.
@@ -170,7 +175,10 @@ fn cost(change: &Change) -> usize {
     OVERHEAD
         + match change {
             Change::Put(name, record) => name.len() + record.fingerprint.len() + record.bytes.len(),
-            Change::Remove(name) | Change::Started(name, _) | Change::Ended(name, _) => name.len(),
+            Change::Remove(name)
+            | Change::Started(name, _)
+            | Change::Began(name, _)
+            | Change::Ended(name, _) => name.len(),
             Change::Meta(name, value) => name.len() + value.len(),
         }
 }
@@ -253,13 +261,16 @@ mod tests {
         let writer = Writer::start(Store::open(&path).unwrap()).unwrap();
         writer.started(b"a");
         writer.started(b"b");
+        writer.began(b"b");
         writer.put(b"a", record(*b"value"));
+        // Told after its end, which happens.
+        writer.began(b"a");
         writer.flush().unwrap();
         let seen = Store::peek(&path).unwrap();
         assert_eq!(seen.get(b"a").unwrap(), Some(record(*b"value")));
         let running = seen.in_progress();
         assert_eq!(running.len(), 1);
-        assert_eq!((&*running[0].0, running[0].1.pid), (&b"b"[..], std::process::id()));
+        assert_eq!((&*running[0].0, running[0].1.pid, running[0].2), (&b"b"[..], std::process::id(), true));
         writer.ended(b"b");
         writer.remove(b"a");
         writer.flush().unwrap();

@@ -158,7 +158,10 @@ impl Gate {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("xfork-graphs-{}-{number}", std::process::id()));
+        Self::at(std::env::temp_dir().join(format!("xfork-graphs-{}-{number}", std::process::id())))
+    }
+
+    pub(crate) fn at(path: PathBuf) -> Self {
         Self { listener: UnixListener::bind(&path).expect("a gate"), path }
     }
 

@@ -1,11 +1,11 @@
 //! The log of a run: what is in it, when, and what becomes of it when something goes wrong.
 
-use crate::fixture::{Folder, Gate, every_plan, pass_io, square, stderr_of_program};
+use crate::fixture::{Folder, Gate, every_plan, pass, pass_io, square, stderr_of_program};
 use crate::within;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xfork::{Graph, GraphFault, Plan, RunOptions, cpu_bound, io_bound, task, with_plan};
@@ -77,7 +77,7 @@ fn each_event_of_a_run_is_a_line() {
             graph.add_named("needs it", io_bound(|n: i64| n), ["broken"]);
             graph.run_with(RunOptions::new().log(&file)).unwrap();
             let told = what(&file);
-            assert_eq!((&*told[0], told.len()), ("run begins: 4 tasks to run", 9), "{plan}: {told:#?}");
+            assert_eq!((&*told[0], told.len()), ("run begins: 4 tasks to run", 12), "{plan}: {told:#?}");
             let place = |what: &str| {
                 let place = told.iter().position(|line| line == what);
                 place.unwrap_or_else(|| panic!("{plan}: no {what} in {told:#?}"))
@@ -86,13 +86,14 @@ fn each_event_of_a_run_is_a_line() {
                 let (start, end) =
                     (place(&format!("started task {name}")), place(&format!("{end} task {name}")));
                 assert!(place("started task nine") <= start && start < end, "{plan}");
+                assert!(place(&format!("queued task {name}")) < start, "{plan}: {told:#?}");
             }
             let failed = told.iter().position(|line| line.starts_with("failed task broken: ")).unwrap();
             assert!(told[failed].contains(r"one\u{1b}[1m"), "{}", told[failed]);
             assert!(!told[failed].contains("line"), "{}", told[failed]);
             assert!(place("started task broken") < failed);
             assert!(failed < place(r#"skipped task "needs it": its ancestor `broken` failed"#));
-            assert_eq!(told[8], "run ends: 2 finished, 1 failed, 1 skipped");
+            assert_eq!(told[11], "run ends: 2 finished, 1 failed, 1 skipped");
             assert!(lines(&file).iter().all(|line| line.pid == std::process::id()));
 
             // A second run is appended.
@@ -101,7 +102,7 @@ fn each_event_of_a_run_is_a_line() {
                 "run begins: 0 tasks to run, 2 done before, 2 failed or skipped before",
                 "run ends: 0 finished",
             ];
-            assert_eq!(what(&file)[9..], more, "{plan}");
+            assert_eq!(what(&file)[12..], more, "{plan}");
         });
     });
 }
@@ -149,8 +150,10 @@ fn what_a_killed_program_was_at_is_in_the_log() {
             let told = what(&file);
             let expected = [
                 "run begins: 3 tasks to run",
+                "queued task first",
                 "started task first",
                 "finished task first",
+                "queued task deadly",
                 "started task deadly",
             ];
             assert_eq!(told, expected);
@@ -198,9 +201,11 @@ fn the_reasons_of_what_did_not_run_are_told() {
         with_plan(Plan::sequential(), || graph.run_with(RunOptions::new().log(&file))).unwrap();
         let expected = [
             "run begins: 5 tasks to run",
+            "queued task a",
             "started task a",
             "finished task a",
             "finished task b, which is equal to a",
+            "queued task broken",
             "started task broken",
             "failed task broken: ",
             "skipped task later: its ancestor `broken` failed",
@@ -265,7 +270,9 @@ fn several_programs_share_a_log() {
             assert_eq!(lines[0], format!("run begins: {TASKS} tasks to run"));
             assert_eq!(lines.last().unwrap(), &format!("run ends: {TASKS} finished"));
             let mut expected: Vec<String> = (0..TASKS)
-                .flat_map(|task| ["started", "finished"].map(|what| format!("{what} task {:?}", name(task))))
+                .flat_map(|task| {
+                    ["queued", "started", "finished"].map(|what| format!("{what} task {:?}", name(task)))
+                })
                 .collect();
             lines.pop();
             lines.remove(0);
@@ -316,7 +323,7 @@ fn a_log_that_can_not_be_opened_is_told_before_anything_runs() {
         graph.run_with(RunOptions::new().log(folder.file("link"))).unwrap();
         let text = fs::read_to_string(&file).unwrap();
         let (cut, rest) = text.split_once('\n').unwrap();
-        assert_eq!((cut, rest.lines().map(line).count()), ("half a li", 4));
+        assert_eq!((cut, rest.lines().map(line).count()), ("half a li", 5));
     });
 }
 
@@ -333,12 +340,81 @@ fn the_run_of_a_schedule_has_a_log() {
         graph.run_schedule_with(&schedule, RunOptions::new().log(&file)).unwrap();
         let expected = [
             "run begins: 2 tasks to run",
+            "queued task a",
             "started task a",
             "finished task a",
+            "queued task b",
             "started task b",
             "finished task b",
             "run ends: 2 finished",
         ];
         assert_eq!(what(&file), expected);
+    });
+}
+
+/// TM-16: "`in_progress(path_to_log)` → `{'in_progress': started−finished, 'queued': queued−started}`": of what a killed
+/// program had handed over, its file says what ran and what waited, and so does its log.
+#[test]
+fn what_ran_is_told_from_what_was_queued() {
+    const FOLDER: &str = "XFORK_GRAPHS_QUEUED";
+    const TASKS: usize = 20;
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let folder = PathBuf::from(folder);
+        let gate = folder.join("gate");
+        let plan = match folder.file_name().unwrap().to_str().unwrap() {
+            "processes" => Plan::processes(2),
+            _ => Plan::threads().io_threads(2),
+        };
+        let mut graph = Graph::new();
+        graph.add("before", task(square, 3)).unwrap();
+        for number in 0..TASKS as u32 {
+            let name = format!("task {number}");
+            match matches!(folder.file_name(), Some(name) if name == "processes") {
+                true => graph.add(name, task(pass, (gate.clone(), number))).unwrap(),
+                false => graph.add(name, task(pass_io, (gate.clone(), number))).unwrap(),
+            };
+        }
+        graph.keep_in(folder.join("graph")).unwrap();
+        with_plan(plan, || graph.run_with(RunOptions::new().log(folder.join("log")))).unwrap();
+        return;
+    }
+    within(120, || {
+        for plan in ["processes", "threads"] {
+            let folder = Folder::new();
+            let place = folder.file(plan);
+            fs::create_dir(&place).unwrap();
+            let gate = Gate::at(place.join("gate"));
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "logging::what_ran_is_told_from_what_was_queued", "--nocapture"]);
+            command.env(FOLDER, &place).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut program = command.spawn().unwrap();
+            let stopped = [gate.next(), gate.next()];
+            let expected: BTreeSet<String> =
+                stopped.iter().map(|stopped| format!("task {}", stopped.label)).collect();
+            let unfinished = || xfork::graph::in_progress(place.join("graph")).unwrap();
+            let ran = || -> BTreeSet<String> {
+                unfinished().into_iter().filter(|task| task.is_running).map(|task| task.name).collect()
+            };
+            let log = place.join("log");
+            let told = |what: &str| -> BTreeSet<String> {
+                let whole = fs::read_to_string(&log).unwrap();
+                let lines = whole.lines().filter_map(|line| line.split_once(what));
+                lines
+                    .map(|(_, name)| name.split(" after ").next().unwrap().trim_matches('"').into())
+                    .collect()
+            };
+            let at = || -> BTreeSet<String> { &told(": started task ") - &told(": finished task ") };
+            // Both are written by others than those that stopped at the gate.
+            while ran() != expected || at() != expected || told(": finished task ").is_empty() {
+                std::thread::yield_now();
+            }
+            program.kill().unwrap();
+            program.wait().unwrap();
+            let left = unfinished();
+            assert!(left.iter().all(|task| task.pid == program.id()));
+            assert_eq!((ran(), left.len()), (expected.clone(), TASKS), "{plan}");
+            assert_eq!(at(), expected, "{plan}");
+            assert_eq!((&told(": queued task ") - &told(": started task ")).len(), TASKS - 2, "{plan}");
+        }
     });
 }

@@ -12,7 +12,7 @@ use crate::core::cancel::Unwanted;
 use crate::core::error::{Kind, TaskError, WireError};
 use crate::core::limits::Terms;
 use crate::core::runner::{Runnable, Runner};
-use crate::core::series::{Ran, Series};
+use crate::core::series::{Ran, Series, Site};
 use crate::core::task::{Body, TaskCore};
 use crate::ground::memory::Memory;
 use crate::ground::registry::{self, EntryId};
@@ -49,8 +49,8 @@ pub(super) enum Outcome {
     /// The outcomes of items of a chunk, from this place on.
     Items(usize, Outcomes),
     Failed(TaskError),
-    /// It has started, and its arguments are not needed any more.
-    Started,
+    /// It has started in this process, and its arguments are not needed any more.
+    Started(u32),
     /// It is not wanted any more.
     Unwanted(u64),
 }
@@ -144,7 +144,10 @@ impl Shared {
                     body.chunk().expect("that of a chunk").deliver(first, outcomes);
                 }
                 Outcome::Failed(error) => body.fail(error),
-                Outcome::Started => body.remote().expect("only tasks that travel are submitted").release(),
+                Outcome::Started(pid) => {
+                    body.core().tell_series(|series, number| series.began(number, Site::Process(pid)));
+                    body.remote().expect("only tasks that travel are submitted").release();
+                }
                 Outcome::Unwanted(id) => {
                     // The worker has told its own task of it already.
                     let kind = Kind::Cancelled { why: Unwanted::Asked, goes_on: false };
@@ -254,7 +257,7 @@ impl Shared {
                 let body = self.state.lock().tasks.get(&id).map(|entry| entry.body.clone());
                 if let Some(body) = body {
                     self.watch_time(id, &body, link.pid);
-                    consequences.for_tasks.push((body, Outcome::Started));
+                    consequences.for_tasks.push((body, Outcome::Started(link.pid)));
                 }
                 return Ok(());
             }

@@ -206,6 +206,7 @@ impl Local {
         let Limits { timeout, cpu_time, memory, .. } = incoming.terms.limits;
         let is_watched =
             timeout.is_some() || cpu_time.is_some() || memory.is_some() || self.record.get().is_some();
+        let is_watched = is_watched || incoming.terms.is_watched;
         self.say_started(incoming.id, is_watched || weight(&incoming.args) > LARGE);
         let _memory = incoming.terms.limits.memory.and_then(sys::limit_memory);
         let body = Arc::new(Served {
