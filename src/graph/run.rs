@@ -78,6 +78,7 @@ impl Graph {
         let mut running = Running::new(self, dag, options, lanes, &runners);
         (running.writer, running.unsavable) = (RwLock::new(writer), Mutex::new(unsavable));
         (running.branch, running.log) = (seed::fork(), log);
+        running.is_watching = running.log.is_some() || running.writer.get_mut().is_some();
         let running = Arc::new(running);
         self.running.set(&running);
         running.log_begin();

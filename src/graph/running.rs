@@ -110,6 +110,8 @@ pub(super) struct Running {
     /// Tasks whose results could not be encoded for it, and why.
     pub(super) unsavable: Mutex<Vec<(u32, String)>>,
     pub(super) log: Option<Arc<Log>>,
+    /// Whether there is a file or a log to tell what runs.
+    pub(super) is_watching: bool,
     /// Why nothing more is started.
     pub(super) stopped: OnceLock<Skip>,
     caller: Mutex<Caller>,
@@ -200,6 +202,7 @@ impl Running {
             writer: RwLock::new(None),
             unsavable: Mutex::default(),
             log: None,
+            is_watching: false,
             stopped: OnceLock::new(),
             caller: Mutex::default(),
         }
@@ -437,11 +440,11 @@ impl Series for Running {
     }
 
     fn is_watching(&self) -> bool {
-        self.log.is_some() || self.writer.read().is_some()
+        self.is_watching
     }
 
     fn began(&self, task: u32, site: Site) {
-        if !self.is_watching() {
+        if !self.is_watching {
             return;
         }
         if self.log_begun(task, site, || self.task(task).begins()) {
