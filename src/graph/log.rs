@@ -14,7 +14,7 @@ use crate::core::timer::{self, Alarm};
 use crate::task::Where;
 use parking_lot::Mutex;
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,8 +72,12 @@ impl Log {
                 return Err(GraphFault::Log { file: path.to_owned(), why: error.to_string() }.into());
             }
         };
-        // A full disk may have cut the last line.
-        let lines = if is_cut(path).unwrap_or(false) { "\n".to_owned() } else { String::new() };
+        // A full disk may have cut the last line. What somebody else is just writing looks the same, so each program that writes shares
+        // a lock, and only one that has it alone looks. Where there are no locks, an empty line may come of it.
+        let is_alone = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        let is_cut = is_alone && is_cut(path).unwrap_or(false);
+        let _ = file.try_lock_shared();
+        let lines = if is_cut { "\n".to_owned() } else { String::new() };
         let waiting = Mutex::new(Waiting { lines, ..Waiting::default() });
         let sink = Mutex::new(Sink { file, lines: String::new(), is_broken: false });
         Ok(Some(Arc::new(Self { path: path.to_owned(), pid: std::process::id(), waiting, sink })))
