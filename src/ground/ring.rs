@@ -310,7 +310,7 @@ fn asks(bell: &AtomicU64, wish: u64, has_to_wait: impl Fn() -> bool) -> bool {
 }
 
 /// Whether the bell has to be rung, which is asked for once.
-fn rings(bell: &AtomicU64) -> bool {
+pub(crate) fn rings(bell: &AtomicU64) -> bool {
     fence(Ordering::SeqCst);
     bell.load(Ordering::Relaxed) != 0 && bell.swap(0, Ordering::AcqRel) != 0
 }

@@ -1,9 +1,10 @@
 //! What a blocked thread does meanwhile: never what might wait for the blocked one, and yet everything gets done.
 
-use crate::fixture::{MINUTE, deadline};
+use crate::fixture::{Gate, MINUTE, deadline, pass};
 use std::time::Duration;
 use xfork::{
-    Plan, ResultProxy, as_completed, cpu_bound, fork, lazy, thread, wait, wait_any, wait_timeout, with_plan,
+    Plan, ResultProxy, as_completed, cpu_bound, fork, io_bound, lazy, thread, wait, wait_any, wait_timeout,
+    with_plan,
 };
 
 /// Time for others to get where they would do harm; nothing depends on it.
@@ -92,5 +93,63 @@ fn forks_of_closures_start_though_every_thread_is_blocked_in_a_closure() {
                 }
             });
         }
+    });
+}
+
+#[cpu_bound]
+fn takes_long() {
+    std::thread::sleep(A_WHILE / 5);
+}
+
+/// XF-40: what is told late, so that many short tasks needn't wake anybody each, is told all the same when a long one follows.
+#[test]
+fn a_long_task_keeps_nobody_from_the_results_of_the_short_ones_before_it() {
+    deadline(MINUTE, || {
+        with_plan(Plan::processes(1), || {
+            let gate = Gate::new();
+            for _ in 0..10 {
+                // Short ones, of which many are sent ahead.
+                let many: Vec<_> = (0..1000).map(|number| fork(next, number)).collect();
+                assert_eq!(many.into_iter().map(|number| *number).sum::<u64>(), 500_500);
+                fork(takes_long, ());
+                let short: Vec<_> = (0..5).map(|number| fork(next, number)).collect();
+                let long = fork(pass, (gate.path(), 7));
+                // Tasks on threads, since a thread that waits would have the worker hurry.
+                let (sender, results) = std::sync::mpsc::channel();
+                for short in short {
+                    let sender = sender.clone();
+                    thread(move |number: u64| sender.send(number).unwrap(), short);
+                }
+                assert_eq!(results.iter().take(5).sum::<u64>(), 15);
+                gate.next().let_go();
+                assert_eq!(*long, 7);
+            }
+        });
+    });
+}
+
+#[io_bound]
+fn next_io(number: u64) -> u64 {
+    number + 1
+}
+
+#[cpu_bound]
+fn ends_by_its_fork(number: u64) -> u64 {
+    fork(next_io, number);
+    number
+}
+
+/// XF-42: the end of a task that its last fork brings, in a thread beside that of the worker, is told at once.
+#[test]
+fn a_task_whose_fork_ends_last_is_heard_of_though_nobody_waits() {
+    deadline(MINUTE, || {
+        with_plan(Plan::processes(2), || {
+            for number in 0..500 {
+                let (sender, result) = std::sync::mpsc::channel();
+                let parent = fork(ends_by_its_fork, number);
+                thread(move |number: u64| sender.send(number).unwrap(), parent);
+                assert_eq!(result.recv().unwrap(), number);
+            }
+        });
     });
 }

@@ -36,6 +36,7 @@ impl Local {
     /// The executor thread: runs what there is to run.
     pub(super) fn execute(self: Arc<Self>) {
         context::own_thread(Some(self.clone()));
+        EXECUTOR.set(true);
         loop {
             let work = self.wait_for_work();
             self.say_unblocked();
@@ -240,8 +241,14 @@ const LARGE: u64 = 64 << 10;
 const STACK_BESIDE: usize = 64 * 1024 * 1024;
 
 thread_local! {
+    static EXECUTOR: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread runs forked tasks beside a blocked one.
     static BESIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is the executor.
+pub(super) fn is_executor() -> bool {
+    EXECUTOR.get()
 }
 
 /// The place of a thread beside the executor.

@@ -58,6 +58,8 @@ impl Inlet {
 #[derive(Default)]
 pub(super) struct Outlet {
     ring: Option<Producer<Lane>>,
+    /// What the follower reads, to wake it.
+    inlet: Option<Lane>,
     /// Tasks that have started, of which the program has not been told.
     untold: Vec<u64>,
     /// Since when there is something in the ring for which the program has not been woken.
@@ -83,6 +85,8 @@ pub(super) enum Patience {
 pub(super) enum Next {
     Task,
     Nothing,
+    /// Another thread than the executor has brought it: by now the executor may sleep, and has settled up before.
+    Unknown,
 }
 
 impl Local {
@@ -104,8 +108,10 @@ impl Local {
     /// From the next message on both sides use the rings.
     pub(super) fn use_rings(&self, inlet: &mut Inlet) {
         if let Some(Lanes { producer, consumer }) = inlet.lanes.take() {
+            let mut outlet = self.writing.lock();
+            outlet.inlet = Some(consumer.memory.clone());
+            outlet.ring = Some(producer);
             inlet.ring = Some((consumer, Decoder::new(u64::MAX)));
-            self.writing.lock().ring = Some(producer);
         }
     }
 
@@ -128,7 +134,7 @@ impl Local {
         self.borrowed.find(id)
     }
 
-    /// Waits for bytes, and takes them.
+    /// Waits for bytes, and takes them; without any if the follower is called back.
     fn fill(&self, inlet: &mut Inlet, patience: Patience) {
         let Inlet { socket, ring, spin, limit, .. } = inlet;
         let Some((ring, decoder)) = ring else {
@@ -161,6 +167,11 @@ impl Local {
                 sys::exit_now(0);
             }
             if ring.ask_to_be_woken(Wish::Soon) {
+                // Between the wish and the sleep: who calls it back from now on finds the bell set.
+                if patience == Patience::Sleeps && !self.follow.is_to_read() {
+                    ring.is_awake();
+                    return;
+                }
                 lanes::sleep_on(ring::bell_of_consumer(&ring.memory), *limit);
                 ring.is_awake();
             }
@@ -220,6 +231,7 @@ impl Local {
             self.write_holding(&mut outlet, &bytes);
         } else {
             outlet.untold.push(id);
+            self.call_follower_back(&outlet);
         }
     }
 
@@ -243,6 +255,8 @@ impl Local {
         // follower sees that an item takes long.
         if outlet.items.is_multiple_of(ITEMS) {
             self.wake_if_late(&mut outlet, Next::Task);
+        } else {
+            self.call_follower_back(&outlet);
         }
     }
 
@@ -255,9 +269,21 @@ impl Local {
         let is_long_ago = |then: Instant| now.duration_since(then) >= OWED;
         let is_late = is_long_ago(*outlet.owed.get_or_insert(now));
         let is_wanted = wish == Wish::Now && (next == Next::Nothing || outlet.woken.is_none_or(is_long_ago));
-        if is_late || is_wanted {
+        if is_late || is_wanted || next == Next::Unknown {
             outlet.woken = Some(now);
             self.wake_program(outlet);
+        } else {
+            self.call_follower_back(outlet);
+        }
+    }
+
+    /// Something is left for the follower to tell, should the executor take long: it sees that only when it doesn't read.
+    fn call_follower_back(&self, outlet: &Outlet) {
+        if self.follow.call_back()
+            && let Some(lane) = &outlet.inlet
+            && ring::rings(ring::bell_of_consumer(lane))
+        {
+            lanes::wake_on(ring::bell_of_consumer(lane));
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! An executor that has nothing to do reads it itself. While it runs a task, the *follower* reads, but only once that is
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`]. So a stream
-//! of short tasks passes through one thread, and a long task never keeps the worker from answering.
+//! of short tasks passes through one thread, and a long task never keeps the worker from answering. What the executor leaves
+//! for later to tell the program is told by the follower if the executor takes long; it can't see that while it reads, so it is
+//! called back then.
 
 use super::borrowed::write_with;
 use super::chunk::Division;
@@ -38,6 +40,8 @@ pub(super) struct Follow {
     beats: AtomicU64,
     /// The follower looks every tick; otherwise it sleeps until it is woken.
     awake: AtomicBool,
+    /// The follower has the line, and is to keep it.
+    reads: AtomicBool,
     promoted: Mutex<bool>,
     changed: Condvar,
 }
@@ -64,6 +68,18 @@ impl Follow {
         if !std::mem::replace(&mut *promoted, true) {
             self.changed.notify_one();
         }
+    }
+
+    /// Has the follower look every tick again instead of reading; says whether it has to be woken for that. To be called
+    /// with the lock of the outlet.
+    pub(super) fn call_back(&self) -> bool {
+        // SeqCst, here and in `is_to_read`: either the follower sees this before it sleeps, or its wish to be woken is seen.
+        self.reads.load(Ordering::Relaxed) && self.reads.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether nobody has called the follower back.
+    pub(super) fn is_to_read(&self) -> bool {
+        self.reads.load(Ordering::SeqCst)
     }
 
     /// Returns when the follower is to read.
@@ -99,16 +115,19 @@ impl Local {
     pub(super) fn follow(self: &Arc<Self>) -> ! {
         loop {
             self.follow.wait();
-            // What runs now runs for long: nobody else would tell the program.
-            self.settle_up();
             let mut inlet = self.reading.lock();
-            loop {
+            self.follow.reads.store(true, Ordering::SeqCst);
+            // What runs now runs for long: nobody else would tell the program. Not before the above: who leaves something
+            // untold after this calls back.
+            self.settle_up();
+            while self.follow.is_to_read() {
                 self.read(&mut inlet, Patience::Sleeps);
                 let state = self.state.lock();
                 if state.idle && !state.inbox.is_empty() {
                     break;
                 }
             }
+            self.follow.reads.store(false, Ordering::SeqCst);
             drop(inlet);
             // By now the executor may have done that task, found the socket taken, and gone to sleep.
             let _state = self.state.lock();

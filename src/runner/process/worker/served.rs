@@ -3,6 +3,7 @@
 use super::Local;
 use super::borrowed::{weight, write_with};
 use super::chunk::Division;
+use super::execute::is_executor;
 use super::line::Next;
 use super::record::{self, Owner};
 use crate::core::context;
@@ -78,7 +79,12 @@ impl Body for Served {
         let (limit, next) = {
             let mut state = self.local.state.lock();
             state.has_served(self.id);
-            (state.max_message, if state.inbox.is_empty() { Next::Nothing } else { Next::Task })
+            let next = match is_executor() {
+                false => Next::Unknown,
+                true if state.inbox.is_empty() => Next::Nothing,
+                true => Next::Task,
+            };
+            (state.max_message, next)
         };
         // The executor may wait for nothing but this.
         self.local.changed.notify_all();
