@@ -95,6 +95,7 @@ mod random;
 mod runner;
 mod shared;
 mod store;
+mod synchronized;
 mod task;
 mod tries;
 mod worker_local;
@@ -128,7 +129,8 @@ pub use crate::shared::{Plain, Shared};
 pub use crate::task::{Predecessor, Route, Task, task};
 pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{
-    Operand, Proxied, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential, r#unsafe,
+    Operand, Proxied, concurrent, cpu_bound, cpu_bound_fork, fork, io_bound, io_bound_fork, sequential,
+    synchronized, r#unsafe,
 };
 
 #[doc = include_str!("proxy/num/table.md")]
@@ -152,6 +154,10 @@ pub mod __private {
     pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
+
+    pub mod synchronized {
+        pub use crate::synchronized::*;
+    }
 }
 
 /// What the targets in `fuzz/` call; not for anybody else.

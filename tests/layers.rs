@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 7] = [
         "plan",
         "random",
         "shared",
+        "synchronized",
         "worker_local",
     ],
     &["graph"],

@@ -17,8 +17,8 @@ use crate::parameter::{bare, is_static};
 const MOST_PARAMETERS: usize = 12;
 
 /// The marks, as their last path segment is written.
-const MARKS: [&str; 6] =
-    ["cpu_bound", "io_bound", "r#unsafe", "sequential", "cpu_bound_fork", "io_bound_fork"];
+const MARKS: [&str; 7] =
+    ["cpu_bound", "io_bound", "r#unsafe", "sequential", "cpu_bound_fork", "io_bound_fork", "concurrent"];
 
 /// Everything that was refused so far.
 #[derive(Default)]

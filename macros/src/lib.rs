@@ -9,6 +9,7 @@
 mod call;
 mod check;
 mod code;
+mod concurrent;
 mod function;
 mod implicit;
 mod mark;
@@ -17,6 +18,7 @@ mod parameter;
 mod proxied;
 mod quantity;
 mod settings;
+mod synchronized;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -408,6 +410,18 @@ pub fn proxied(item: TokenStream) -> TokenStream {
 pub fn operand(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);
     operand::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Marks a function whose calls a [`synchronized`](macro@synchronized) function forks.
+#[proc_macro_attribute]
+pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
+    concurrent::expand(settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Forks the calls of [`concurrent`](macro@concurrent) functions where they stand, and assigns their results later.
+#[proc_macro_attribute]
+pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
+    synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 fn plain(mark: Mark, settings: TokenStream, item: TokenStream) -> TokenStream {

@@ -52,6 +52,11 @@ impl Parameter {
             .collect()
     }
 
+    /// Whether the function borrows what the forked call owns.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        matches!(self.passing, Passing::Borrowed)
+    }
+
     /// The argument that passes this parameter's slot to the function.
     pub(crate) fn argument(&self) -> TokenStream {
         let slot = &self.slot;

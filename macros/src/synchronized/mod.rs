@@ -1,0 +1,114 @@
+//! `#[synchronized]`: a serial function whose concurrent calls are forked where they stand.
+//!
+//! `form` tells which statements may have a concurrent call, `walk` goes through the function and knows what may be pending
+//! where, `site` writes what becomes of such a statement, `places` what of a place, `names` finds what code mentions, and
+//! `position` refuses concurrent calls elsewhere. What is written refers to `xfork::__private::synchronized`, whose README says
+//! why it is right.
+
+mod form;
+mod names;
+mod places;
+mod position;
+mod site;
+mod walk;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use std::collections::HashSet;
+use syn::visit::Visit;
+use syn::{Error, FnArg, ItemFn, Pat, Result, Stmt, Type, parse_quote};
+
+use crate::parameter::bare;
+use walk::Walk;
+
+/// The function with its calls forked.
+pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenStream> {
+    if !settings.is_empty() {
+        return Err(Error::new_spanned(
+            settings,
+            "`#[synchronized]` takes no settings: concurrent functions are known by their type",
+        ));
+    }
+    let mut function: ItemFn = syn::parse2(item)?;
+    if let Some(token) = &function.sig.asyncness {
+        return Err(Error::new_spanned(
+            token,
+            "an `async fn` can't be synchronized, as it would block its executor; synchronize a function that it calls",
+        ));
+    }
+    if let Some(token) = &function.sig.constness {
+        return Err(Error::new_spanned(
+            token,
+            "a `const fn` can't be synchronized, as no fork happens in a constant",
+        ));
+    }
+    let mut walk = Walk::new(variables(&function));
+    let queues = parameters(&mut walk, &function);
+    walk.function(&mut function.block);
+    let declared: Vec<Stmt> = queues
+        .into_iter()
+        .filter(|&number| walk.variables[number].is_place)
+        .map(|number| walk.variables[number].declare())
+        .collect();
+    let (session, alone) = (&walk.session, &walk.alone);
+    let statements = &function.block.stmts;
+    function.block.stmts = parse_quote! {
+        #[allow(unused_imports)]
+        use ::xfork::__private::synchronized::{
+            Ordinary as _, Unknown as _, position::Anywhere as _, Collected as _, HereCollected as _, Plain0 as _,
+            Plain1 as _, Plain2 as _, Plain3 as _, Plain4 as _, Plain5 as _, Plain6 as _, Plain7 as _,
+            Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
+        };
+        #[allow(unused_variables)]
+        let #session = ::xfork::__private::synchronized::Session::new();
+        #[allow(unused_mut, unused_variables)]
+        let mut #alone = ::xfork::__private::synchronized::Queue::of(&());
+        #(#declared)*
+        #(#statements)*
+    };
+    Ok(function.into_token_stream())
+}
+
+/// The names of all variables.
+fn variables(function: &ItemFn) -> HashSet<String> {
+    struct Look(HashSet<String>);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+            self.0.insert(pattern.ident.to_string());
+            syn::visit::visit_pat_ident(self, pattern);
+        }
+    }
+    let mut look = Look(HashSet::new());
+    look.visit_item_fn(function);
+    look.0
+}
+
+/// Declares the parameters; gives the numbers of their variables.
+fn parameters(walk: &mut Walk, function: &ItemFn) -> Vec<usize> {
+    let mut numbers = Vec::new();
+    for input in &function.sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) => {
+                let is_unique = match bare(&receiver.ty) {
+                    Type::Reference(reference) => reference.mutability.is_some(),
+                    _ => false,
+                };
+                let is_mut = receiver.reference.is_none() && receiver.mutability.is_some();
+                let number = walk.declare(syn::Ident::new("self", receiver.self_token.span), is_mut);
+                walk.variables[number].may_be_unique = is_unique || is_mut;
+                numbers.push(number);
+            }
+            FnArg::Typed(typed) => {
+                let is_unique =
+                    matches!(bare(&typed.ty), Type::Reference(reference) if reference.mutability.is_some());
+                for (ident, is_mut) in names::bound(&typed.pat) {
+                    let number = walk.declare(ident, is_mut);
+                    let is_whole = matches!(&*typed.pat, Pat::Ident(_));
+                    walk.variables[number].may_be_unique |= is_unique && is_whole;
+                    numbers.push(number);
+                }
+            }
+        }
+    }
+    numbers
+}

@@ -1,0 +1,189 @@
+//! The places that results are put into: their variables, what is pending of them, and how a place is reached when its
+//! results have come.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::BTreeSet;
+use syn::ext::IdentExt as _;
+use syn::{Expr, UnOp, parse_quote};
+
+use super::form::bare;
+use super::names::{Names, mentioned};
+
+/// How the variable of a place is borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It may be changed itself: `&mut x`.
+    Itself,
+    /// It can't be changed, so what is changed is behind the reference in it: `&mut *x`.
+    Behind,
+}
+
+/// A variable.
+#[derive(Clone, Debug)]
+pub(super) struct Variable {
+    pub(super) ident: Ident,
+    pub(super) way: Way,
+    /// It has a value where it is declared.
+    pub(super) is_initialised: bool,
+    /// It may be a unique reference, as far as is seen where it is declared.
+    pub(super) may_be_unique: bool,
+    /// What it may be a unique reference into.
+    pub(super) origins: Names,
+    /// How many blocks are around it.
+    pub(super) depth: usize,
+    /// Whether something is ever put into it later.
+    pub(super) is_place: bool,
+    /// Its queue.
+    pub(super) queue: Ident,
+}
+
+impl Variable {
+    pub(super) fn new(ident: Ident, is_mut: bool, depth: usize, number: usize) -> Self {
+        Self {
+            way: if is_mut { Way::Itself } else { Way::Behind },
+            queue: Ident::new(&format!("__xfork_queue_{number}"), Span::mixed_site()),
+            ident,
+            is_initialised: true,
+            may_be_unique: is_mut,
+            origins: Names::new(),
+            depth,
+            is_place: false,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// Its queue is declared where the variable is.
+    pub(super) fn declare(&self) -> syn::Stmt {
+        let Self { ident, queue, way, .. } = self;
+        let place = match way {
+            Way::Itself => quote!(&#ident),
+            Way::Behind => quote!(&*#ident),
+        };
+        parse_quote! {
+            #[allow(unused_mut)]
+            let mut #queue = ::xfork::__private::synchronized::Queue::of(#place);
+        }
+    }
+
+    /// What is pending of it, with the place itself.
+    pub(super) fn pending(&self) -> TokenStream {
+        let Self { ident, queue, way, .. } = self;
+        match way {
+            Way::Itself => quote!(&mut #queue.at(&mut #ident)),
+            Way::Behind => quote!(&mut #queue.at(&mut *#ident)),
+        }
+    }
+}
+
+/// What may be pending at some point of the function.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// Numbers of variables.
+    pub(super) places: BTreeSet<usize>,
+    /// Calls without a place.
+    pub(super) alone: bool,
+    /// Some with effects that may be seen anywhere.
+    pub(super) effects: bool,
+}
+
+impl State {
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty() && !self.alone
+    }
+
+    pub(super) fn join(&mut self, other: &Self) {
+        self.places.extend(&other.places);
+        self.alone |= other.alone;
+        self.effects |= other.effects;
+    }
+}
+
+/// The variable that a place is part of: `grid` of `grid[i].cells[j]`. `None` if the place is reached by calls.
+pub(super) fn root(place: &Expr) -> Option<Ident> {
+    match bare(place) {
+        Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
+        Expr::Field(field) => root(&field.base),
+        Expr::Index(index) => root(&index.expr),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => root(&unary.expr),
+        _ => None,
+    }
+}
+
+/// The indexes of a place, the outermost last, and what they mention.
+pub(super) fn indexes<'a>(place: &'a Expr, to: &mut Vec<&'a Expr>) {
+    match bare(place) {
+        Expr::Field(field) => indexes(&field.base, to),
+        Expr::Index(index) => {
+            indexes(&index.expr, to);
+            to.push(&index.index);
+        }
+        Expr::Unary(unary) => indexes(&unary.expr, to),
+        _ => {}
+    }
+}
+
+/// What the indexes of a place mention.
+pub(super) fn mentioned_in_indexes(place: &Expr) -> Names {
+    let mut found = Vec::new();
+    indexes(place, &mut found);
+    found.into_iter().flat_map(mentioned).collect()
+}
+
+/// A place as it is reached later: through `here`, a reference to its variable, with indexes computed before.
+pub(super) struct Later {
+    /// Computes the indexes.
+    pub(super) before: TokenStream,
+    pub(super) place: TokenStream,
+}
+
+impl Later {
+    pub(super) fn of(place: &Expr, way: Way, here: &Ident) -> Self {
+        let mut before = TokenStream::new();
+        let mut count = 0;
+        let place = rewrite(place, way, here, &mut count, &mut before);
+        Self { before, place }
+    }
+}
+
+fn rewrite(place: &Expr, way: Way, here: &Ident, count: &mut usize, before: &mut TokenStream) -> TokenStream {
+    match bare(place) {
+        Expr::Field(field) => {
+            let base = rewrite(&field.base, way, here, count, before);
+            let member = &field.member;
+            quote!(#base.#member)
+        }
+        Expr::Index(index) => {
+            let base = rewrite(&index.expr, way, here, count, before);
+            let value = &index.index;
+            // A literal is its own value, and its type is found where it is used.
+            if let Expr::Lit(literal) = bare(value) {
+                return with_brackets(index, &base, literal.to_token_stream());
+            }
+            let name = Ident::new(&format!("__xfork_index_{count}"), Span::mixed_site());
+            *count += 1;
+            before.extend(quote!(let #name = #value;));
+            with_brackets(index, &base, quote!(#name))
+        }
+        Expr::Unary(unary) => {
+            // Of a variable that is behind a reference, `here` is what its `*` gives.
+            if way == Way::Behind && matches!(bare(&unary.expr), Expr::Path(_)) {
+                return quote!((*#here));
+            }
+            let base = rewrite(&unary.expr, way, here, count, before);
+            quote!((*#base))
+        }
+        _ => quote!((*#here)),
+    }
+}
+
+/// The brackets stay the user's: a panic for an index out of bounds names their line.
+fn with_brackets(index: &syn::ExprIndex, base: &TokenStream, value: TokenStream) -> TokenStream {
+    let span = index.bracket_token.span.join();
+    let mut group = proc_macro2::Group::new(proc_macro2::Delimiter::Bracket, value);
+    group.set_span(span);
+    quote!(#base #group)
+}

@@ -1,0 +1,189 @@
+//! Refusing concurrent calls where they can't be forked: each call of what may be one asks the type of the
+//! function whether it may be called there.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use std::collections::HashSet;
+use syn::parse::Parser as _;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Expr, Macro, Token, parse_quote};
+
+use super::form::{candidate, is_assignment};
+
+/// Where something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Condition,
+    Macro,
+    Closure,
+    Unsafe,
+    Async,
+    Expression,
+    BesideAnother,
+}
+
+impl Place {
+    fn method(self) -> Ident {
+        format_ident!(
+            "__xfork_{}",
+            match self {
+                Self::Condition => "in_condition",
+                Self::Macro => "in_macro",
+                Self::Closure => "in_closure",
+                Self::Unsafe => "in_unsafe",
+                Self::Async => "in_async",
+                Self::Expression => "in_expression",
+                Self::BesideAnother => "beside_another",
+            }
+        )
+    }
+}
+
+/// Has every call in `expr` checked; `locals` are names that are variables and so no marked functions.
+pub(super) fn check(expr: &mut Expr, place: Place, locals: &HashSet<String>) {
+    Check { place, locals }.visit_expr_mut(expr);
+}
+
+/// As [`check`], but the value of a statement may be a call that is made in its place.
+pub(super) fn check_statement(expr: &mut Expr, place: Place, locals: &HashSet<String>) {
+    let is_candidate = candidate(expr).is_some();
+    match expr {
+        Expr::Paren(paren) => check_statement(&mut paren.expr, place, locals),
+        Expr::Group(group) => check_statement(&mut group.expr, place, locals),
+        Expr::Try(tried) => check_statement(&mut tried.expr, place, locals),
+        Expr::Return(syn::ExprReturn { expr: Some(value), .. })
+        | Expr::Break(syn::ExprBreak { expr: Some(value), .. }) => check_statement(value, place, locals),
+        Expr::Assign(assign) => {
+            check(&mut assign.left, place, locals);
+            check_statement(&mut assign.right, place, locals);
+        }
+        Expr::Binary(binary) if is_assignment(&binary.op) => {
+            check(&mut binary.left, place, locals);
+            check_statement(&mut binary.right, place, locals);
+        }
+        Expr::MethodCall(call) => {
+            check(&mut call.receiver, place, locals);
+            call.args.iter_mut().for_each(|arg| check_argument(arg, place, locals));
+        }
+        Expr::Call(call) => {
+            if !is_candidate {
+                check(&mut call.func, place, locals);
+            }
+            call.args.iter_mut().for_each(|arg| check_argument(arg, place, locals));
+        }
+        other => check(other, place, locals),
+    }
+}
+
+/// An argument of a statement may be a call that is made in its place; those inside it may not.
+pub(super) fn check_argument(arg: &mut Expr, place: Place, locals: &HashSet<String>) {
+    match arg {
+        Expr::Call(call) if candidate(&Expr::Call(call.clone())).is_some() => {
+            call.args.iter_mut().for_each(|arg| check(arg, place, locals));
+        }
+        other => check(other, place, locals),
+    }
+}
+
+struct Check<'a> {
+    place: Place,
+    locals: &'a HashSet<String>,
+}
+
+impl Check<'_> {
+    fn at(&self, place: Place) -> Self {
+        Check { place, locals: self.locals }
+    }
+
+    fn is_local(&self, path: &syn::Path) -> bool {
+        path.get_ident().is_some_and(|ident| self.locals.contains(&ident.to_string()))
+    }
+}
+
+impl VisitMut for Check<'_> {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        let is_candidate = candidate(expr).is_some();
+        match expr {
+            Expr::Call(call) if is_candidate => {
+                if let Expr::Path(path) = &*call.func
+                    && !self.is_local(&path.path)
+                {
+                    let (function, method) = (&path.path, self.place.method());
+                    let method = Ident::new(&method.to_string(), path.span());
+                    call.func = parse_quote!(::xfork::__private::synchronized::Position(#function).#method());
+                }
+                for arg in &mut call.args {
+                    self.visit_expr_mut(arg);
+                }
+            }
+            Expr::Closure(closure) => {
+                let inside = if closure.asyncness.is_some() { Place::Async } else { Place::Closure };
+                self.at(inside).visit_expr_mut(&mut closure.body);
+            }
+            Expr::Unsafe(block) => {
+                visit_mut::visit_block_mut(&mut self.at(Place::Unsafe), &mut block.block);
+            }
+            Expr::Async(block) => {
+                visit_mut::visit_block_mut(&mut self.at(Place::Async), &mut block.block);
+            }
+            // What is in it is computed when the program is compiled.
+            Expr::Const(_) => {}
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    fn visit_macro_mut(&mut self, mac: &mut Macro) {
+        if let Some(arguments) = arguments(mac) {
+            let mut arguments = arguments;
+            for argument in &mut arguments {
+                self.at(Place::Macro).visit_expr_mut(argument);
+            }
+            mac.tokens = quote!(#arguments);
+        }
+    }
+
+    fn visit_item_mut(&mut self, _: &mut syn::Item) {}
+    fn visit_type_mut(&mut self, _: &mut syn::Type) {}
+    fn visit_pat_mut(&mut self, _: &mut syn::Pat) {}
+}
+
+/// The arguments of a macro whose arguments are expressions.
+pub(super) fn arguments(mac: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
+    const KNOWN: [&str; 21] = [
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "format",
+        "write",
+        "writeln",
+        "panic",
+        "todo",
+        "unreachable",
+        "unimplemented",
+        "assert",
+        "assert_eq",
+        "assert_ne",
+        "debug_assert",
+        "debug_assert_eq",
+        "debug_assert_ne",
+        "vec",
+        "dbg",
+        "format_args",
+        "matches",
+    ];
+    let last = mac.path.segments.last()?;
+    if !KNOWN.iter().any(|known| last.ident == known) {
+        return None;
+    }
+    // Named arguments of format strings are read as assignments, and `matches!` and `vec![x; n]` not at all.
+    Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone()).ok()
+}
+
+/// A method call with the span of the user's call, which is where a fork is said to be.
+pub(super) fn method_at(span: proc_macro2::Span, method: &str) -> TokenStream {
+    let method = Ident::new(method, span);
+    quote_spanned!(span=> #method)
+}

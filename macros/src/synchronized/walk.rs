@@ -1,0 +1,639 @@
+//! The walk through a function: what may be pending where, and what is settled before what.
+//!
+//! Promises that nothing pending is seen by the user's code: before a statement that mentions the variable of a
+//! place, or one that such a variable may be a reference into, everything is settled; also before the function is left and
+//! before a variable ends whose place has something pending. Where branches meet, what may be pending in
+//! one of them may be pending. Settling what is not pending does nothing.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::HashSet;
+use syn::visit::{self, Visit};
+use syn::{Block, Expr, Pat, Stmt, parse_quote};
+
+use super::form::{Form, bare};
+use super::names::{Deeds, Names, bound, deeds, may_borrow_uniquely, mentioned, patterns_of};
+use super::places::{State, Variable, Way, root};
+use super::position::{Place, check, check_statement};
+use super::site::Let;
+
+pub(super) struct Walk {
+    pub(super) variables: Vec<Variable>,
+    /// Numbers of the variables in scope, the innermost last.
+    scope: Vec<usize>,
+    pub(super) state: State,
+    pub(super) depth: usize,
+    loops: Vec<Loop>,
+    /// Names that are variables somewhere in the function.
+    pub(super) locals: HashSet<String>,
+    pub(super) session: Ident,
+    pub(super) alone: Ident,
+    lets: usize,
+}
+
+/// A loop around.
+struct Loop {
+    label: Option<String>,
+    /// How many blocks are around it.
+    depth: usize,
+    /// Everything is settled before it goes on.
+    settles: bool,
+    /// Everything is settled before it is left by `break`.
+    settles_at_break: bool,
+}
+
+/// What a block is the body of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Everything is settled before its value is computed.
+    Everything,
+    /// Only what its own variables need.
+    Own,
+}
+
+impl Walk {
+    pub(super) fn new(locals: HashSet<String>) -> Self {
+        Self {
+            variables: Vec::new(),
+            scope: Vec::new(),
+            state: State::default(),
+            depth: 0,
+            loops: Vec::new(),
+            locals,
+            session: Ident::new("__xfork_session", Span::mixed_site()),
+            alone: Ident::new("__xfork_alone", Span::mixed_site()),
+            lets: 0,
+        }
+    }
+
+    /// A variable that is there now; gives its number.
+    pub(super) fn declare(&mut self, ident: Ident, is_mut: bool) -> usize {
+        let number = self.variables.len();
+        self.variables.push(Variable::new(ident, is_mut, self.depth, number));
+        self.scope.push(number);
+        number
+    }
+
+    /// The variables of a pattern, whose value comes from `source`.
+    fn declare_pattern(&mut self, pattern: &Pat, source: &impl ToTokens) -> Vec<usize> {
+        let may_be_unique = may_borrow_uniquely(source);
+        let origins = mentioned(source);
+        let declare = |(ident, is_mut): (Ident, bool)| {
+            let number = self.declare(ident, is_mut);
+            let variable = &mut self.variables[number];
+            variable.may_be_unique |= may_be_unique;
+            if !is_mut || may_be_unique {
+                variable.origins.clone_from(&origins);
+            }
+            number
+        };
+        bound(pattern).into_iter().map(declare).collect()
+    }
+
+    /// The variable of this name in scope.
+    pub(super) fn find(&self, ident: &Ident) -> Option<usize> {
+        self.scope.iter().rev().copied().find(|&number| self.variables[number].ident == *ident)
+    }
+
+    /// Whether code that mentions these names may see what is pending.
+    fn sees(&self, names: &Names) -> bool {
+        self.state.places.iter().any(|&number| {
+            let variable = &self.variables[number];
+            names.contains(&variable.name()) || !variable.origins.is_disjoint(names)
+        })
+    }
+
+    /// As [`sees`](Self::sees), for the variable of a place that something more is put into.
+    pub(super) fn sees_through(&self, number: usize) -> bool {
+        let name = self.variables[number].name();
+        let others = self.state.places.iter().filter(|&&other| other != number);
+        others.map(|&other| &self.variables[other]).any(|other| other.origins.contains(&name))
+    }
+
+    /// Settles everything up to `last`, an expression for the number of a call.
+    pub(super) fn settle_up_to(&self, last: &TokenStream) -> Option<Stmt> {
+        if self.state.is_empty() {
+            return None;
+        }
+        let (session, alone) = (&self.session, &self.alone);
+        let places = self.state.places.iter().map(|&number| self.variables[number].pending());
+        let alone = self.state.alone.then(|| quote!(&mut #alone.at(&mut ())));
+        let pending = places.chain(alone);
+        Some(parse_quote! {
+            ::xfork::__private::synchronized::settle(&#session, #last, &mut [#(#pending),*]);
+        })
+    }
+
+    /// Settles everything.
+    pub(super) fn settle(&mut self, out: &mut Vec<Stmt>) {
+        out.extend(self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
+        self.state = State::default();
+    }
+
+    /// Settles what code may see that mentions these names and does this.
+    pub(super) fn settle_before(&mut self, names: &Names, deeds: Deeds, out: &mut Vec<Stmt>) {
+        if self.sees(names) || deeds.leaves {
+            self.settle(out);
+        } else if deeds.calls && self.state.effects {
+            let session = &self.session;
+            if let Some(settle) = self.settle_up_to(&quote!(::core::primitive::u64::MAX)) {
+                out.push(parse_quote!(if #session.has_effects() { #settle }));
+            }
+        }
+    }
+
+    fn settle_before_expr(&mut self, expr: &Expr, out: &mut Vec<Stmt>) {
+        self.settle_before(&mentioned(expr), deeds(expr), out);
+    }
+
+    /// The body of the function.
+    pub(super) fn function(&mut self, block: &mut Block) {
+        self.block(block, End::Everything);
+    }
+
+    fn block(&mut self, block: &mut Block, end: End) {
+        self.block_with(block, end, Vec::new());
+    }
+
+    /// A block in which these variables are already declared.
+    fn block_with(&mut self, block: &mut Block, end: End, given: Vec<usize>) {
+        let scope = self.scope.len() - given.len();
+        self.depth += 1;
+        for &number in &given {
+            self.variables[number].depth = self.depth;
+        }
+        let mut out: Vec<Stmt> = Vec::new();
+        let mut lets: Vec<Let> = Vec::new();
+        // Where the queues of the variables of the block are declared: their numbers, and after how many statements.
+        let mut declared: Vec<(usize, Vec<usize>)> = vec![(0, given)];
+        let statements = std::mem::take(&mut block.stmts);
+        let count = statements.len();
+        for (at, mut statement) in statements.into_iter().enumerate() {
+            let is_tail = at + 1 == count && matches!(statement, Stmt::Expr(_, None));
+            declared.extend(self.take_lets(&mut lets, Some(&statement), is_tail, &mut out));
+            let before = self.scope.len();
+            if is_tail && Form::of(&statement).is_none() {
+                let Stmt::Expr(expr, None) = &mut statement else { unreachable!("a tail is an expression") };
+                self.tail(expr, end, &mut out);
+                out.push(statement);
+            } else {
+                self.statement(statement, &mut lets, &mut out);
+                if is_tail {
+                    self.end_block(end, &mut out);
+                }
+            }
+            if self.scope.len() > before {
+                let there = self.scope[before..].iter().copied();
+                let there = there.filter(|&number| self.variables[number].is_initialised);
+                declared.push((out.len(), there.collect()));
+            }
+            if at + 1 == count && !is_tail {
+                declared.extend(self.take_lets(&mut lets, None, true, &mut out));
+                self.end_block(end, &mut out);
+            }
+        }
+        if count == 0 {
+            self.end_block(end, &mut out);
+        }
+        for (at, numbers) in declared.into_iter().rev() {
+            for number in numbers.into_iter().rev().filter(|&number| self.variables[number].is_place) {
+                out.insert(at, self.variables[number].declare());
+            }
+        }
+        block.stmts = out;
+        self.scope.truncate(scope);
+        self.depth -= 1;
+    }
+
+    /// Settles what must not be pending behind the block.
+    fn end_block(&mut self, end: End, out: &mut Vec<Stmt>) {
+        let has_own = self.state.places.iter().any(|&number| self.variables[number].depth >= self.depth);
+        if end == End::Everything || has_own {
+            self.settle(out);
+        }
+    }
+
+    /// The value of a block.
+    fn tail(&mut self, expr: &mut Expr, end: End, out: &mut Vec<Stmt>) {
+        match expr {
+            Expr::If(_) | Expr::Match(_) | Expr::Block(_) if !is_unit(expr) => self.compound(expr, end, out),
+            Expr::If(_) | Expr::ForLoop(_) | Expr::While(_) => {
+                self.compound(expr, End::Own, out);
+                out.push(Stmt::Expr(expr.clone(), None));
+                self.end_block(end, out);
+                *expr = parse_quote!({});
+            }
+            // What is pending when it is left by `break` is settled there.
+            Expr::Loop(_) => self.compound_with(expr, end, true, out),
+            _ => {
+                if let Some(value) = self.collected(expr, out) {
+                    *expr = value;
+                    return;
+                }
+                self.settle_before_expr(expr, out);
+                self.end_block(end, out);
+                check_statement(expr, Place::Expression, &self.locals);
+                self.mark_jump(expr, out);
+            }
+        }
+    }
+
+    /// What a statement that is not of any [`Form`] does.
+    pub(super) fn ordinary(&mut self, statement: Stmt, out: &mut Vec<Stmt>) {
+        match statement {
+            Stmt::Item(item) => out.push(Stmt::Item(item)),
+            Stmt::Macro(mut statement) => {
+                let mut expr = Expr::Macro(syn::ExprMacro { attrs: Vec::new(), mac: statement.mac.clone() });
+                self.settle_before_expr(&expr, out);
+                check(&mut expr, Place::Macro, &self.locals);
+                if let Expr::Macro(checked) = expr {
+                    statement.mac = checked.mac;
+                }
+                out.push(Stmt::Macro(statement));
+            }
+            Stmt::Local(mut local) => {
+                self.settle_before(&mentioned(&local.pat), Deeds::default(), out);
+                if let Some(init) = &mut local.init {
+                    if is_compound(&init.expr) && init.diverge.is_none() {
+                        self.compound(&mut init.expr, End::Own, out);
+                    } else {
+                        self.settle_before_expr(&init.expr, out);
+                        if let Some((_, diverge)) = &init.diverge {
+                            self.settle_before_expr(&diverge.clone(), out);
+                            self.settle(out);
+                        }
+                        check_statement(&mut init.expr, Place::Expression, &self.locals);
+                        if let Some((_, diverge)) = &mut init.diverge {
+                            check(diverge, Place::Expression, &self.locals);
+                        }
+                    }
+                }
+                let source = local.init.as_ref().map(|init| init.expr.to_token_stream());
+                let numbers = self.declare_pattern(&local.pat, &source.unwrap_or_default());
+                if local.init.is_none() {
+                    numbers.iter().for_each(|&number| self.variables[number].is_initialised = false);
+                }
+                out.push(Stmt::Local(local));
+            }
+            Stmt::Expr(mut expr, semicolon) => {
+                if is_compound(&expr) {
+                    self.compound(&mut expr, End::Own, out);
+                } else {
+                    self.settle_before_expr(&expr, out);
+                    check_statement(&mut expr, Place::Expression, &self.locals);
+                    self.mark_jump(&expr, out);
+                }
+                out.push(Stmt::Expr(expr, semicolon));
+            }
+        }
+    }
+
+    /// Before a jump what would be out of reach behind it is settled.
+    fn mark_jump(&mut self, expr: &Expr, out: &mut Vec<Stmt>) {
+        let label = match bare(expr) {
+            Expr::Break(jump) => jump.label.as_ref(),
+            Expr::Continue(jump) => jump.label.as_ref(),
+            Expr::Return(_) => {
+                self.state = State::default();
+                return;
+            }
+            _ => return,
+        };
+        let name = label.map(|label| label.ident.to_string());
+        let target = self.loops.iter().rev().find(|it| name.is_none() || it.label == name);
+        let is_continue = matches!(bare(expr), Expr::Continue(_));
+        let (depth, settles) = target.map_or((0, true), |target| {
+            (target.depth, if is_continue { target.settles } else { target.settles_at_break })
+        });
+        let has_inner = self.state.places.iter().any(|&number| self.variables[number].depth > depth);
+        if has_inner || settles {
+            self.settle(out);
+        }
+        // Nothing comes behind it. What is pending there is joined where the loop ends.
+        self.state = State::default();
+    }
+
+    /// A statement with blocks.
+    fn compound(&mut self, expr: &mut Expr, end: End, out: &mut Vec<Stmt>) {
+        self.compound_with(expr, end, false, out);
+    }
+
+    fn compound_with(&mut self, expr: &mut Expr, end: End, is_value: bool, out: &mut Vec<Stmt>) {
+        match expr {
+            Expr::If(_) => {
+                self.conditions(expr, out);
+                let state = self.state.clone();
+                let joined = self.branches(expr, end, &state);
+                self.state = joined;
+            }
+            Expr::Match(matched) => {
+                self.settle_before_expr(&matched.expr, out);
+                for guard in matched.arms.iter().filter_map(|arm| arm.guard.as_ref()) {
+                    self.settle_before_expr(&guard.1, out);
+                }
+                for arm in &matched.arms {
+                    self.settle_before(&mentioned(&arm.pat), Deeds::default(), out);
+                }
+                check(&mut matched.expr, Place::Condition, &self.locals);
+                let state = self.state.clone();
+                let mut joined = State::default();
+                for arm in &mut matched.arms {
+                    if let Some((_, guard)) = &mut arm.guard {
+                        check(guard, Place::Condition, &self.locals);
+                    }
+                    self.state.clone_from(&state);
+                    let source = matched.expr.to_token_stream();
+                    let given = self.declare_pattern(&arm.pat, &source);
+                    let mut block = into_block(&mut arm.body);
+                    self.block_with(&mut block, end, given);
+                    *arm.body = from_block(block);
+                    joined.join(&self.state);
+                }
+                self.state = joined;
+            }
+            Expr::Block(block) => {
+                if let Some(label) = &block.label {
+                    // Left by `break` from anywhere in it.
+                    self.settle(out);
+                    let label = label.name.ident.to_string();
+                    self.loops.push(Loop {
+                        label: Some(label),
+                        depth: self.depth,
+                        settles: true,
+                        settles_at_break: true,
+                    });
+                    self.block(&mut block.block, End::Everything);
+                    self.loops.pop();
+                } else {
+                    self.block(&mut block.block, end);
+                }
+            }
+            Expr::ForLoop(each) => {
+                self.settle_before(&mentioned(&each.pat), Deeds::default(), out);
+                self.settle_before_expr(&each.expr, out);
+                check(&mut each.expr, Place::Condition, &self.locals);
+                let source = each.expr.to_token_stream();
+                let (pattern, label) = (each.pat.clone(), each.label.clone());
+                let settles = !is_calm(&each.expr) && self.scan(&each.body).effects;
+                self.repeated(&mut each.body, label, settles, false, None, |walk| {
+                    walk.declare_pattern(&pattern, &source)
+                });
+            }
+            Expr::While(each) => {
+                let before = deeds(&each.cond);
+                self.settle_before_expr(&each.cond, out);
+                let condition = each.cond.to_token_stream();
+                let names = mentioned(&condition);
+                let patterns: Vec<Pat> = patterns_of(&each.cond).into_iter().cloned().collect();
+                for pattern in &patterns {
+                    self.settle_before(&mentioned(pattern), Deeds::default(), out);
+                }
+                check(&mut each.cond, Place::Condition, &self.locals);
+                let pending = self.scan(&each.body);
+                let settles = before.leaves || before.calls && pending.effects;
+                self.repeated(&mut each.body, each.label.clone(), settles, false, Some(&names), |walk| {
+                    patterns.iter().flat_map(|pattern| walk.declare_pattern(pattern, &condition)).collect()
+                });
+            }
+            Expr::Loop(each) => {
+                let label = each.label.clone();
+                self.repeated(&mut each.body, label, false, is_value, None, |_| Vec::new());
+            }
+            _ => {}
+        }
+    }
+
+    /// The conditions of an `if` and of those behind its `else`s.
+    fn conditions(&mut self, expr: &mut Expr, out: &mut Vec<Stmt>) {
+        let Expr::If(branch) = expr else { return };
+        self.settle_before_expr(&branch.cond, out);
+        check(&mut branch.cond, Place::Condition, &self.locals);
+        if let Some((_, other)) = &mut branch.else_branch {
+            self.conditions(other, out);
+        }
+    }
+
+    fn branches(&mut self, expr: &mut Expr, end: End, state: &State) -> State {
+        let Expr::If(branch) = expr else {
+            self.state.clone_from(state);
+            if let Expr::Block(block) = expr {
+                self.block(&mut block.block, end);
+            }
+            return self.state.clone();
+        };
+        self.state.clone_from(state);
+        let condition = branch.cond.to_token_stream();
+        let patterns: Vec<Pat> = patterns_of(&branch.cond).into_iter().cloned().collect();
+        let given: Vec<usize> =
+            patterns.iter().flat_map(|pattern| self.declare_pattern(pattern, &condition)).collect();
+        self.block_with(&mut branch.then_branch, end, given);
+        let mut joined = self.state.clone();
+        match &mut branch.else_branch {
+            Some((_, other)) => joined.join(&self.branches(other, end, state)),
+            None => joined.join(state),
+        }
+        joined
+    }
+
+    /// The body of a loop: what is pending at its end is so at its beginning. `condition` is what each round mentions first.
+    fn repeated(
+        &mut self,
+        body: &mut Block,
+        label: Option<syn::Label>,
+        settles: bool,
+        settles_at_break: bool,
+        condition: Option<&Names>,
+        declare: impl FnOnce(&mut Self) -> Vec<usize>,
+    ) {
+        let pending = self.scan(body);
+        self.state.join(&pending);
+        let settles = settles || condition.is_some_and(|names| self.sees(names));
+        let entry = self.state.clone();
+        let label = label.map(|label| label.name.ident.to_string());
+        self.loops.push(Loop { label, depth: self.depth, settles, settles_at_break });
+        let given = declare(self);
+        self.block_with(body, if settles { End::Everything } else { End::Own }, given);
+        self.loops.pop();
+        // Left at any point of it.
+        self.state.join(&entry);
+    }
+
+    /// The variable of a place that something may be put into later.
+    pub(super) fn place(&self, place: &Expr, is_method: bool) -> Option<usize> {
+        let number = self.find(&root(place)?)?;
+        let variable = &self.variables[number];
+        let can = variable.way == Way::Itself || !is_method || variable.may_be_unique;
+        (can && variable.is_initialised).then_some(number)
+    }
+
+    /// What may become pending in a block, of variables that are there before it.
+    fn scan(&mut self, block: &Block) -> State {
+        let mut scan = Scan { walk: self, found: State::default(), inner: Vec::new() };
+        scan.visit_block(block);
+        let found = scan.found;
+        for &number in &found.places {
+            self.variables[number].is_place = true;
+        }
+        found
+    }
+
+    pub(super) fn next_let(&mut self) -> usize {
+        self.lets += 1;
+        self.lets
+    }
+}
+
+/// Looks for what may become pending.
+struct Scan<'a> {
+    walk: &'a Walk,
+    found: State,
+    /// The names that are declared inside, for each block around.
+    inner: Vec<Names>,
+}
+
+impl Scan<'_> {
+    fn declare(&mut self, pattern: &Pat) {
+        if let Some(names) = self.inner.last_mut() {
+            names.extend(bound(pattern).into_iter().map(|(ident, _)| ident.to_string()));
+        }
+    }
+
+    fn inside(&mut self, patterns: &[&Pat], visit: impl FnOnce(&mut Self)) {
+        self.inner.push(Names::new());
+        patterns.iter().for_each(|pattern| self.declare(pattern));
+        visit(self);
+        self.inner.pop();
+    }
+
+    fn note(&mut self, form: &Form<'_>) {
+        let (place, is_method) = match form {
+            Form::Assign { place, .. } => (Some(*place), false),
+            Form::Method { call, .. } => (Some(&*call.receiver), true),
+            Form::Alone { .. } | Form::Let { .. } => (None, false),
+        };
+        match place {
+            None => self.found.alone = true,
+            Some(place) => {
+                let is_inner = root(place)
+                    .is_some_and(|root| self.inner.iter().any(|names| names.contains(&root.to_string())));
+                if !is_inner && let Some(number) = self.walk.place(place, is_method) {
+                    self.found.places.insert(number);
+                }
+            }
+        }
+        self.found.effects |= match form {
+            Form::Method { .. } => true,
+            Form::Alone { candidates, .. } => !candidates.is_empty(),
+            Form::Assign { .. } | Form::Let { .. } => false,
+        };
+    }
+}
+
+impl<'ast> Visit<'ast> for Scan<'_> {
+    fn visit_block(&mut self, block: &'ast Block) {
+        self.inside(&[], |scan| visit::visit_block(scan, block));
+    }
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        if let Some(form) = Form::of(statement) {
+            self.note(&form);
+        }
+        visit::visit_stmt(self, statement);
+    }
+    fn visit_local(&mut self, local: &'ast syn::Local) {
+        visit::visit_local(self, local);
+        self.declare(&local.pat);
+    }
+    fn visit_arm(&mut self, arm: &'ast syn::Arm) {
+        self.inside(&[&arm.pat], |scan| {
+            // An arm without braces is a statement, too.
+            if let Some(form) = Form::of(&Stmt::Expr((*arm.body).clone(), None)) {
+                scan.note(&form);
+            }
+            visit::visit_arm(scan, arm);
+        });
+    }
+    fn visit_expr_for_loop(&mut self, each: &'ast syn::ExprForLoop) {
+        self.inside(&[&each.pat], |scan| visit::visit_expr_for_loop(scan, each));
+    }
+    fn visit_expr_while(&mut self, each: &'ast syn::ExprWhile) {
+        self.inside(&patterns_of(&each.cond), |scan| visit::visit_expr_while(scan, each));
+    }
+    fn visit_expr_if(&mut self, branch: &'ast syn::ExprIf) {
+        self.inside(&patterns_of(&branch.cond), |scan| {
+            visit::visit_expr(scan, &branch.cond);
+            scan.visit_block(&branch.then_branch);
+        });
+        if let Some((_, other)) = &branch.else_branch {
+            self.visit_expr(other);
+        }
+    }
+    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
+}
+
+/// Whether nothing that a loop runs over can depend on what is done in the loop: ranges, and what is borrowed from
+/// variables by methods that are known.
+fn is_calm(iterator: &Expr) -> bool {
+    const KNOWN: [&str; 16] = [
+        "iter",
+        "iter_mut",
+        "enumerate",
+        "zip",
+        "rev",
+        "take",
+        "skip",
+        "step_by",
+        "chars",
+        "bytes",
+        "lines",
+        "keys",
+        "values",
+        "windows",
+        "chunks",
+        "copied",
+    ];
+    match bare(iterator) {
+        Expr::Range(_) | Expr::Array(_) | Expr::Lit(_) => true,
+        Expr::MethodCall(call) => {
+            KNOWN.iter().any(|known| call.method == known)
+                && (is_place(&call.receiver) || is_calm(&call.receiver))
+        }
+        _ => false,
+    }
+}
+
+fn is_place(expr: &Expr) -> bool {
+    root(expr).is_some()
+}
+
+fn is_compound(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_)
+    )
+}
+
+/// An `if` without `else`.
+fn is_unit(expr: &Expr) -> bool {
+    match expr {
+        Expr::If(branch) => match &branch.else_branch {
+            None => true,
+            Some((_, other)) => is_unit(other),
+        },
+        _ => false,
+    }
+}
+
+fn from_block(mut block: Block) -> Expr {
+    match &mut block.stmts[..] {
+        [Stmt::Expr(expr, None)] => std::mem::replace(expr, Expr::Verbatim(TokenStream::new())),
+        _ => Expr::Block(syn::ExprBlock { attrs: Vec::new(), label: None, block }),
+    }
+}
+
+fn into_block(body: &mut Expr) -> Block {
+    match std::mem::replace(body, Expr::Verbatim(TokenStream::new())) {
+        Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => block.block,
+        other => Block { brace_token: syn::token::Brace::default(), stmts: vec![Stmt::Expr(other, None)] },
+    }
+}

@@ -1,0 +1,144 @@
+//! What is pending of each place, and settling it.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+
+/// One run of a synchronized function.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// How many calls were forked.
+    calls: Cell<u64>,
+    /// Something is pending whose effects may be seen by anybody.
+    has_effects: Cell<bool>,
+}
+
+impl Session {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of the next call, from 1 on.
+    pub(super) fn next(&self) -> u64 {
+        self.calls.set(self.calls.get() + 1);
+        self.calls.get()
+    }
+
+    /// What was pushed last may have effects that are seen elsewhere than in its place.
+    pub fn note_effects(&self, has_effects: bool) {
+        self.has_effects.set(self.has_effects.get() | has_effects);
+    }
+
+    pub fn has_effects(&self) -> bool {
+        self.has_effects.get()
+    }
+}
+
+type Entry<'q, R> = Box<dyn FnOnce(&mut R) + 'q>;
+
+/// What is pending of one place, in the order of the calls.
+pub struct Queue<'q, R: ?Sized> {
+    entries: VecDeque<(u64, Entry<'q, R>)>,
+}
+
+impl<R: ?Sized> std::fmt::Debug for Queue<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{} pending]", self.entries.len())
+    }
+}
+
+impl<'q, R: ?Sized> Queue<'q, R> {
+    /// A queue for a place of this type.
+    pub fn of(_: &R) -> Self {
+        Self { entries: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, call: u64, entry: impl FnOnce(&mut R) + 'q) {
+        self.entries.push_back((call, Box::new(entry)));
+    }
+
+    /// This with its place, to be settled.
+    pub fn at<'a>(&'a mut self, place: &'a mut R) -> Pending<'a, 'q, R> {
+        Pending { queue: self, place }
+    }
+}
+
+/// What is pending, and its place.
+#[derive(Debug)]
+pub struct Pending<'a, 'q, R: ?Sized> {
+    queue: &'a mut Queue<'q, R>,
+    place: &'a mut R,
+}
+
+/// Something pending, whatever its place.
+pub trait Apply {
+    /// The number of the first call.
+    fn first(&self) -> Option<u64>;
+    /// Does what is to be done for the first call.
+    fn apply(&mut self);
+}
+
+impl<R: ?Sized> Apply for Pending<'_, '_, R> {
+    fn first(&self) -> Option<u64> {
+        self.queue.entries.front().map(|(call, _)| *call)
+    }
+
+    fn apply(&mut self) {
+        if let Some((_, entry)) = self.queue.entries.pop_front() {
+            entry(self.place);
+        }
+    }
+}
+
+/// Does what is pending up to this call, in the order of the calls.
+///
+/// # Panics
+///
+/// With the panic of the first call that panicked, after everything before it was done.
+pub fn settle(session: &Session, last: u64, pending: &mut [&mut dyn Apply]) {
+    loop {
+        let calls = pending.iter().enumerate().filter_map(|(at, pending)| Some((pending.first()?, at)));
+        match calls.min() {
+            Some((call, at)) if call <= last => pending[at].apply(),
+            _ => break,
+        }
+    }
+    if last == u64::MAX {
+        session.has_effects.set(false);
+    }
+}
+
+/// A container whose methods change it and nothing else, so that nobody sees when they are called who does not see the
+/// container.
+pub trait Container {}
+
+impl<T> Container for Vec<T> {}
+impl<T> Container for VecDeque<T> {}
+impl<T> Container for LinkedList<T> {}
+impl<T> Container for BinaryHeap<T> {}
+impl<K, V, S> Container for HashMap<K, V, S> {}
+impl<T, S> Container for HashSet<T, S> {}
+impl<K, V> Container for BTreeMap<K, V> {}
+impl<T> Container for BTreeSet<T> {}
+impl<T> Container for Option<T> {}
+impl Container for String {}
+impl<T: Container + ?Sized> Container for &mut T {}
+impl<T: Container + ?Sized> Container for Box<T> {}
+
+/// Whether a receiver is a [`Container`], by which method is found: its own before that of [`Unknown`].
+#[derive(Debug)]
+pub struct Receiver<'a, T: ?Sized>(pub &'a T);
+
+impl<T: Container + ?Sized> Receiver<'_, T> {
+    pub fn __xfork_has_effects(&self) -> bool {
+        false
+    }
+}
+
+/// See [`Receiver`].
+pub trait Unknown {
+    fn __xfork_has_effects(&self) -> bool {
+        true
+    }
+}
+
+impl<T: ?Sized> Unknown for Receiver<'_, T> {}
