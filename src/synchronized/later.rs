@@ -1,17 +1,32 @@
 //! What a call gives in a synchronized function: a value now, or a task whose value has its place later.
 
-use super::queue::{Queue, Session};
+use super::queue::{Abandon, Queue, Session};
 use crate::args::{Args, Inputs};
 use crate::callable::Callable;
 use crate::proxy::ResultProxy;
 use crate::task::{Route, Task};
+use std::borrow::Borrow as _;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 
 /// A concurrent call that was forked.
 #[derive(Debug)]
-pub struct Forked<T: Send + 'static>(ResultProxy<T>);
+pub struct Forked<T: Send + 'static>(Rc<Call<T>>);
+
+/// The proxy of a call until it is used.
+#[derive(Debug)]
+struct Call<T: Send + 'static>(RefCell<Option<ResultProxy<T>>>);
+
+impl<T: Send + 'static> Abandon for Call<T> {
+    fn abandon(&self) {
+        if let Some(proxy) = self.0.take() {
+            ResultProxy::cancel(&proxy);
+            // Nor would it have failed.
+            let _ = ResultProxy::error(&proxy);
+        }
+    }
+}
 
 impl<T: Send + 'static> Forked<T> {
     /// Forks a call.
@@ -22,12 +37,22 @@ impl<T: Send + 'static> Forked<T> {
         A: Args,
         F::Mark: Route<F, A>,
     {
-        Self(F::Mark::start(Task::of_inputs(function, Inputs::of_values(args), Location::caller())))
+        let inputs = Inputs::of_values(args);
+        let proxy = F::Mark::start(Task::of_inputs(function, inputs, Location::caller()));
+        Self(Rc::new(Call(RefCell::new(Some(proxy)))))
+    }
+
+    /// Forked in this run.
+    fn within(self, session: &Session) -> Self {
+        let call: Rc<dyn Abandon> = self.0.clone();
+        session.add(Rc::downgrade(&call));
+        self
     }
 
     /// The value, when it is there.
     fn value(self) -> T {
-        ResultProxy::try_into_inner(self.0).unwrap_or_else(|_| unreachable!("nobody else has this proxy"))
+        let proxy = self.0.0.take().expect("taken only here, and abandoned only when nobody comes here");
+        ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has this proxy"))
     }
 
     /// What is to be done with the value, and where.
@@ -37,12 +62,14 @@ impl<T: Send + 'static> Forked<T> {
         queue: &mut Queue<'q, R>,
         then: impl FnOnce(&mut R, T) + 'q,
     ) {
-        queue.push(session.next(), move |place| then(place, self.value()));
+        let forked = self.within(session);
+        queue.push(session.next(), move |place| then(place, forked.value()));
     }
 
     /// The value, when all calls before this one are settled.
     pub fn __xfork_later<'q>(self, session: &Session, queue: &mut Queue<'q, ()>) -> Later<T> {
-        Later::after(session, queue, move || self.value())
+        let forked = self.within(session);
+        Later::after(session, queue, move || forked.value())
     }
 }
 
@@ -69,7 +96,8 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         queue: &mut Queue<'q, R>,
         then: impl FnOnce(&mut R, C) + 'q,
     ) {
-        queue.push(session.next(), move |place| then(place, collect(self)));
+        let forked = within(self, session);
+        queue.push(session.next(), move |place| then(place, collect(forked)));
     }
 
     fn __xfork_collect_later<'q, C: FromIterator<T> + 'q>(
@@ -77,8 +105,13 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         session: &Session,
         queue: &mut Queue<'q, ()>,
     ) -> Later<C> {
-        Later::after(session, queue, move || collect(self))
+        let forked = within(self, session);
+        Later::after(session, queue, move || collect(forked))
     }
+}
+
+fn within<T: Send + 'static>(forked: Vec<Forked<T>>, session: &Session) -> Vec<Forked<T>> {
+    forked.into_iter().map(|forked| forked.within(session)).collect()
 }
 
 fn collect<T: Send + 'static, C: FromIterator<T>>(forked: Vec<Forked<T>>) -> C {
@@ -162,4 +195,54 @@ impl<T: ToOwned + ?Sized> Owned for T {}
 
 pub fn owned<T: Owned + ?Sized>(borrowed: &T) -> T::Owned {
     borrowed.to_owned()
+}
+
+/// An argument of a call that is made later, when what it borrows may be gone: it is kept, by [`Kept`] if it is a reference and as
+/// it is otherwise.
+#[derive(Debug)]
+pub struct Keep<T>(pub T);
+
+impl<T: ToOwned + ?Sized> Keep<&T> {
+    pub fn __xfork_keep(self) -> Kept<T> {
+        Kept(self.0.to_owned())
+    }
+}
+
+/// See [`Keep`].
+pub trait KeepAsIs {
+    type Value;
+    fn __xfork_keep(self) -> AsIs<Self::Value>;
+}
+
+impl<T> KeepAsIs for Keep<T> {
+    type Value = T;
+
+    fn __xfork_keep(self) -> AsIs<T> {
+        AsIs(self.0)
+    }
+}
+
+/// What a reference pointed at.
+pub struct Kept<T: ToOwned + ?Sized>(T::Owned);
+
+impl<T: ToOwned + ?Sized> std::fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl<T: ToOwned + ?Sized> Kept<T> {
+    pub fn __xfork_give(&mut self) -> &T {
+        self.0.borrow()
+    }
+}
+
+/// A value that borrows nothing, as far as is known.
+#[derive(Debug)]
+pub struct AsIs<T>(T);
+
+impl<T> AsIs<T> {
+    pub fn __xfork_give(self) -> T {
+        self.0
+    }
 }

@@ -1,20 +1,42 @@
 //! What is pending of each place, and settling it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::mem::ManuallyDrop;
+use std::rc::Weak;
 
 /// One run of a synchronized function.
-#[derive(Debug, Default)]
+///
+/// Dropped while calls are pending, because one of them or the function itself panics, it abandons them: a serial program would not
+/// have made those behind the panic.
+#[derive(Default)]
 pub struct Session {
+    /// What was forked since everything was settled.
+    forked: RefCell<Vec<Weak<dyn Abandon>>>,
     /// How many calls were forked.
     calls: Cell<u64>,
     /// Something is pending whose effects may be seen by anybody.
     has_effects: Cell<bool>,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{} calls]", self.calls.get())
+    }
+}
+
 impl Session {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn add(&self, call: Weak<dyn Abandon>) {
+        let mut forked = self.forked.borrow_mut();
+        // Those that are done, now and then.
+        if forked.len() == forked.capacity() {
+            forked.retain(|call| call.strong_count() != 0);
+        }
+        forked.push(call);
     }
 
     /// The number of the next call, from 1 on.
@@ -33,11 +55,25 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.forked.take().iter().filter_map(Weak::upgrade).for_each(|call| call.abandon());
+    }
+}
+
+/// A call whose result nobody wants any more.
+pub(super) trait Abandon {
+    fn abandon(&self);
+}
+
 type Entry<'q, R> = Box<dyn FnOnce(&mut R) + 'q>;
 
 /// What is pending of one place, in the order of the calls.
+///
+/// Never dropped: what has a destructor may borrow only what outlives it, and a serial program may well put into a place what was made
+/// after the place. It is empty when the function returns; a panic leaks it, but no task (see [`Session`]).
 pub struct Queue<'q, R: ?Sized> {
-    entries: VecDeque<(u64, Entry<'q, R>)>,
+    entries: ManuallyDrop<VecDeque<(u64, Entry<'q, R>)>>,
 }
 
 impl<R: ?Sized> std::fmt::Debug for Queue<'_, R> {
@@ -49,7 +85,7 @@ impl<R: ?Sized> std::fmt::Debug for Queue<'_, R> {
 impl<'q, R: ?Sized> Queue<'q, R> {
     /// A queue for a place of this type.
     pub fn of(_: &R) -> Self {
-        Self { entries: VecDeque::new() }
+        Self { entries: ManuallyDrop::new(VecDeque::new()) }
     }
 
     pub(super) fn push(&mut self, call: u64, entry: impl FnOnce(&mut R) + 'q) {
@@ -104,6 +140,7 @@ pub fn settle(session: &Session, last: u64, pending: &mut [&mut dyn Apply]) {
     }
     if last == u64::MAX {
         session.has_effects.set(false);
+        session.forked.borrow_mut().clear();
     }
 }
 

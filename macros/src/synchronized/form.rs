@@ -82,10 +82,23 @@ impl<'a> Form<'a> {
                     other => (other, false),
                 };
                 let value = Value::of(expr)?;
+                if let (syn::Pat::Wild(_), Value::Call(call), false) = (&local.pat, value, is_tried) {
+                    // Nothing keeps it.
+                    return Some(Self::Alone { call, candidates: Vec::new() });
+                }
                 is_simple(&local.pat).then_some(Self::Let { local, value, is_tried })
             }
             Stmt::Expr(expr, semicolon) => Self::of_expr(expr, semicolon.is_some()),
             Stmt::Item(_) | Stmt::Macro(_) => None,
+        }
+    }
+
+    /// The place that something is put into.
+    pub(super) fn place(&self) -> Option<&'a Expr> {
+        match self {
+            Self::Assign { place, .. } => Some(place),
+            Self::Method { call, .. } => Some(&call.receiver),
+            Self::Alone { .. } | Self::Let { .. } => None,
         }
     }
 
@@ -125,7 +138,6 @@ fn is_simple(pattern: &syn::Pat) -> bool {
         syn::Pat::Tuple(tuple) => tuple.elems.iter().all(is_simple),
         syn::Pat::Type(typed) => is_simple(&typed.pat),
         syn::Pat::Paren(paren) => is_simple(&paren.pat),
-        syn::Pat::Wild(_) => true,
         _ => false,
     }
 }

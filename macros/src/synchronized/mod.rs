@@ -12,9 +12,11 @@ mod position;
 mod site;
 mod walk;
 
+use form::Form;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use syn::ext::IdentExt as _;
 use syn::visit::Visit;
 use syn::{Error, FnArg, ItemFn, Pat, Result, Stmt, Type, parse_quote};
 
@@ -43,19 +45,17 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
         ));
     }
     let mut walk = Walk::new(variables(&function));
+    walk.changed = changed(&function.block);
     let queues = parameters(&mut walk, &function);
-    walk.function(&mut function.block);
-    let declared: Vec<Stmt> = queues
-        .into_iter()
-        .filter(|&number| walk.variables[number].is_place)
-        .map(|number| walk.variables[number].declare())
-        .collect();
+    let is_unit = matches!(function.sig.output, syn::ReturnType::Default);
+    walk.function(&mut function.block, is_unit);
+    let declared: Vec<Stmt> = queues.into_iter().flat_map(|number| walk.queues(number)).collect();
     let (session, alone) = (&walk.session, &walk.alone);
     let statements = &function.block.stmts;
     function.block.stmts = parse_quote! {
         #[allow(unused_imports)]
         use ::xfork::__private::synchronized::{
-            Ordinary as _, Unknown as _, position::Anywhere as _, Collected as _, HereCollected as _, Plain0 as _,
+            Ordinary as _, Unknown as _, position::Anywhere as _, Collected as _, HereCollected as _, KeepAsIs as _, Plain0 as _,
             Plain1 as _, Plain2 as _, Plain3 as _, Plain4 as _, Plain5 as _, Plain6 as _, Plain7 as _,
             Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
         };
@@ -80,6 +80,28 @@ fn variables(function: &ItemFn) -> HashSet<String> {
     }
     let mut look = Look(HashSet::new());
     look.visit_item_fn(function);
+    look.0
+}
+
+/// The fields of all places that something may be put into later.
+fn changed(block: &syn::Block) -> HashMap<String, Vec<Vec<syn::Member>>> {
+    struct Look(HashMap<String, Vec<Vec<syn::Member>>>);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_stmt(&mut self, statement: &'ast Stmt) {
+            let form = Form::of(statement);
+            let place = form.as_ref().and_then(Form::place);
+            if let Some(root) = place.and_then(places::root) {
+                self.0.entry(root.ident.unraw().to_string()).or_default().push(root.fields);
+            }
+            syn::visit::visit_stmt(self, statement);
+        }
+        fn visit_arm(&mut self, arm: &'ast syn::Arm) {
+            self.visit_stmt(&Stmt::Expr((*arm.body).clone(), None));
+            syn::visit::visit_arm(self, arm);
+        }
+    }
+    let mut look = Look(HashMap::new());
+    look.visit_block(block);
     look.0
 }
 

@@ -115,6 +115,83 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
     look.0
 }
 
+/// The names of variables that stand where a value is moved to.
+pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
+    struct Look(Names);
+    impl Look {
+        fn note(&mut self, expr: &Expr) {
+            match expr {
+                Expr::Path(path) => {
+                    self.0.extend(path.path.get_ident().map(|name| name.unraw().to_string()));
+                }
+                Expr::Paren(paren) => self.note(&paren.expr),
+                _ => {}
+            }
+        }
+
+        /// A format string only reads.
+        fn of_macro(&mut self, mac: &syn::Macro) {
+            if !is_format(mac) {
+                self.0.extend(mentioned(&mac.tokens));
+            }
+        }
+    }
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_stmt_macro(&mut self, statement: &'ast syn::StmtMacro) {
+            self.of_macro(&statement.mac);
+        }
+        fn visit_expr(&mut self, expr: &'ast Expr) {
+            match expr {
+                Expr::Call(call) => call.args.iter().for_each(|arg| self.note(arg)),
+                Expr::MethodCall(call) => {
+                    self.note(&call.receiver);
+                    call.args.iter().for_each(|arg| self.note(arg));
+                }
+                Expr::Tuple(tuple) => tuple.elems.iter().for_each(|part| self.note(part)),
+                Expr::Array(array) => array.elems.iter().for_each(|part| self.note(part)),
+                Expr::Struct(fields) => fields.fields.iter().for_each(|field| self.note(&field.expr)),
+                Expr::Assign(assign) => self.note(&assign.right),
+                Expr::Break(jump) => jump.expr.iter().for_each(|value| self.note(value)),
+                Expr::ForLoop(each) => self.note(&each.expr),
+                Expr::Match(matched) => {
+                    self.note(&matched.expr);
+                    matched.arms.iter().for_each(|arm| self.note(&arm.body));
+                }
+                Expr::Let(binding) => self.note(&binding.expr),
+                Expr::Closure(closure) if closure.capture.is_some() => {
+                    let names = mentioned(&closure.body);
+                    self.0.extend(names);
+                }
+                Expr::Macro(mac) => self.of_macro(&mac.mac),
+                _ => {}
+            }
+            visit::visit_expr(self, expr);
+        }
+        fn visit_local(&mut self, local: &'ast syn::Local) {
+            if let Some(init) = &local.init {
+                self.note(&init.expr);
+            }
+            visit::visit_local(self, local);
+        }
+        fn visit_stmt(&mut self, statement: &'ast syn::Stmt) {
+            if let syn::Stmt::Expr(tail, None) = statement {
+                self.note(tail);
+            }
+            visit::visit_stmt(self, statement);
+        }
+    }
+    let mut look = Look(Names::new());
+    statements.iter().for_each(|statement| look.visit_stmt(statement));
+    look.0
+}
+
+/// Whether a macro writes a text.
+fn is_format(mac: &syn::Macro) -> bool {
+    const KNOWN: [&str; 9] =
+        ["print", "println", "eprint", "eprintln", "format", "write", "writeln", "panic", "format_args"];
+    mac.path.segments.last().is_some_and(|last| KNOWN.iter().any(|known| last.ident == known))
+}
+
 /// Whether the code may give a unique reference to something that has a name in it.
 pub(super) fn may_borrow_uniquely(code: &impl ToTokens) -> bool {
     fn any(tokens: TokenStream) -> bool {

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::collections::BTreeSet;
 use syn::ext::IdentExt as _;
-use syn::{Expr, UnOp, parse_quote};
+use syn::{Expr, Member, UnOp, parse_quote};
 
 use super::form::bare;
 use super::names::{Names, mentioned};
@@ -20,7 +20,7 @@ pub(super) enum Way {
 }
 
 /// A variable.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Variable {
     pub(super) ident: Ident,
     pub(super) way: Way,
@@ -34,6 +34,10 @@ pub(super) struct Variable {
     pub(super) depth: usize,
     /// Whether something is ever put into it later.
     pub(super) is_place: bool,
+    /// Which of its fields is meant; none for the variable itself.
+    pub(super) fields: Vec<Member>,
+    /// The numbers of those of its fields that are places themselves.
+    pub(super) parts: Vec<usize>,
     /// Its queue.
     pub(super) queue: Ident,
 }
@@ -49,7 +53,15 @@ impl Variable {
             origins: Names::new(),
             depth,
             is_place: false,
+            fields: Vec::new(),
+            parts: Vec::new(),
         }
+    }
+
+    /// One of its fields, as a place of its own.
+    pub(super) fn part(&self, fields: &[Member], number: usize) -> Self {
+        let queue = Self::new(self.ident.clone(), false, self.depth, number).queue;
+        Self { fields: fields.to_vec(), parts: Vec::new(), is_place: false, queue, ..self.clone() }
     }
 
     pub(super) fn name(&self) -> String {
@@ -58,11 +70,8 @@ impl Variable {
 
     /// Its queue is declared where the variable is.
     pub(super) fn declare(&self) -> syn::Stmt {
-        let Self { ident, queue, way, .. } = self;
-        let place = match way {
-            Way::Itself => quote!(&#ident),
-            Way::Behind => quote!(&*#ident),
-        };
+        let (queue, place) = (&self.queue, self.place());
+        let place = quote!(&#place);
         parse_quote! {
             #[allow(unused_mut)]
             let mut #queue = ::xfork::__private::synchronized::Queue::of(#place);
@@ -71,10 +80,15 @@ impl Variable {
 
     /// What is pending of it, with the place itself.
     pub(super) fn pending(&self) -> TokenStream {
-        let Self { ident, queue, way, .. } = self;
+        let (queue, place) = (&self.queue, self.place());
+        quote!(&mut #queue.at(&mut #place))
+    }
+
+    fn place(&self) -> TokenStream {
+        let Self { ident, fields, way, .. } = self;
         match way {
-            Way::Itself => quote!(&mut #queue.at(&mut #ident)),
-            Way::Behind => quote!(&mut #queue.at(&mut *#ident)),
+            Way::Behind if fields.is_empty() => quote!(*#ident),
+            _ => quote!(#ident #(.#fields)*),
         }
     }
 }
@@ -102,14 +116,39 @@ impl State {
     }
 }
 
-/// The variable that a place is part of: `grid` of `grid[i].cells[j]`. `None` if the place is reached by calls.
-pub(super) fn root(place: &Expr) -> Option<Ident> {
+/// What a place is part of.
+pub(super) struct Root {
+    /// The variable: `grid` of `grid.rows[i].cells[j]`.
+    pub(super) ident: Ident,
+    /// Its fields, up to the first index or `*`: `rows`.
+    pub(super) fields: Vec<Member>,
+}
+
+/// What a place is part of; `None` if it is reached by calls.
+pub(super) fn root(place: &Expr) -> Option<Root> {
     match bare(place) {
-        Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
-        Expr::Field(field) => root(&field.base),
+        Expr::Path(path) if path.qself.is_none() => {
+            Some(Root { ident: path.path.get_ident()?.clone(), fields: Vec::new() })
+        }
+        Expr::Field(field) => {
+            let mut root = root(&field.base)?;
+            if is_variable_or_field(&field.base) {
+                root.fields.push(field.member.clone());
+            }
+            Some(root)
+        }
         Expr::Index(index) => root(&index.expr),
         Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => root(&unary.expr),
         _ => None,
+    }
+}
+
+/// Whether a place is reached by fields alone.
+fn is_variable_or_field(place: &Expr) -> bool {
+    match bare(place) {
+        Expr::Path(_) => true,
+        Expr::Field(field) => is_variable_or_field(&field.base),
+        _ => false,
     }
 }
 
@@ -141,23 +180,34 @@ pub(super) struct Later {
 }
 
 impl Later {
-    pub(super) fn of(place: &Expr, way: Way, here: &Ident) -> Self {
+    /// `variable` is what `here` refers to.
+    pub(super) fn of(place: &Expr, variable: &Variable, here: &Ident) -> Self {
         let mut before = TokenStream::new();
         let mut count = 0;
-        let place = rewrite(place, way, here, &mut count, &mut before);
+        let way = if variable.fields.is_empty() { variable.way } else { Way::Itself };
+        let place = rewrite(place, way, variable.fields.len(), here, &mut count, &mut before);
         Self { before, place }
     }
 }
 
-fn rewrite(place: &Expr, way: Way, here: &Ident, count: &mut usize, before: &mut TokenStream) -> TokenStream {
+/// `fields` of the fields next to the variable are what `here` refers to.
+fn rewrite(
+    place: &Expr,
+    way: Way,
+    fields: usize,
+    here: &Ident,
+    count: &mut usize,
+    before: &mut TokenStream,
+) -> TokenStream {
     match bare(place) {
+        Expr::Field(_) if is_variable_or_field(place) && depth(place) <= fields => quote!((*#here)),
         Expr::Field(field) => {
-            let base = rewrite(&field.base, way, here, count, before);
+            let base = rewrite(&field.base, way, fields, here, count, before);
             let member = &field.member;
             quote!(#base.#member)
         }
         Expr::Index(index) => {
-            let base = rewrite(&index.expr, way, here, count, before);
+            let base = rewrite(&index.expr, way, fields, here, count, before);
             let value = &index.index;
             // A literal is its own value, and its type is found where it is used.
             if let Expr::Lit(literal) = bare(value) {
@@ -173,10 +223,18 @@ fn rewrite(place: &Expr, way: Way, here: &Ident, count: &mut usize, before: &mut
             if way == Way::Behind && matches!(bare(&unary.expr), Expr::Path(_)) {
                 return quote!((*#here));
             }
-            let base = rewrite(&unary.expr, way, here, count, before);
+            let base = rewrite(&unary.expr, way, fields, here, count, before);
             quote!((*#base))
         }
         _ => quote!((*#here)),
+    }
+}
+
+/// How many fields are between a place that is reached by fields alone and its variable.
+fn depth(place: &Expr) -> usize {
+    match bare(place) {
+        Expr::Field(field) => 1 + depth(&field.base),
+        _ => 0,
     }
 }
 

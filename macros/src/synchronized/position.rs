@@ -10,7 +10,7 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, Macro, Token, parse_quote};
 
-use super::form::{candidate, is_assignment};
+use super::form::{Value, candidate, is_assignment};
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,14 @@ pub(super) fn check(expr: &mut Expr, place: Place, locals: &HashSet<String>) {
 /// As [`check`], but the value of a statement may be a call that is made in its place.
 pub(super) fn check_statement(expr: &mut Expr, place: Place, locals: &HashSet<String>) {
     let is_candidate = candidate(expr).is_some();
+    let is_collected = matches!(Value::of(expr), Some(Value::Collect(_)));
     match expr {
+        // Its call is the value, too.
+        Expr::MethodCall(collect) if is_collected => {
+            if let Expr::MethodCall(map) = &mut *collect.receiver {
+                check(&mut map.receiver, place, locals);
+            }
+        }
         Expr::Paren(paren) => check_statement(&mut paren.expr, place, locals),
         Expr::Group(group) => check_statement(&mut group.expr, place, locals),
         Expr::Try(tried) => check_statement(&mut tried.expr, place, locals),

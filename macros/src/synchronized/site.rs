@@ -13,7 +13,7 @@ use super::form::{Form, Value, bare, candidate};
 use super::names::{Deeds, Names, bound, deeds, mentioned};
 use super::places::{Later, mentioned_in_indexes};
 use super::position::{self, Place};
-use super::walk::Walk;
+use super::walk::{How, Walk};
 
 /// A `let` whose value comes later.
 pub(super) struct Let {
@@ -39,7 +39,8 @@ impl Walk {
         let Some(form) = Form::of(&copy) else { return self.ordinary(statement, out) };
         match form {
             Form::Assign { place, operator, value } => {
-                let number = self.place(place, false).filter(|_| !self.is_variable(value.call()));
+                let how = if operator.is_some() { How::Changed } else { How::Assigned };
+                let number = self.place(place, how).filter(|_| !self.is_variable(value.call()));
                 let Some(number) = number else { return self.ordinary(statement, out) };
                 let mut names = mentioned_in_indexes(place);
                 names.extend(mentioned_in(&value));
@@ -49,7 +50,7 @@ impl Walk {
                 }
                 let here = internal("__xfork_here");
                 let result = internal("__xfork_result");
-                let later = Later::of(place, self.variables[number].way, &here);
+                let later = Later::of(place, &self.variables[number], &here);
                 let reached = &later.place;
                 let then = match operator {
                     None => quote!(#reached = #result),
@@ -65,8 +66,9 @@ impl Walk {
                 self.variables[number].is_place = true;
             }
             Form::Method { call, candidates } => {
-                let number = self.place(&call.receiver, true);
+                let number = self.place(&call.receiver, How::Called);
                 let candidates = self.real(&call.args, candidates);
+                let candidates = if borrows(&call.args) { Vec::new() } else { candidates };
                 let Some(number) = number.filter(|_| !candidates.is_empty()) else {
                     return self.ordinary(statement, out);
                 };
@@ -79,7 +81,7 @@ impl Walk {
                     self.settle(out);
                 }
                 let here = internal("__xfork_here");
-                let later = Later::of(&call.receiver, self.variables[number].way, &here);
+                let later = Later::of(&call.receiver, &self.variables[number], &here);
                 let (receiver, method, turbofish) = (&call.receiver, &call.method, &call.turbofish);
                 let session = self.session.clone();
                 let note = quote! {
@@ -100,6 +102,7 @@ impl Walk {
             }
             Form::Alone { call, candidates } => {
                 let candidates = self.real(&call.args, candidates);
+                let candidates = if borrows(&call.args) { Vec::new() } else { candidates };
                 let is_candidate = candidate_of(call).is_some() && !self.is_variable(call);
                 if candidates.is_empty() && !is_candidate {
                     return self.ordinary(statement, out);
@@ -272,6 +275,17 @@ impl Walk {
         Let { names, variables, take, later, is_tried }
     }
 
+    /// Says of which types those variables are that nothing mentions.
+    pub(super) fn tie_lets(lets: &[Let], out: &mut Vec<Stmt>) {
+        out.extend(lets.iter().map(|it| -> Stmt {
+            let take = &it.take;
+            parse_quote! {
+                #[allow(unreachable_code, unused_variables, unused_assignments)]
+                if false { #take; }
+            }
+        }));
+    }
+
     /// Gives their values to those variables that the statement mentions, and to those before which nothing may happen. Says after
     /// how many statements which variables have theirs.
     pub(super) fn take_lets(
@@ -337,7 +351,7 @@ impl Walk {
     ) {
         let mut written = statement.clone();
         for &at in candidates.iter().rev() {
-            written = self.if_argument(at, args, before, note, queue, whole, &written);
+            written = self.if_argument(at, args, before, note, queue, whole, false, &written);
         }
         out.push(parse_quote!({ #written }));
     }
@@ -352,6 +366,7 @@ impl Walk {
         note: &TokenStream,
         queue: &Ident,
         whole: &dyn Fn(TokenStream) -> TokenStream,
+        keeps: bool,
         otherwise: &TokenStream,
     ) -> TokenStream {
         let session = &self.session;
@@ -365,13 +380,21 @@ impl Walk {
             if number == at {
                 let forked = self.fork(&callee, call);
                 computed.extend(quote!(let #task = #forked;));
-                names.push(result.clone());
+                names.push(quote!(#result));
             } else {
                 let name = internal(&format!("__xfork_argument_{number}"));
                 let mut arg = arg.clone();
                 position::check(&mut arg, Place::BesideAnother, &self.locals);
-                computed.extend(quote!(let #name = #arg;));
-                names.push(name);
+                if keeps {
+                    computed.extend(quote! {
+                        #[allow(unused_mut)]
+                        let mut #name = ::xfork::__private::synchronized::Keep(#arg).__xfork_keep();
+                    });
+                    names.push(quote!(#name.__xfork_give()));
+                } else {
+                    computed.extend(quote!(let #name = #arg;));
+                    names.push(quote!(#name));
+                }
             }
         }
         let whole = whole(quote!(#(#names),*));
@@ -409,7 +432,7 @@ impl Walk {
         let mut written = ended(&statement);
         let none = TokenStream::new();
         for &at in candidates.iter().rev() {
-            written = self.if_argument(at, &call.args, &none, &note, queue, &whole, &written);
+            written = self.if_argument(at, &call.args, &none, &note, queue, &whole, true, &written);
         }
         if is_candidate {
             let callee = internal("__xfork_callee");
@@ -426,6 +449,11 @@ impl Walk {
         }
         out.push(parse_quote!({ #written }));
     }
+}
+
+/// Whether one of the arguments borrows what may be changed, or gone, when a call is made later.
+fn borrows(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
+    args.iter().any(|arg| matches!(bare(arg), Expr::Reference(_)))
 }
 
 fn path_of(call: &ExprCall) -> &Path {
@@ -515,7 +543,6 @@ fn assign(pattern: &Pat, value: &TokenStream) -> TokenStream {
             let ident = &name.ident;
             quote!(#ident = #value)
         }
-        Pat::Wild(_) => quote!(let _ = #value),
         _ => {
             let (mut parts, mut rename) = (pattern.clone(), Rename(Vec::new()));
             rename.visit_pat_mut(&mut parts);

@@ -7,12 +7,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, Pat, Stmt, parse_quote};
 
 use super::form::{Form, bare};
-use super::names::{Deeds, Names, bound, deeds, may_borrow_uniquely, mentioned, patterns_of};
+use super::names::{Deeds, Names, bound, deeds, may_borrow_uniquely, mentioned, moved, patterns_of};
 use super::places::{State, Variable, Way, root};
 use super::position::{Place, check, check_statement};
 use super::site::Let;
@@ -26,6 +26,10 @@ pub(super) struct Walk {
     loops: Vec<Loop>,
     /// Names that are variables somewhere in the function.
     pub(super) locals: HashSet<String>,
+    /// The fields of variables that something is put into, by the name of the variable.
+    pub(super) changed: HashMap<String, Vec<Vec<syn::Member>>>,
+    /// Names of variables that may have been moved by now.
+    pub(super) moved: HashSet<String>,
     pub(super) session: Ident,
     pub(super) alone: Ident,
     lets: usize,
@@ -40,15 +44,54 @@ struct Loop {
     settles: bool,
     /// Everything is settled before it is left by `break`.
     settles_at_break: bool,
+    /// What may be pending where it is left by `break`, or gone on with by `continue`.
+    left: State,
+    continued: State,
+}
+
+/// What is done in each round of a loop.
+#[derive(Clone, Copy, Default)]
+struct Round<'a> {
+    /// Everything is settled at its end.
+    settles: bool,
+    settles_at_break: bool,
+    /// It has no end but `break`.
+    is_endless: bool,
+    /// What the condition mentions.
+    condition: Option<&'a Names>,
+}
+
+/// What is done to a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// `=`
+    Assigned,
+    /// `+=`
+    Changed,
+    /// A method
+    Called,
 }
 
 /// What a block is the body of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Everything is settled before its value is computed.
-    Everything,
-    /// Only what its own variables need.
-    Own,
+#[derive(Clone, Copy)]
+struct End {
+    /// What is pending of variables of blocks as deep as this or deeper is settled before its value is computed, of the block itself
+    /// in any case; everything, if it is 0.
+    from: usize,
+    /// Its value is `()`, so that a call at its end is a statement.
+    is_unit: bool,
+}
+
+impl End {
+    /// Of a block that is not the value of the block around it.
+    fn own(is_unit: bool) -> Self {
+        Self { from: usize::MAX, is_unit }
+    }
+
+    /// Everything is settled.
+    fn everything(is_unit: bool) -> Self {
+        Self { from: 0, is_unit }
+    }
 }
 
 impl Walk {
@@ -60,6 +103,8 @@ impl Walk {
             depth: 0,
             loops: Vec::new(),
             locals,
+            changed: HashMap::new(),
+            moved: HashSet::new(),
             session: Ident::new("__xfork_session", Span::mixed_site()),
             alone: Ident::new("__xfork_alone", Span::mixed_site()),
             lets: 0,
@@ -147,8 +192,8 @@ impl Walk {
     }
 
     /// The body of the function.
-    pub(super) fn function(&mut self, block: &mut Block) {
-        self.block(block, End::Everything);
+    pub(super) fn function(&mut self, block: &mut Block, is_unit: bool) {
+        self.block(block, End::everything(is_unit));
     }
 
     fn block(&mut self, block: &mut Block, end: End) {
@@ -159,7 +204,9 @@ impl Walk {
     fn block_with(&mut self, block: &mut Block, end: End, given: Vec<usize>) {
         let scope = self.scope.len() - given.len();
         self.depth += 1;
+        let end = End { from: end.from.min(self.depth), ..end };
         for &number in &given {
+            // Its parts come later.
             self.variables[number].depth = self.depth;
         }
         let mut out: Vec<Stmt> = Vec::new();
@@ -169,9 +216,21 @@ impl Walk {
         let statements = std::mem::take(&mut block.stmts);
         let count = statements.len();
         for (at, mut statement) in statements.into_iter().enumerate() {
+            if at + 1 == count
+                && end.is_unit
+                && let Stmt::Expr(expr, semicolon @ None) = &mut statement
+                && !is_compound(expr)
+            {
+                *semicolon = Some(<syn::Token![;]>::default());
+            }
             let is_tail = at + 1 == count && matches!(statement, Stmt::Expr(_, None));
             declared.extend(self.take_lets(&mut lets, Some(&statement), is_tail, &mut out));
             let before = self.scope.len();
+            let gone = moved(std::slice::from_ref(&statement));
+            if is_tail {
+                Self::tie_lets(&lets, &mut out);
+                lets.clear();
+            }
             if is_tail && Form::of(&statement).is_none() {
                 let Stmt::Expr(expr, None) = &mut statement else { unreachable!("a tail is an expression") };
                 self.tail(expr, end, &mut out);
@@ -182,6 +241,7 @@ impl Walk {
                     self.end_block(end, &mut out);
                 }
             }
+            self.moved.extend(gone);
             if self.scope.len() > before {
                 let there = self.scope[before..].iter().copied();
                 let there = there.filter(|&number| self.variables[number].is_initialised);
@@ -192,12 +252,15 @@ impl Walk {
                 self.end_block(end, &mut out);
             }
         }
+        Self::tie_lets(&lets, &mut out);
         if count == 0 {
             self.end_block(end, &mut out);
         }
         for (at, numbers) in declared.into_iter().rev() {
-            for number in numbers.into_iter().rev().filter(|&number| self.variables[number].is_place) {
-                out.insert(at, self.variables[number].declare());
+            for number in numbers.into_iter().rev() {
+                for queue in self.queues(number) {
+                    out.insert(at, queue);
+                }
             }
         }
         block.stmts = out;
@@ -205,10 +268,17 @@ impl Walk {
         self.depth -= 1;
     }
 
+    /// Declares the queues of a variable and of its parts.
+    pub(super) fn queues(&self, number: usize) -> Vec<Stmt> {
+        let parts = self.variables[number].parts.iter().chain([&number]);
+        let places = parts.map(|&part| &self.variables[part]).filter(|part| part.is_place);
+        places.map(Variable::declare).collect()
+    }
+
     /// Settles what must not be pending behind the block.
     fn end_block(&mut self, end: End, out: &mut Vec<Stmt>) {
-        let has_own = self.state.places.iter().any(|&number| self.variables[number].depth >= self.depth);
-        if end == End::Everything || has_own {
+        let is_deep = |&number: &usize| self.variables[number].depth >= end.from;
+        if end.from == 0 || self.state.places.iter().any(is_deep) {
             self.settle(out);
         }
     }
@@ -218,7 +288,7 @@ impl Walk {
         match expr {
             Expr::If(_) | Expr::Match(_) | Expr::Block(_) if !is_unit(expr) => self.compound(expr, end, out),
             Expr::If(_) | Expr::ForLoop(_) | Expr::While(_) => {
-                self.compound(expr, End::Own, out);
+                self.compound(expr, End::own(true), out);
                 out.push(Stmt::Expr(expr.clone(), None));
                 self.end_block(end, out);
                 *expr = parse_quote!({});
@@ -230,6 +300,7 @@ impl Walk {
                     *expr = value;
                     return;
                 }
+                self.returned(expr, out);
                 self.settle_before_expr(expr, out);
                 self.end_block(end, out);
                 check_statement(expr, Place::Expression, &self.locals);
@@ -255,7 +326,7 @@ impl Walk {
                 self.settle_before(&mentioned(&local.pat), Deeds::default(), out);
                 if let Some(init) = &mut local.init {
                     if is_compound(&init.expr) && init.diverge.is_none() {
-                        self.compound(&mut init.expr, End::Own, out);
+                        self.compound(&mut init.expr, End::own(false), out);
                     } else {
                         self.settle_before_expr(&init.expr, out);
                         if let Some((_, diverge)) = &init.diverge {
@@ -277,14 +348,28 @@ impl Walk {
             }
             Stmt::Expr(mut expr, semicolon) => {
                 if is_compound(&expr) {
-                    self.compound(&mut expr, End::Own, out);
+                    self.compound(&mut expr, End::own(semicolon.is_none()), out);
                 } else {
+                    self.returned(&mut expr, out);
                     self.settle_before_expr(&expr, out);
                     check_statement(&mut expr, Place::Expression, &self.locals);
                     self.mark_jump(&expr, out);
                 }
                 out.push(Stmt::Expr(expr, semicolon));
             }
+        }
+    }
+
+    /// What is collected to be returned, or put where nothing can be put later.
+    fn returned(&mut self, expr: &mut Expr, out: &mut Vec<Stmt>) {
+        let value = match expr {
+            Expr::Return(syn::ExprReturn { expr: Some(value), .. })
+            | Expr::Break(syn::ExprBreak { expr: Some(value), .. })
+            | Expr::Assign(syn::ExprAssign { right: value, .. }) => value,
+            _ => return,
+        };
+        if let Some(collected) = self.collected(value, out) {
+            **value = collected;
         }
     }
 
@@ -309,8 +394,12 @@ impl Walk {
         if has_inner || settles {
             self.settle(out);
         }
-        // Nothing comes behind it. What is pending there is joined where the loop ends.
-        self.state = State::default();
+        // Nothing comes behind it.
+        let state = std::mem::take(&mut self.state);
+        let target = self.loops.iter_mut().rev().find(|it| name.is_none() || it.label == name);
+        if let Some(target) = target {
+            if is_continue { target.continued.join(&state) } else { target.left.join(&state) }
+        }
     }
 
     /// A statement with blocks.
@@ -361,9 +450,13 @@ impl Walk {
                         depth: self.depth,
                         settles: true,
                         settles_at_break: true,
+                        left: State::default(),
+                        continued: State::default(),
                     });
-                    self.block(&mut block.block, End::Everything);
-                    self.loops.pop();
+                    self.block(&mut block.block, End::everything(end.is_unit));
+                    if let Some(it) = self.loops.pop() {
+                        self.state.join(&it.left);
+                    }
                 } else {
                     self.block(&mut block.block, end);
                 }
@@ -371,11 +464,12 @@ impl Walk {
             Expr::ForLoop(each) => {
                 self.settle_before(&mentioned(&each.pat), Deeds::default(), out);
                 self.settle_before_expr(&each.expr, out);
+                self.enter_loop(&each.body, &mentioned(&each.body), out);
                 check(&mut each.expr, Place::Condition, &self.locals);
                 let source = each.expr.to_token_stream();
                 let (pattern, label) = (each.pat.clone(), each.label.clone());
                 let settles = !is_calm(&each.expr) && self.scan(&each.body).effects;
-                self.repeated(&mut each.body, label, settles, false, None, |walk| {
+                self.repeated(&mut each.body, label, Round { settles, ..Round::default() }, |walk| {
                     walk.declare_pattern(&pattern, &source)
                 });
             }
@@ -389,15 +483,21 @@ impl Walk {
                     self.settle_before(&mentioned(pattern), Deeds::default(), out);
                 }
                 check(&mut each.cond, Place::Condition, &self.locals);
+                let mut seen = mentioned(&each.body);
+                seen.extend(names.iter().cloned());
+                self.enter_loop(&each.body, &seen, out);
                 let pending = self.scan(&each.body);
                 let settles = before.leaves || before.calls && pending.effects;
-                self.repeated(&mut each.body, each.label.clone(), settles, false, Some(&names), |walk| {
+                let round = Round { settles, condition: Some(&names), ..Round::default() };
+                self.repeated(&mut each.body, each.label.clone(), round, |walk| {
                     patterns.iter().flat_map(|pattern| walk.declare_pattern(pattern, &condition)).collect()
                 });
             }
             Expr::Loop(each) => {
                 let label = each.label.clone();
-                self.repeated(&mut each.body, label, false, is_value, None, |_| Vec::new());
+                self.enter_loop(&each.body, &mentioned(&each.body), out);
+                let round = Round { settles_at_break: is_value, is_endless: true, ..Round::default() };
+                self.repeated(&mut each.body, label, round, |_| Vec::new());
             }
             _ => {}
         }
@@ -426,7 +526,8 @@ impl Walk {
         let patterns: Vec<Pat> = patterns_of(&branch.cond).into_iter().cloned().collect();
         let given: Vec<usize> =
             patterns.iter().flat_map(|pattern| self.declare_pattern(pattern, &condition)).collect();
-        self.block_with(&mut branch.then_branch, end, given);
+        let is_unit = end.is_unit || branch.else_branch.is_none();
+        self.block_with(&mut branch.then_branch, End { is_unit, ..end }, given);
         let mut joined = self.state.clone();
         match &mut branch.else_branch {
             Some((_, other)) => joined.join(&self.branches(other, end, state)),
@@ -435,35 +536,89 @@ impl Walk {
         joined
     }
 
-    /// The body of a loop: what is pending at its end is so at its beginning. `condition` is what each round mentions first.
+    /// A loop's body. Before it, what is pending is settled that the loop sees and adds nothing to: in the next round it could
+    /// be borrowed.
+    fn enter_loop(&mut self, body: &Block, names: &Names, out: &mut Vec<Stmt>) {
+        self.moved.extend(moved(&body.stmts));
+        let added = self.scan(body).places;
+        let before = self.state.clone();
+        self.state.places.retain(|number| !added.contains(number));
+        let sees = self.sees(names);
+        self.state = before;
+        if sees {
+            self.settle(out);
+        }
+    }
+
+    /// The body of a loop: what is pending at its end is so at its beginning.
     fn repeated(
         &mut self,
         body: &mut Block,
         label: Option<syn::Label>,
-        settles: bool,
-        settles_at_break: bool,
-        condition: Option<&Names>,
+        round: Round<'_>,
         declare: impl FnOnce(&mut Self) -> Vec<usize>,
     ) {
         let pending = self.scan(body);
         self.state.join(&pending);
-        let settles = settles || condition.is_some_and(|names| self.sees(names));
+        let settles = round.settles || round.condition.is_some_and(|names| self.sees(names));
         let entry = self.state.clone();
         let label = label.map(|label| label.name.ident.to_string());
-        self.loops.push(Loop { label, depth: self.depth, settles, settles_at_break });
+        self.loops.push(Loop {
+            label,
+            depth: self.depth,
+            settles,
+            settles_at_break: round.settles_at_break,
+            left: State::default(),
+            continued: State::default(),
+        });
         let given = declare(self);
-        self.block_with(body, if settles { End::Everything } else { End::Own }, given);
-        self.loops.pop();
-        // Left at any point of it.
-        self.state.join(&entry);
+        self.block_with(body, if settles { End::everything(true) } else { End::own(true) }, given);
+        let Some(it) = self.loops.pop() else { unreachable!("pushed above") };
+        self.state = if round.is_endless {
+            it.left
+        } else {
+            // What was pending before the first round, behind the last, or where it was left.
+            let mut state = entry;
+            state.join(&self.state);
+            state.join(&it.continued);
+            state.join(&it.left);
+            state
+        };
     }
 
     /// The variable of a place that something may be put into later.
-    pub(super) fn place(&self, place: &Expr, is_method: bool) -> Option<usize> {
-        let number = self.find(&root(place)?)?;
-        let variable = &self.variables[number];
-        let can = variable.way == Way::Itself || !is_method || variable.may_be_unique;
+    pub(super) fn place(&mut self, place: &Expr, how: How) -> Option<usize> {
+        let root = root(place)?;
+        let whole = self.find(&root.ident)?;
+        let number = self.part(whole, root.fields);
+        let variable = &self.variables[whole];
+        let can = variable.way == Way::Itself || how != How::Called || variable.may_be_unique;
+        // A variable that was moved is nothing that could be changed later.
+        let can = can
+            && (how != How::Assigned
+                || !matches!(bare(place), Expr::Path(_))
+                || !self.moved.contains(&variable.name()));
         (can && variable.is_initialised).then_some(number)
+    }
+
+    /// The part of a variable that is changed as one: its fields, as far as no shorter place of it is changed.
+    fn part(&mut self, whole: usize, fields: Vec<syn::Member>) -> usize {
+        let name = self.variables[whole].name();
+        let changed = self.changed.get(&name).into_iter().flatten();
+        let shortest = changed.filter(|other| fields.starts_with(other)).map(Vec::len).min();
+        let fields = &fields[..shortest.unwrap_or(0)];
+        if fields.is_empty() {
+            return whole;
+        }
+        let parts = self.variables[whole].parts.iter().copied();
+        if let Some(part) = parts.into_iter().find(|&part| self.variables[part].fields == fields) {
+            return part;
+        }
+        let number = self.variables.len();
+        let part = self.variables[whole].part(fields, number);
+        self.variables.push(part);
+        self.variables[whole].parts.push(number);
+        number
     }
 
     /// What may become pending in a block, of variables that are there before it.
@@ -485,7 +640,7 @@ impl Walk {
 
 /// Looks for what may become pending.
 struct Scan<'a> {
-    walk: &'a Walk,
+    walk: &'a mut Walk,
     found: State,
     /// The names that are declared inside, for each block around.
     inner: Vec<Names>,
@@ -506,17 +661,19 @@ impl Scan<'_> {
     }
 
     fn note(&mut self, form: &Form<'_>) {
-        let (place, is_method) = match form {
-            Form::Assign { place, .. } => (Some(*place), false),
-            Form::Method { call, .. } => (Some(&*call.receiver), true),
-            Form::Alone { .. } | Form::Let { .. } => (None, false),
+        let (place, how) = match form {
+            Form::Assign { place, operator: None, .. } => (Some(*place), How::Assigned),
+            Form::Assign { place, .. } => (Some(*place), How::Changed),
+            Form::Method { call, .. } => (Some(&*call.receiver), How::Called),
+            Form::Alone { .. } | Form::Let { .. } => (None, How::Called),
         };
         match place {
             None => self.found.alone = true,
             Some(place) => {
-                let is_inner = root(place)
-                    .is_some_and(|root| self.inner.iter().any(|names| names.contains(&root.to_string())));
-                if !is_inner && let Some(number) = self.walk.place(place, is_method) {
+                let is_inner = root(place).is_some_and(|root| {
+                    self.inner.iter().any(|names| names.contains(&root.ident.to_string()))
+                });
+                if !is_inner && let Some(number) = self.walk.place(place, how) {
                     self.found.places.insert(number);
                 }
             }

@@ -1,0 +1,87 @@
+//! Random programs of what a synchronized function may contain give the same as without the attributes.
+
+use crate::programs::program;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// How many programs there are, unless the environment says so.
+const PROGRAMS: u64 = 150;
+const VARIABLE: &str = "XFORK_PROGRAMS";
+
+/// `XFORK_PROGRAMS=10000 cargo test --test synchronized random` compiles and runs so many, and `5000..6000` those.
+#[test]
+fn random_programs_give_the_same_with_and_without_the_attributes() {
+    let (first, end) = match std::env::var(VARIABLE).ok() {
+        None => (0, PROGRAMS),
+        Some(text) => match text.split_once("..") {
+            Some((first, end)) => (first.parse().unwrap(), end.parse().unwrap()),
+            None => (0, text.parse().unwrap()),
+        },
+    };
+    const AT_ONCE: u64 = 250;
+    let mut begin = first;
+    while begin < end {
+        let last = (begin + AT_ONCE).min(end);
+        check(begin, last);
+        begin = last;
+    }
+}
+
+/// Builds the programs of these seeds as one, and runs it.
+fn check(first: u64, end: u64) {
+    let xfork = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("synchronized-random");
+    fs::create_dir_all(dir.join("src")).unwrap();
+    let manifest = format!(
+        "[workspace]\n[package]\nname = \"programs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+         [dependencies]\nxfork = {{ path = {:?} }}\n[profile.dev]\ndebug = 0\nincremental = false\n",
+        xfork.to_str().unwrap()
+    );
+    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    // The versions that xfork itself was built with: they are here without a network.
+    if !dir.join("Cargo.lock").exists() {
+        let _ = fs::copy(xfork.join("Cargo.lock"), dir.join("Cargo.lock"));
+    }
+    fs::write(dir.join("src/main.rs"), source(first, end)).unwrap();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--offline", "--quiet", "--target-dir"]).arg(dir.join("target")).current_dir(&dir);
+    let output = command.env("RUST_BACKTRACE", "0").output().unwrap();
+    assert!(
+        output.status.success(),
+        "programs {first}..{end}, in {}:\n{}{}",
+        dir.display(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let ran = format!("{} programs\n", end - first);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), ran);
+}
+
+/// A program that runs all of them, each both ways.
+fn source(first: u64, end: u64) -> String {
+    let mut text = String::from("#![allow(warnings)]\n");
+    let mut list = String::new();
+    for seed in first..end {
+        let (serial, forked) = (program(seed, false), program(seed, true));
+        writeln!(text, "mod serial_{seed} {{\n{serial}\n}}\nmod forked_{seed} {{\n{forked}\n}}").unwrap();
+        writeln!(list, "    ({seed}, serial_{seed}::run, forked_{seed}::run),").unwrap();
+    }
+    writeln!(
+        text,
+        "const PROGRAMS: &[(u64, fn() -> String, fn() -> String)] = &[\n{list}];\n\
+         fn main() {{\n\
+             std::panic::set_hook(Box::new(|_| {{}}));\n\
+             let mut differ = false;\n\
+             for (seed, serial, forked) in PROGRAMS {{\n\
+                 let (serial, forked) = (serial(), forked());\n\
+                 if serial != forked {{ differ = true; println!(\"program {{seed}}:\\n  serial {{serial}}\\n  forked {{forked}}\"); }}\n\
+             }}\n\
+             println!(\"{{}} programs\", PROGRAMS.len());\n\
+             if differ {{ std::process::exit(1); }}\n\
+         }}"
+    )
+    .unwrap();
+    text
+}
