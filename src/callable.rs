@@ -2,6 +2,7 @@
 
 use crate::cache::Identity;
 use crate::core::limits::Limits;
+use crate::own::Own;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -46,6 +47,11 @@ pub trait Callable<Args>: Sized {
     /// How a call is made once more, if its mark says that it may be tried again.
     #[doc(hidden)]
     fn again() -> Option<Again<Self, Args>> {
+        None
+    }
+    /// What it has beside its mark.
+    #[doc(hidden)]
+    fn own() -> Option<&'static Own> {
         None
     }
     /// Under which name and version its results are kept, if they are.

@@ -88,6 +88,7 @@ mod fork;
 pub mod graph;
 mod ground;
 mod kept;
+mod own;
 mod place;
 mod plan;
 mod proxy;
@@ -152,6 +153,7 @@ pub mod __private {
     pub use crate::args::Arg;
     pub use crate::cache::{Identity, argument, look_up, result};
     pub use crate::callable::{Again, Callable, Cpu, InPlace, Io, another};
+    pub use crate::own::Own;
     pub use crate::proxy::ops::left;
     pub use crate::proxy::parts::{Needed, Part, join, joined, needed, part, parts};
 

@@ -459,7 +459,7 @@ impl Plan {
         Ok(made)
     }
 
-    fn build(&self) -> Arc<Runners> {
+    pub(crate) fn build(&self) -> Arc<Runners> {
         let description = format!("{self:?}");
         let io: Arc<dyn Runner> = match &self.kind {
             Kind::Sequential => Arc::new(Sequential),

@@ -19,6 +19,7 @@ use crate::ground::panics;
 use crate::ground::registry::{self, Entry, EntryId, Invocation, InvocationError};
 use crate::ground::wire::parcel::{Parcel, Reader};
 use crate::kept::Codec;
+use crate::own::Own;
 use crate::place::Keep;
 use crate::plan;
 use crate::proxy::ResultProxy;
@@ -715,6 +716,10 @@ where
     let Task {
         function, inputs, name, limits, again, after, place: caller, member, result, in_graph, ..
     } = task;
+    let own = F::own();
+    let is_elsewhere = || !plan::with_runners(|runners| place(runners).runs_in_place());
+    let runners = own.filter(|_| is_elsewhere()).and_then(Own::runners);
+    let _own = runners.map(context::enter_runners);
     let is_alone = in_graph.is_none_or(|in_graph| in_graph.after.is_empty());
     assert!(is_alone, "`{name}` is to come after a node of a graph: add it to that graph, by `Graph::add`");
     let (work, mut slots) = match inputs.values() {
@@ -739,6 +744,10 @@ where
         })
     });
     let reader = Slot::of_task(core.about().clone());
+    if let Some(own) = own {
+        let slot: Arc<dyn AnySlot> = reader.cell().clone();
+        own.note(Arc::downgrade(&slot));
+    }
     let progress = Progress { slot: Some(reader.cell().clone()), work };
     let task = Arc::new(TypedTask::<F, A, W> { core, progress: Mutex::new(progress), way: PhantomData });
     reader.cell().set_task(task.clone());

@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 7] = [
         "tries",
         "fork",
         "kept",
+        "own",
         "place",
         "plan",
         "random",

@@ -3,10 +3,12 @@
 //! What it adds to a plain mark is the method that such a call becomes, with the parameters of the function itself: so its
 //! arguments are what they are in a serial program.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Result;
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
+use syn::{Error, Expr, Result, Token};
 
 use crate::function::{self, Marked};
 use crate::mark::{self, Mark};
@@ -14,16 +16,23 @@ use crate::parameter::Parameter;
 
 /// The items that a concurrent function becomes.
 pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let (mark, settings) = place(settings);
-    let marked = function::read(mark, settings, item)?;
+    let Place { mark, runner, settings } = place.parse2(settings)?;
+    let mut marked = function::read(mark, settings, item)?;
+    let make = match runner {
+        None => quote!(::core::option::Option::None),
+        Some(runner) => quote_spanned! {runner.span()=>
+            ::core::option::Option::Some(|| -> ::std::sync::Arc<dyn ::xfork::Runner> { #runner })
+        },
+    };
+    marked.own = Some(quote!(::xfork::__private::Own::new(#make)));
     let plain = mark::expand(mark, &marked);
     let Marked { attributes, signature, parameters, .. } = &marked;
     let conditions = &attributes.conditions;
     let this = &signature.ident;
     let output = marked.output();
+    let owned = marked.owned();
     let slots: Vec<_> = parameters.iter().map(|parameter| &parameter.slot).collect();
     let given = parameters.iter().map(|Parameter { given, .. }| given);
-    let owned = marked.owned();
     let values = parameters.iter().map(|parameter| {
         let (slot, span) = (&parameter.slot, parameter.given.span());
         match parameter.is_borrowed() {
@@ -31,6 +40,7 @@ pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenSt
             false => quote!(#slot),
         }
     });
+    let own = quote!(<Self as ::xfork::__private::Callable<#owned>>::own());
     Ok(quote! {
         #plain
 
@@ -39,9 +49,21 @@ pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenSt
             impl ::xfork::__private::synchronized::Concurrent for #this {}
 
             impl #this {
+                /// Waits until all calls of it that were forked before have ended.
+                #[allow(dead_code)]
+                pub fn wait(&self) {
+                    #own.into_iter().for_each(::xfork::__private::Own::wait);
+                }
+
+                /// Whether a call of it that was forked has not ended.
+                #[allow(dead_code)]
+                pub fn in_progress(&self) -> bool {
+                    #own.is_some_and(::xfork::__private::Own::is_in_progress)
+                }
+
                 #[doc(hidden)]
                 #[track_caller]
-                #[allow(clippy::too_many_arguments)]
+                #[allow(clippy::too_many_arguments, dead_code)]
                 pub fn __xfork_call(
                     &self,
                     #(#slots: #given),*
@@ -53,18 +75,44 @@ pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenSt
     })
 }
 
-/// Where it runs, which the first word may say, and the other settings.
-fn place(settings: TokenStream) -> (Mark, TokenStream) {
-    let mut tokens = settings.clone().into_iter();
-    match tokens.next() {
-        Some(TokenTree::Ident(word)) if word == "io" => {
-            let rest: TokenStream = match tokens.next() {
-                None => TokenStream::new(),
-                Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => tokens.collect(),
-                Some(_) => settings,
-            };
-            (Mark::Io, rest)
+/// Where a concurrent function runs.
+struct Place {
+    mark: Mark,
+    /// Where the first setting says so: `runner = …`.
+    runner: Option<Expr>,
+    /// The other settings.
+    settings: TokenStream,
+}
+
+/// What the first word may say, and the rest.
+fn place(input: ParseStream<'_>) -> Result<Place> {
+    let first = input.fork().call(Ident::parse_any).ok();
+    let (mark, runner) = match first {
+        Some(word) if word == "io" => {
+            input.call(Ident::parse_any)?;
+            (Mark::Io, None)
         }
-        _ => (Mark::Cpu, settings),
+        Some(word) if word == "runner" => {
+            input.call(Ident::parse_any)?;
+            if !input.peek(Token![=]) {
+                return Err(Error::new(
+                    word.span(),
+                    "`runner` wants an expression for an `Arc<dyn xfork::Runner>`: `runner = my_runner()`",
+                ));
+            }
+            input.parse::<Token![=]>()?;
+            // It is given tasks in this process.
+            (Mark::Io, Some(input.parse::<Expr>()?))
+        }
+        _ => (Mark::Cpu, None),
+    };
+    if first_was_read(mark) && !input.is_empty() {
+        input.parse::<Token![,]>()?;
     }
+    Ok(Place { mark, runner, settings: input.parse()? })
+}
+
+/// Whether the first word said where.
+fn first_was_read(mark: Mark) -> bool {
+    matches!(mark, Mark::Io)
 }

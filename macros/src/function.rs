@@ -25,6 +25,8 @@ pub(crate) struct Marked {
     pub(crate) body: Group,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) settings: Settings,
+    /// An expression for what it has beside its mark.
+    pub(crate) own: Option<TokenStream>,
 }
 
 impl Marked {
@@ -68,7 +70,7 @@ pub(crate) fn read(mark: Mark, settings: TokenStream, item: TokenStream) -> Resu
     };
     let parameters = Parameter::all(&signature);
     let attributes = Attributes::sort(attributes)?;
-    Ok(Marked { attributes, visibility, signature, body, parameters, settings })
+    Ok(Marked { attributes, visibility, signature, body, parameters, settings, own: None })
 }
 
 /// An item that is a function with a body; any other is refused at its keyword.

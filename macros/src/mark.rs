@@ -118,6 +118,14 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             }
         }
     });
+    let own = marked.own.as_ref().map(|own| {
+        quote! {
+            fn own() -> ::core::option::Option<&'static ::xfork::__private::Own> {
+                static OWN: ::xfork::__private::Own = #own;
+                ::core::option::Option::Some(&OWN)
+            }
+        }
+    });
     let identity = marked.settings.cache.as_ref().map(|version| identity(version, marked));
     let call = match &identity {
         None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
@@ -162,6 +170,7 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             #limits
             #cost
             #identity
+            #own
             #again
         }
     }

@@ -3,7 +3,7 @@
 use super::queue::{Abandon, Queue, Session};
 use crate::args::{Args, Inputs};
 use crate::callable::Callable;
-use crate::proxy::ResultProxy;
+use crate::proxy::{ResultProxy, rethrow};
 use crate::task::{Route, Task};
 use std::borrow::Borrow as _;
 use std::cell::RefCell;
@@ -24,6 +24,14 @@ impl<T: Send + 'static> Abandon for Call<T> {
             ResultProxy::cancel(&proxy);
             // Nor would it have failed.
             let _ = ResultProxy::error(&proxy);
+        }
+    }
+
+    fn check(&self) {
+        if let Some(proxy) = self.0.take()
+            && let Err(error) = ResultProxy::wait(&proxy)
+        {
+            rethrow(&error);
         }
     }
 }

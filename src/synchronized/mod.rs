@@ -13,11 +13,13 @@
 
 mod callee;
 mod later;
+mod position;
 mod queue;
 
 pub use callee::{
     Callee, Concurrent, Here, Ordinary, Plain0, Plain1, Plain2, Plain3, Plain4, Plain5, Plain6, Plain7,
-    Plain8, Plain9, Plain10, Plain11, Plain12, Position, position,
+    Plain8, Plain9, Plain10, Plain11, Plain12,
 };
 pub use later::{AsIs, Collected, Forked, HereCollected, Keep, KeepAsIs, Kept, Later, owned};
-pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, Unknown, settle};
+pub use position::{Anywhere, AnywhereBeside, Beside, Position};
+pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, Unknown, settle, unwind};

@@ -1,8 +1,10 @@
 //! What is pending of each place, and settling it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::mem::ManuallyDrop;
+use std::panic::resume_unwind;
 use std::rc::Weak;
 
 /// One run of a synchronized function.
@@ -12,9 +14,11 @@ use std::rc::Weak;
 #[derive(Default)]
 pub struct Session {
     /// What was forked since everything was settled.
-    forked: RefCell<Vec<Weak<dyn Abandon>>>,
+    forked: RefCell<Vec<(u64, Weak<dyn Abandon>)>>,
     /// How many calls were forked.
     calls: Cell<u64>,
+    /// Something pending is being done.
+    is_settling: Cell<bool>,
     /// Something is pending whose effects may be seen by anybody.
     has_effects: Cell<bool>,
 }
@@ -30,13 +34,14 @@ impl Session {
         Self::default()
     }
 
+    /// Adds the call that gets the next number.
     pub(super) fn add(&self, call: Weak<dyn Abandon>) {
         let mut forked = self.forked.borrow_mut();
         // Those that are done, now and then.
         if forked.len() == forked.capacity() {
-            forked.retain(|call| call.strong_count() != 0);
+            forked.retain(|(_, call)| call.strong_count() != 0);
         }
-        forked.push(call);
+        forked.push((self.calls.get() + 1, call));
     }
 
     /// The number of the next call, from 1 on.
@@ -57,13 +62,19 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.forked.take().iter().filter_map(Weak::upgrade).for_each(|call| call.abandon());
+        self.forked.take().iter().filter_map(|(_, call)| call.upgrade()).for_each(|call| call.abandon());
     }
 }
 
 /// A call whose result nobody wants any more.
 pub(super) trait Abandon {
     fn abandon(&self);
+    /// Waits for it.
+    ///
+    /// # Panics
+    ///
+    /// With its panic.
+    fn check(&self);
 }
 
 type Entry<'q, R> = Box<dyn FnOnce(&mut R) + 'q>;
@@ -134,7 +145,11 @@ pub fn settle(session: &Session, last: u64, pending: &mut [&mut dyn Apply]) {
     loop {
         let calls = pending.iter().enumerate().filter_map(|(at, pending)| Some((pending.first()?, at)));
         match calls.min() {
-            Some((call, at)) if call <= last => pending[at].apply(),
+            Some((call, at)) if call <= last => {
+                session.is_settling.set(true);
+                pending[at].apply();
+                session.is_settling.set(false);
+            }
             _ => break,
         }
     }
@@ -142,6 +157,23 @@ pub fn settle(session: &Session, last: u64, pending: &mut [&mut dyn Apply]) {
         session.has_effects.set(false);
         session.forked.borrow_mut().clear();
     }
+}
+
+/// Goes on with a panic of the function, after what it had called before: in the places that outlive it, its results are what
+/// they are in a serial program, and if one of those calls panicked itself, that is the panic.
+pub fn unwind(session: &Session, payload: Box<dyn Any + Send>, pending: &mut [&mut dyn Apply]) -> ! {
+    // Behind a call that panicked a serial program did nothing.
+    if !session.is_settling.get() {
+        for (call, forked) in session.forked.take() {
+            settle(session, call, pending);
+            // Its place may be gone.
+            if let Some(forked) = forked.upgrade() {
+                forked.check();
+            }
+        }
+        settle(session, u64::MAX, pending);
+    }
+    resume_unwind(payload)
 }
 
 /// A container whose methods change it and nothing else, so that nobody sees when they are called who does not see the

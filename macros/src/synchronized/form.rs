@@ -186,8 +186,18 @@ pub(super) fn may_be_marked(path: &Path) -> bool {
     let is_lower = |ident: &syn::Ident| {
         ident.unraw().to_string().trim_start_matches('_').starts_with(|c: char| c.is_lowercase())
     };
+    // Types that are written like functions.
+    const PRIMITIVE: [&str; 18] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32",
+        "u64", "u128", "usize", "self",
+    ];
+    let is_lower = |ident: &syn::Ident| is_lower(ident) && !PRIMITIVE.iter().any(|name| ident == name);
     let mut segments = path.segments.iter().rev();
     let Some(last) = segments.next() else { return false };
-    let is_function = last.arguments.is_none() && is_lower(&last.ident) && last.ident != "self";
-    is_function && segments.all(|segment| segment.arguments.is_none() && is_lower(&segment.ident))
+    let is_function = last.arguments.is_none() && is_lower(&last.ident);
+    // `self::f` and `super::f` begin with no type.
+    let is_module = |segment: &syn::PathSegment| {
+        segment.arguments.is_none() && (is_lower(&segment.ident) || segment.ident == "self")
+    };
+    is_function && segments.all(is_module)
 }

@@ -14,7 +14,7 @@ mod walk;
 
 use form::Form;
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use std::collections::{HashMap, HashSet};
 use syn::ext::IdentExt as _;
 use syn::visit::Visit;
@@ -31,7 +31,10 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
             "`#[synchronized]` takes no settings: concurrent functions are known by their type",
         ));
     }
-    let mut function: ItemFn = syn::parse2(item)?;
+    let mut function: ItemFn = syn::parse2(item).map_err(|error| {
+        let what = "only a function or a method with a body can be synchronized";
+        Error::new(error.span(), format!("{what} ({error})"))
+    })?;
     if let Some(token) = &function.sig.asyncness {
         return Err(Error::new_spanned(
             token,
@@ -46,16 +49,16 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
     }
     let mut walk = Walk::new(variables(&function));
     walk.changed = changed(&function.block);
-    let queues = parameters(&mut walk, &function);
+    let places = parameters(&mut walk, &function);
     let is_unit = matches!(function.sig.output, syn::ReturnType::Default);
     walk.function(&mut function.block, is_unit);
-    let declared: Vec<Stmt> = queues.into_iter().flat_map(|number| walk.queues(number)).collect();
+    let declared: Vec<Stmt> = places.iter().flat_map(|&number| walk.queues(number)).collect();
     let (session, alone) = (&walk.session, &walk.alone);
-    let statements = &function.block.stmts;
+    let statements = unwinding(&walk, &function, &places);
     function.block.stmts = parse_quote! {
         #[allow(unused_imports)]
         use ::xfork::__private::synchronized::{
-            Ordinary as _, Unknown as _, position::Anywhere as _, Collected as _, HereCollected as _, KeepAsIs as _, Plain0 as _,
+            Ordinary as _, Unknown as _, Anywhere as _, AnywhereBeside as _, Collected as _, HereCollected as _, KeepAsIs as _, Plain0 as _,
             Plain1 as _, Plain2 as _, Plain3 as _, Plain4 as _, Plain5 as _, Plain6 as _, Plain7 as _,
             Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
         };
@@ -64,7 +67,7 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
         #[allow(unused_mut, unused_variables)]
         let mut #alone = ::xfork::__private::synchronized::Queue::of(&());
         #(#declared)*
-        #(#statements)*
+        #statements
     };
     Ok(function.into_token_stream())
 }
@@ -102,6 +105,63 @@ fn changed(block: &syn::Block) -> HashMap<String, Vec<Vec<syn::Member>>> {
     }
     let mut look = Look(HashMap::new());
     look.visit_block(block);
+    look.0
+}
+
+/// The statements of the function, such that a panic of it finds done what it had called before. A function whose result may
+/// borrow from its parameters is left as it is.
+fn unwinding(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> TokenStream {
+    let statements = &function.block.stmts;
+    let output = match &function.sig.output {
+        syn::ReturnType::Default => quote!(()),
+        syn::ReturnType::Type(_, output) if may_borrow(output) => return quote!(#(#statements)*),
+        syn::ReturnType::Type(_, output) => quote!(#output),
+    };
+    let (session, alone) = (&walk.session, &walk.alone);
+    // What the function has given away it can't settle.
+    let kept = parameters.iter().filter(|&&number| !walk.moved.contains(&walk.variables[number].name()));
+    let parts = kept.flat_map(|&number| walk.variables[number].parts.iter().copied().chain([number]));
+    let pending = parts
+        .filter(|&part| walk.variables[part].is_place && walk.variables[part].way == places::Way::Behind)
+        .map(|part| walk.variables[part].pending());
+    let result = proc_macro2::Ident::new("__xfork_result", proc_macro2::Span::mixed_site());
+    quote! {
+        let #result = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| -> #output {
+            #(#statements)*
+        }));
+        match #result {
+            ::core::result::Result::Ok(#result) => #result,
+            ::core::result::Result::Err(#result) => {
+                ::xfork::__private::synchronized::unwind(
+                    &#session,
+                    #result,
+                    &mut [#(#pending,)* &mut #alone.at(&mut ())],
+                )
+            }
+        }
+    }
+}
+
+/// Whether a type, by its text, may borrow, or is not to be named.
+fn may_borrow(ty: &Type) -> bool {
+    struct Look(bool);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+            self.0 |= lifetime.ident != "static";
+        }
+        fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
+            self.0 |= !crate::parameter::is_static(reference.lifetime.as_ref());
+            syn::visit::visit_type_reference(self, reference);
+        }
+        fn visit_type_impl_trait(&mut self, _: &'ast syn::TypeImplTrait) {
+            self.0 = true;
+        }
+        fn visit_type_never(&mut self, _: &'ast syn::TypeNever) {
+            self.0 = true;
+        }
+    }
+    let mut look = Look(false);
+    look.visit_type(ty);
     look.0
 }
 

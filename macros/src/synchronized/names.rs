@@ -144,7 +144,11 @@ pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
             match expr {
                 Expr::Call(call) => call.args.iter().for_each(|arg| self.note(arg)),
                 Expr::MethodCall(call) => {
-                    self.note(&call.receiver);
+                    // By the conventions for names.
+                    let name = call.method.to_string();
+                    if ["into", "unwrap", "expect"].iter().any(|begin| name.starts_with(begin)) {
+                        self.note(&call.receiver);
+                    }
                     call.args.iter().for_each(|arg| self.note(arg));
                 }
                 Expr::Tuple(tuple) => tuple.elems.iter().for_each(|part| self.note(part)),

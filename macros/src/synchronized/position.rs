@@ -8,7 +8,7 @@ use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, Macro, Token, parse_quote};
+use syn::{Expr, Macro, Token};
 
 use super::form::{Value, candidate, is_assignment};
 
@@ -21,7 +21,6 @@ pub(super) enum Place {
     Unsafe,
     Async,
     Expression,
-    BesideAnother,
 }
 
 impl Place {
@@ -35,7 +34,6 @@ impl Place {
                 Self::Unsafe => "in_unsafe",
                 Self::Async => "in_async",
                 Self::Expression => "in_expression",
-                Self::BesideAnother => "beside_another",
             }
         )
     }
@@ -94,6 +92,22 @@ pub(super) fn check_argument(arg: &mut Expr, place: Place, locals: &HashSet<Stri
     }
 }
 
+/// Has an argument beside a call of `callee` checked: if both are concurrent, the argument's call is refused.
+pub(super) fn check_beside(arg: &mut Expr, callee: &Ident, locals: &HashSet<String>) {
+    match arg {
+        Expr::Call(call) if candidate(&Expr::Call(call.clone())).is_some() => {
+            if let Expr::Path(path) = &*call.func {
+                let (function, span) = (&path.path, call.span());
+                call.func = syn::parse_quote_spanned! {span=>
+                    ::xfork::__private::synchronized::Beside(&#callee, #function).__xfork_beside_another()
+                };
+            }
+            call.args.iter_mut().for_each(|arg| check(arg, Place::Expression, locals));
+        }
+        other => check(other, Place::Expression, locals),
+    }
+}
+
 struct Check<'a> {
     place: Place,
     locals: &'a HashSet<String>,
@@ -118,8 +132,12 @@ impl VisitMut for Check<'_> {
                     && !self.is_local(&path.path)
                 {
                     let (function, method) = (&path.path, self.place.method());
-                    let method = Ident::new(&method.to_string(), path.span());
-                    call.func = parse_quote!(::xfork::__private::synchronized::Position(#function).#method());
+                    // At the user's call, so that a refusal is there.
+                    let span = call.span();
+                    let method = Ident::new(&method.to_string(), span);
+                    call.func = syn::parse_quote_spanned! {span=>
+                        ::xfork::__private::synchronized::Position(#function).#method()
+                    };
                 }
                 for arg in &mut call.args {
                     self.visit_expr_mut(arg);

@@ -384,7 +384,7 @@ impl Walk {
             } else {
                 let name = internal(&format!("__xfork_argument_{number}"));
                 let mut arg = arg.clone();
-                position::check(&mut arg, Place::BesideAnother, &self.locals);
+                position::check_beside(&mut arg, &callee, &self.locals);
                 if keeps {
                     computed.extend(quote! {
                         #[allow(unused_mut)]

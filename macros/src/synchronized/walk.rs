@@ -408,6 +408,22 @@ impl Walk {
     }
 
     fn compound_with(&mut self, expr: &mut Expr, end: End, is_value: bool, out: &mut Vec<Stmt>) {
+        let mut end = end;
+        if matches!(expr, Expr::If(_) | Expr::Match(_)) {
+            // What one of the branches moves could not be settled behind them.
+            let block = into_block(&mut expr.clone());
+            let gone = moved(&block.stmts);
+            let added = self.scan(&block);
+            let is_gone = |walk: &Self, state: &State| {
+                state.places.iter().any(|&number| gone.contains(&walk.variables[number].name()))
+            };
+            if is_gone(self, &self.state) {
+                self.settle(out);
+            }
+            if is_gone(self, &added) {
+                end.from = 0;
+            }
+        }
         match expr {
             Expr::If(_) => {
                 self.conditions(expr, out);
