@@ -23,6 +23,7 @@
 //! | say where a function runs | [`#[cpu_bound]`](macro@cpu_bound) (the default), [`#[io_bound]`](macro@io_bound), [`#[r#unsafe]`](macro@unsafe); [`cpu_bound()`], [`io_bound()`], [`r#unsafe()`](fn@unsafe) for functions of others |
 //! | start tasks | [`fork()`], [`fork!`], [`thread`], [`process`], [`map`], [`block_map`], [`task()`] |
 //! | have a plain call fork | [`#[cpu_bound_fork]`](macro@cpu_bound_fork), [`#[io_bound_fork]`](macro@io_bound_fork) |
+//! | make a serial function parallel by two attributes | [`#[concurrent]`](macro@concurrent), [`#[synchronized]`](macro@synchronized) |
 //! | use a result | [`ResultProxy`]; [`wait()`], [`wait_all`], [`wait_any`], [`as_completed`] and their `_timeout` forms |
 //! | make a proxy without a task | [`ready`], [`lazy`] |
 //! | calculate without waiting | operators on proxies: [`operators`]; [`ResultProxy::sqrt`] and its like, num-traits: [`numbers`] |

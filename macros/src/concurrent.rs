@@ -13,6 +13,7 @@ use syn::{Error, Expr, Result, Token};
 use crate::function::{self, Marked};
 use crate::mark::{self, Mark};
 use crate::parameter::Parameter;
+use crate::settings::CACHE;
 
 /// The items that a concurrent function becomes.
 pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -86,33 +87,41 @@ struct Place {
 
 /// What the first word may say, and the rest.
 fn place(input: ParseStream<'_>) -> Result<Place> {
-    let first = input.fork().call(Ident::parse_any).ok();
-    let (mark, runner) = match first {
-        Some(word) if word == "io" => {
-            input.call(Ident::parse_any)?;
-            (Mark::Io, None)
-        }
-        Some(word) if word == "runner" => {
-            input.call(Ident::parse_any)?;
-            if !input.peek(Token![=]) {
-                return Err(Error::new(
-                    word.span(),
-                    "`runner` wants an expression for an `Arc<dyn xfork::Runner>`: `runner = my_runner()`",
-                ));
-            }
-            input.parse::<Token![=]>()?;
-            // It is given tasks in this process.
-            (Mark::Io, Some(input.parse::<Expr>()?))
-        }
-        _ => (Mark::Cpu, None),
+    let ahead = input.fork();
+    let Ok(word) = ahead.call(Ident::parse_any) else {
+        return Ok(Place { mark: Mark::Cpu, runner: None, settings: input.parse()? });
     };
-    if first_was_read(mark) && !input.is_empty() {
+    let is_alone = ahead.is_empty() || ahead.peek(Token![,]);
+    let runner = match word.to_string().as_str() {
+        "io" if is_alone => {
+            input.call(Ident::parse_any)?;
+            None
+        }
+        "runner" if ahead.peek(Token![=]) => {
+            input.call(Ident::parse_any)?;
+            input.parse::<Token![=]>()?;
+            Some(input.parse::<Expr>()?)
+        }
+        "runner" => {
+            return Err(Error::new(
+                word.span(),
+                "`runner` wants an expression for an `Arc<dyn xfork::Runner>`: `runner = my_runner()`",
+            ));
+        }
+        other if is_alone && other != CACHE => {
+            return Err(Error::new(
+                word.span(),
+                format!(
+                    "`{other}` is no place: write `io` for threads, `runner = …` for a runner of your own, and \
+                    nothing for worker processes"
+                ),
+            ));
+        }
+        _ => return Ok(Place { mark: Mark::Cpu, runner: None, settings: input.parse()? }),
+    };
+    if !input.is_empty() {
         input.parse::<Token![,]>()?;
     }
-    Ok(Place { mark, runner, settings: input.parse()? })
-}
-
-/// Whether the first word said where.
-fn first_was_read(mark: Mark) -> bool {
-    matches!(mark, Mark::Io)
+    // A runner of one's own is given tasks in this process, too.
+    Ok(Place { mark: Mark::Io, runner, settings: input.parse()? })
 }

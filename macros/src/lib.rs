@@ -412,13 +412,114 @@ pub fn operand(item: TokenStream) -> TokenStream {
     operand::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Marks a function whose calls a [`synchronized`](macro@synchronized) function forks.
+/// Marks a function whose calls run at once where a [`synchronized`](macro@synchronized) function makes them.
+///
+/// Everywhere else it is what [`cpu_bound`](macro@cpu_bound) makes of it: an ordinary function when it is called, and one that
+/// can be forked.
+///
+/// | written | its calls run |
+/// | --- | --- |
+/// | `#[concurrent]` | in worker processes |
+/// | `#[concurrent(io)]` | on threads |
+/// | `#[concurrent(runner = …)]` | on a runner of one's own: an expression for an `Arc<dyn xfork::Runner>`, evaluated once |
+///
+/// The settings of [`cpu_bound`](macro@cpu_bound#settings) may stand behind: `#[concurrent(io, timeout = "5s")]`.
+///
+/// Two methods are for code that is not in a synchronized function: `f.wait()` waits until all calls of `f` that were
+/// forked before have ended, and `f.in_progress()` tells whether one has not.
+///
+/// # Examples
+///
+/// ```
+/// use xfork::{concurrent, fork};
+///
+/// #[concurrent(io)]
+/// fn square(n: u64) -> u64 { n * n }
+///
+/// assert_eq!(square(3), 9); // here and now
+///
+/// let forked = fork(square, 4);
+/// square.wait();
+/// assert!(!square.in_progress());
+/// assert_eq!(forked, 16);
+/// ```
+///
+/// # Limits
+///
+/// Those of [`cpu_bound`](macro@cpu_bound#limits). What is borrowed is cloned for each call, so `&T` needs `T: Clone`.
 #[proc_macro_attribute]
 pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
     concurrent::expand(settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Forks the calls of [`concurrent`](macro@concurrent) functions where they stand, and assigns their results later.
+/// Makes a serial function parallel: calls of [`concurrent`](macro@concurrent) functions in it are forked where they stand, and
+/// their results are put in their places before anything could miss them.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use xfork::{concurrent, synchronized};
+///
+/// #[concurrent]
+/// fn process_lat_lon(lat: i32, lon: i32, data: &[f64]) -> f64 {
+///     data.iter().map(|value| value * f64::from(lat + lon)).sum()
+/// }
+///
+/// #[synchronized]
+/// fn process_data_set(data: &[f64]) -> BTreeMap<i32, Vec<f64>> {
+///     let mut results: BTreeMap<i32, Vec<f64>> = BTreeMap::new();
+///     let mut total = 0.0;
+///     for lat in 0..2 {
+///         let mut row = vec![0.0; 3];
+///         for lon in 0..3 {
+///             row[lon as usize] = process_lat_lon(lat, lon, data); // runs in the background
+///         }
+///         total += process_lat_lon(lat, 0, data);
+///         results.insert(lat, row);                                // `row` is read: here it waits
+///     }
+///     results.insert(99, vec![total]);
+///     results
+/// }
+///
+/// let results = process_data_set(&[1.0, 2.0]);
+/// assert_eq!(results, BTreeMap::from([(0, vec![0.0, 3.0, 6.0]), (1, vec![3.0, 6.0, 9.0]), (99, vec![3.0])]));
+/// ```
+///
+/// Without the attribute the function is the same, but for the time it takes. Which functions are concurrent is known by their
+/// type; they are not listed.
+///
+/// # What is forked
+///
+/// | statement | done later |
+/// | --- | --- |
+/// | `place = f(..)`, `place += f(..)` | the assignment; `place` is a variable, its fields, indexes and `*`, in any depth |
+/// | `place.method(.., f(..))` | the method call |
+/// | `g(.., f(..))` for an ordinary `g` | the call of `g`, with clones of what is referred to |
+/// | `let x = f(..)`, `let (x, y) = f(..)`, also with `?` | `x` gets its value before it is first mentioned |
+/// | `f(..);` | nothing |
+/// | `iter.map(\|x\| f(x)).collect()`, assigned, bound or returned | the collecting |
+///
+/// in loops, branches, `match` and blocks. Arguments and indexes are evaluated at once, so an argument that reads what is
+/// pending waits for it. In any other place a concurrent call is an error that says so.
+///
+/// # When it waits
+///
+/// All that is pending is done, in the order of the calls, before a statement that mentions the variable of a pending place (also
+/// in a closure, in a macro or in the braces of a format string), or one that it may be a reference into; before
+/// a variable with something pending ends; before `return`, a `?` and the end of the function; and when the function panics. When it
+/// can't be sure, it waits. A method on anything but a collection of the standard library, and a function like `g`, may
+/// have effects that anybody sees: then it waits before the next statement that calls anything.
+///
+/// # Panics
+///
+/// With the panic of a call, where its result would be put into its place: what was called before has been done by then,
+/// nothing behind it has, and what was forked behind it is cancelled. An index that is out of bounds panics then, too, with the
+/// line of its assignment.
+///
+/// # Limits
+///
+/// Not for `async fn` and `const fn`. What a statement that is done later borrows has to outlive that: the compiler says so if
+/// it doesn't. In a function whose result may borrow (a reference, a lifetime, `impl Trait`), what is pending at a panic of the
+/// function itself is not done. `place = f(..)?` is called in its place.
 #[proc_macro_attribute]
 pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
     synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

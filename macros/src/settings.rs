@@ -33,7 +33,7 @@ static SETTINGS: [Setting; 9] = [
 ];
 
 /// The one setting that needs no value.
-const CACHE: &str = "cache";
+pub(crate) const CACHE: &str = "cache";
 
 /// By what the version of a function is told whose results are kept.
 pub(crate) enum Version {

@@ -191,17 +191,7 @@ impl<T> Later<T> {
 }
 
 /// What a task owns of an argument that its function borrows.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is borrowed by a concurrent function, but can't be cloned",
-    label = "each call takes a clone of this",
-    note = "derive `Clone` for it, or have the function take it by value"
-)]
-pub trait Owned: ToOwned {}
-
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Owned for T {}
-
-pub fn owned<T: Owned + ?Sized>(borrowed: &T) -> T::Owned {
+pub fn owned<T: ToOwned + ?Sized>(borrowed: &T) -> T::Owned {
     borrowed.to_owned()
 }
 

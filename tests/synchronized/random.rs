@@ -1,13 +1,14 @@
 //! Random programs of what a synchronized function may contain give the same as without the attributes.
 
-use crate::programs::program;
+use crate::programs::{Program, program};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 /// How many programs there are, unless the environment says so.
-const PROGRAMS: u64 = 150;
+const PROGRAMS: u64 = 100;
 const VARIABLE: &str = "XFORK_PROGRAMS";
 
 /// `XFORK_PROGRAMS=10000 cargo test --test synchronized random` compiles and runs so many, and `5000..6000` those.
@@ -28,6 +29,27 @@ fn random_programs_give_the_same_with_and_without_the_attributes() {
         begin = last;
     }
 }
+
+/// What the test above says about a form of statement it says only if there are such statements.
+#[test]
+fn random_programs_have_every_form_of_statement() {
+    const SEEDS: u64 = 2000;
+    let mut found: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut panics = 0;
+    for seed in 0..SEEDS {
+        let program = Program::new(seed, true);
+        program.forms.iter().for_each(|form| *found.entry(form).or_default() += 1);
+        panics += u64::from(program.panics);
+    }
+    assert!(panics >= SEEDS / 20, "{panics} may panic");
+    assert!(found.len() == FORMS, "{} forms: {found:?}", found.len());
+    for (form, count) in found {
+        assert!(count >= SEEDS / 100, "`{form}` is in {count} of {SEEDS}");
+    }
+}
+
+/// How many forms the generator knows.
+const FORMS: usize = 88;
 
 /// Builds the programs of these seeds as one, and runs it.
 fn check(first: u64, end: u64) {

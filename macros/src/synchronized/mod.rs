@@ -69,6 +69,8 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
         #(#declared)*
         #statements
     };
+    // `iter.map(*f)` would be no closure whose calls could be forked.
+    function.attrs.push(parse_quote!(#[allow(clippy::redundant_closure)]));
     Ok(function.into_token_stream())
 }
 

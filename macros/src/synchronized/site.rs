@@ -300,24 +300,17 @@ impl Walk {
         let may_act = is_tail || next.is_none_or(|statement| !is_fork_alone(statement));
         let is_due = |it: &Let| !it.names.is_disjoint(&names) || it.is_tried && may_act;
         let Some(last) = lets.iter().rposition(is_due) else { return there };
-        for at in 0..=last {
-            // What is tried comes in its turn.
-            if !(is_due(&lets[at]) || lets[at].is_tried) {
-                continue;
-            }
-            let later = lets[at].later.clone();
+        // What is tried comes in its turn.
+        let (due, rest): (Vec<Let>, Vec<Let>) = lets.drain(..=last).partition(|it| is_due(it) || it.is_tried);
+        lets.splice(0..0, rest);
+        for Let { variables, take, later, .. } in due {
             out.extend(self.settle_up_to(&quote!(#later.call())));
-            out.push(Stmt::Expr(Expr::Verbatim(lets[at].take.clone()), Some(<syn::Token![;]>::default())));
-            for &variable in &lets[at].variables {
+            out.push(Stmt::Expr(Expr::Verbatim(take), Some(<syn::Token![;]>::default())));
+            for &variable in &variables {
                 self.variables[variable].is_initialised = true;
             }
-            there.push((out.len(), lets[at].variables.clone()));
+            there.push((out.len(), variables));
         }
-        let mut at = 0;
-        lets.retain(|it| {
-            at += 1;
-            at > last + 1 || !(is_due(it) || it.is_tried)
-        });
         there
     }
 

@@ -410,12 +410,13 @@ impl Walk {
     fn compound_with(&mut self, expr: &mut Expr, end: End, is_value: bool, out: &mut Vec<Stmt>) {
         let mut end = end;
         if matches!(expr, Expr::If(_) | Expr::Match(_)) {
-            // What one of the branches moves could not be settled behind them.
+            // What one of the branches moves, or what it uses the owner of, could not be settled behind them.
             let block = into_block(&mut expr.clone());
-            let gone = moved(&block.stmts);
+            let (gone, used) = (moved(&block.stmts), mentioned(&block));
             let added = self.scan(&block);
             let is_gone = |walk: &Self, state: &State| {
-                state.places.iter().any(|&number| gone.contains(&walk.variables[number].name()))
+                let mut places = state.places.iter().map(|&number| &walk.variables[number]);
+                places.any(|place| gone.contains(&place.name()) || !place.origins.is_disjoint(&used))
             };
             if is_gone(self, &self.state) {
                 self.settle(out);
