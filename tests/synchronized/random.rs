@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// How many programs there are, unless the environment says so.
-const PROGRAMS: u64 = 100;
+const PROGRAMS: u64 = 60;
 const VARIABLE: &str = "XFORK_PROGRAMS";
 
 /// `XFORK_PROGRAMS=10000 cargo test --test synchronized random` compiles and runs so many, and `5000..6000` those.
