@@ -493,8 +493,8 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// | --- | --- |
 /// | `place = f(..)`, `place += f(..)` | the assignment; `place` is a variable, its fields, indexes and `*`, in any depth |
 /// | `place.method(.., f(..))` | the method call |
-/// | `g(.., f(..))` for an ordinary `g` | the call of `g`, with clones of what is referred to |
-/// | `let x = f(..)`, `let (x, y) = f(..)`, also with `?` | `x` gets its value before it is first mentioned |
+/// | `g(.., f(..))` for an ordinary `g` | the call of `g`, with clones of the texts, numbers and lists that are referred to |
+/// | `let x = f(..)`, `let (x, y) = f(..)` | `x` gets its value before it is first mentioned |
 /// | `f(..);` | nothing |
 /// | `iter.map(\|x\| f(x)).collect()`, assigned, bound or returned | the collecting |
 ///
@@ -519,7 +519,9 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Not for `async fn` and `const fn`. What a statement that is done later borrows has to outlive that: the compiler says so if
 /// it doesn't. In a function whose result may borrow (a reference, a lifetime, `impl Trait`), what is pending at a panic of the
-/// function itself is not done. `place = f(..)?` is called in its place.
+/// function itself is not done. `f(..)?` is called in its place, since what comes behind it may not happen. Collecting goes into what takes
+/// all values: a `Result<Vec<_>, _>` would stop at the first error. An operator such as `+=` is taken to change its left
+/// side and nothing else.
 #[proc_macro_attribute]
 pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
     synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -7,8 +7,11 @@ use crate::proxy::{ResultProxy, rethrow};
 use crate::task::{Route, Task};
 use std::borrow::Borrow as _;
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::hash::{BuildHasher, Hash};
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A concurrent call that was forked.
 #[derive(Debug)]
@@ -83,14 +86,14 @@ impl<T: Send + 'static> Forked<T> {
 
 /// Concurrent calls whose values are collected.
 pub trait Collected<T: Send + 'static> {
-    fn __xfork_collect_then<'q, R: ?Sized, C: FromIterator<T>>(
+    fn __xfork_collect_then<'q, R: ?Sized, C: Whole<T>>(
         self,
         session: &Session,
         queue: &mut Queue<'q, R>,
         then: impl FnOnce(&mut R, C) + 'q,
     );
 
-    fn __xfork_collect_later<'q, C: FromIterator<T> + 'q>(
+    fn __xfork_collect_later<'q, C: Whole<T> + 'q>(
         self,
         session: &Session,
         queue: &mut Queue<'q, ()>,
@@ -98,7 +101,7 @@ pub trait Collected<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
-    fn __xfork_collect_then<'q, R: ?Sized, C: FromIterator<T>>(
+    fn __xfork_collect_then<'q, R: ?Sized, C: Whole<T>>(
         self,
         session: &Session,
         queue: &mut Queue<'q, R>,
@@ -108,7 +111,7 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         queue.push(session.next(), move |place| then(place, collect(forked)));
     }
 
-    fn __xfork_collect_later<'q, C: FromIterator<T> + 'q>(
+    fn __xfork_collect_later<'q, C: Whole<T> + 'q>(
         self,
         session: &Session,
         queue: &mut Queue<'q, ()>,
@@ -125,6 +128,29 @@ fn within<T: Send + 'static>(forked: Vec<Forked<T>>, session: &Session) -> Vec<F
 fn collect<T: Send + 'static, C: FromIterator<T>>(forked: Vec<Forked<T>>) -> C {
     forked.into_iter().map(|forked| forked.value()).collect()
 }
+
+/// What takes all values, however many there are, and none of them is the last.
+#[diagnostic::on_unimplemented(
+    message = "concurrent calls can't be collected into `{Self}`, which may stop at one of them",
+    label = "collected here",
+    note = "collect them into a `Vec` first, and that into `{Self}`: `let all: Vec<_> = iter.map(|x| f(x)).collect();`"
+)]
+pub trait Whole<T>: FromIterator<T> {}
+
+impl<T> Whole<T> for Vec<T> {}
+impl<T> Whole<T> for VecDeque<T> {}
+impl<T> Whole<T> for LinkedList<T> {}
+impl<T: Ord> Whole<T> for BinaryHeap<T> {}
+impl<T: Ord> Whole<T> for BTreeSet<T> {}
+impl<K: Ord, V> Whole<(K, V)> for BTreeMap<K, V> {}
+impl<T: Eq + Hash, S: BuildHasher + Default> Whole<T> for HashSet<T, S> {}
+impl<K: Eq + Hash, V, S: BuildHasher + Default> Whole<(K, V)> for HashMap<K, V, S> {}
+impl<T> Whole<T> for Box<[T]> {}
+impl<T> Whole<T> for Rc<[T]> {}
+impl<T> Whole<T> for Arc<[T]> {}
+impl Whole<String> for String {}
+impl Whole<char> for String {}
+impl Whole<()> for () {}
 
 /// As [`Collected`] for calls of an ordinary function, which are never made this way.
 pub trait HereCollected<T> {
@@ -200,11 +226,28 @@ pub fn owned<T: ToOwned + ?Sized>(borrowed: &T) -> T::Owned {
 #[derive(Debug)]
 pub struct Keep<T>(pub T);
 
-impl<T: ToOwned + ?Sized> Keep<&T> {
+impl<T: ToOwned + Plain + ?Sized> Keep<&T> {
     pub fn __xfork_keep(self) -> Kept<T> {
         Kept(self.0.to_owned())
     }
 }
+
+/// What a clone can stand for: nobody changes it behind a shared reference.
+pub trait Plain {}
+
+macro_rules! plain {
+    ($($plain:ty),*) => { $(impl Plain for $plain {})* };
+}
+
+plain!(bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+plain!(str, String, std::path::Path, std::path::PathBuf, std::time::Duration);
+
+impl<T: Plain> Plain for [T] {}
+impl<T: Plain> Plain for Vec<T> {}
+impl<T: Plain> Plain for Option<T> {}
+impl<T: Plain + ?Sized> Plain for &T {}
+impl<T: Plain, const N: usize> Plain for [T; N] {}
+impl<A: Plain, B: Plain> Plain for (A, B) {}
 
 /// See [`Keep`].
 pub trait KeepAsIs {

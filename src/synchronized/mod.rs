@@ -16,10 +16,18 @@ mod later;
 mod position;
 mod queue;
 
-pub use callee::{
-    Callee, Concurrent, Here, Ordinary, Plain0, Plain1, Plain2, Plain3, Plain4, Plain5, Plain6, Plain7,
-    Plain8, Plain9, Plain10, Plain11, Plain12,
-};
-pub use later::{AsIs, Collected, Forked, HereCollected, Keep, KeepAsIs, Kept, Later, owned};
-pub use position::{Anywhere, AnywhereBeside, Beside, Position};
-pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, Unknown, settle, unwind};
+pub use callee::{Callee, Concurrent, Here};
+pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, owned};
+pub use position::{Beside, Position};
+pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, settle, unwind};
+
+/// The methods that are found where a type has none of its own.
+pub mod methods {
+    pub use super::callee::{
+        Ordinary as _, Plain0 as _, Plain1 as _, Plain2 as _, Plain3 as _, Plain4 as _, Plain5 as _,
+        Plain6 as _, Plain7 as _, Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
+    };
+    pub use super::later::{Collected as _, HereCollected as _, KeepAsIs as _};
+    pub use super::position::{Anywhere as _, AnywhereBeside as _};
+    pub use super::queue::Unknown as _;
+}

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
 use std::rc::Weak;
@@ -193,11 +194,24 @@ impl Container for String {}
 impl<T: Container + ?Sized> Container for &mut T {}
 impl<T: Container + ?Sized> Container for Box<T> {}
 
-/// Whether a receiver is a [`Container`], by which method is found: its own before that of [`Unknown`].
-#[derive(Debug)]
-pub struct Receiver<'a, T: ?Sized>(pub &'a T);
+/// The type of a receiver, by which it is known whether that is a [`Container`]: a method of its own is found before that of
+/// [`Unknown`].
+pub struct Receiver<T: ?Sized>(PhantomData<fn(&T)>);
 
-impl<T: Container + ?Sized> Receiver<'_, T> {
+impl<T: ?Sized> std::fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receiver")
+    }
+}
+
+impl<T: ?Sized> Receiver<T> {
+    /// That of what the function, which is not called, would reach from the place.
+    pub fn of<R: ?Sized>(_: &R, _: impl FnOnce(&R) -> &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Container + ?Sized> Receiver<T> {
     pub fn __xfork_has_effects(&self) -> bool {
         false
     }
@@ -210,4 +224,4 @@ pub trait Unknown {
     }
 }
 
-impl<T: ?Sized> Unknown for Receiver<'_, T> {}
+impl<T: ?Sized> Unknown for Receiver<T> {}

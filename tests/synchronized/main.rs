@@ -17,4 +17,5 @@ mod order;
 
 mod programs;
 mod random;
+mod seen;
 mod waits;

@@ -2,6 +2,7 @@
 
 use crate::fixture::deadline;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use xfork::{concurrent, synchronized};
@@ -13,6 +14,11 @@ static THREE: Barrier = Barrier::new(3);
 fn together(number: u32) -> u32 {
     THREE.wait();
     number
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Total {
+    parts: [u32; 3],
 }
 
 #[concurrent]
@@ -41,6 +47,75 @@ fn concurrent_functions_run_in_processes_or_on_threads() {
         // Called plainly, they are ordinary functions.
         assert_eq!(in_a_process(), std::process::id());
     });
+}
+
+#[synchronized]
+fn borrowed(numbers: &[u32]) -> Vec<u32> {
+    let mut out = Vec::new();
+    for number in numbers {
+        out.push(together(*number));
+    }
+    out
+}
+
+#[synchronized]
+fn keyed(numbers: Vec<u32>) -> BTreeMap<u32, u32> {
+    let mut out = BTreeMap::new();
+    for (at, number) in numbers.into_iter().enumerate() {
+        match at {
+            0 => {
+                out.insert(number, together(9));
+            }
+            _ => {
+                out.insert(number, together(8));
+            }
+        }
+    }
+    out
+}
+
+#[synchronized]
+fn by_while() -> [u32; 3] {
+    let mut out = [0; 3];
+    let mut at = 0;
+    while at < 3 {
+        match at {
+            1 => out[at] = together(1),
+            _ => out[at] = together(7),
+        }
+        at += 1;
+    }
+    out
+}
+
+#[synchronized]
+fn branched(numbers: &[u32]) -> Vec<u32> {
+    let mut out = Vec::new();
+    let mut seen = 0;
+    for number in numbers {
+        seen += 1;
+        if *number > 100 {
+            println!("{out:?} {seen}");
+        } else if let Some(less) = number.checked_sub(1) {
+            out.push(together(less));
+        }
+    }
+    out
+}
+
+#[synchronized]
+fn fields(total: &mut Total) {
+    for at in 0..3 {
+        total.parts[at] += together(1);
+    }
+}
+
+#[synchronized]
+fn effects() -> Vec<u32> {
+    for number in 0..3 {
+        note(together(number));
+    }
+    noted()
 }
 
 /// Each of these would wait for ever if its calls were made one after the other.
@@ -104,6 +179,14 @@ fn calls_run_at_once_in_every_form() {
         assert_eq!(pushed(), [0, 10, 2]);
         assert_eq!(bound(), (1, 2, 3));
         assert_eq!(collected(), [0, 1, 2]);
+        assert_eq!(borrowed(&[3, 4, 5]), [3, 4, 5]);
+        assert_eq!(keyed(vec![1, 2, 3]), BTreeMap::from([(1, 9), (2, 8), (3, 8)]));
+        assert_eq!(by_while(), [7, 1, 7]);
+        assert_eq!(branched(&[1, 2, 3]), [0, 1, 2]);
+        let mut total = Total::default();
+        fields(&mut total);
+        assert_eq!(total, Total { parts: [1; 3] });
+        assert_eq!(effects(), [0, 1, 2]);
         alone();
         let mut out = [5, 5];
         assert_eq!((mixed(&mut out), out), (2, [1, 8]));
@@ -204,4 +287,4 @@ fn an_index_out_of_bounds_is_the_panic_of_its_assignment() {
 }
 
 /// Where `an_index_out_of_bounds_…` assigns.
-const INDEX_LINE: u32 = 186;
+const INDEX_LINE: u32 = 269;

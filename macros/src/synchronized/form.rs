@@ -14,8 +14,8 @@ pub(super) enum Form<'a> {
     Method { call: &'a ExprMethodCall, candidates: Vec<usize> },
     /// `g(.., f(..))` or `f(..)`; which of the arguments are candidates.
     Alone { call: &'a ExprCall, candidates: Vec<usize> },
-    /// `let x = f(..)`, with a `?` behind it or not
-    Let { local: &'a Local, value: Value<'a>, is_tried: bool },
+    /// `let x = f(..)`
+    Let { local: &'a Local, value: Value<'a> },
 }
 
 /// What may be concurrent.
@@ -77,16 +77,12 @@ impl<'a> Form<'a> {
         match statement {
             Stmt::Local(local) => {
                 let init = local.init.as_ref().filter(|init| init.diverge.is_none())?;
-                let (expr, is_tried) = match bare(&init.expr) {
-                    Expr::Try(tried) => (bare(&tried.expr), true),
-                    other => (other, false),
-                };
-                let value = Value::of(expr)?;
-                if let (syn::Pat::Wild(_), Value::Call(call), false) = (&local.pat, value, is_tried) {
+                let value = Value::of(&init.expr)?;
+                if let (syn::Pat::Wild(_), Value::Call(call)) = (&local.pat, value) {
                     // Nothing keeps it.
                     return Some(Self::Alone { call, candidates: Vec::new() });
                 }
-                is_simple(&local.pat).then_some(Self::Let { local, value, is_tried })
+                is_simple(&local.pat).then_some(Self::Let { local, value })
             }
             Stmt::Expr(expr, semicolon) => Self::of_expr(expr, semicolon.is_some()),
             Stmt::Item(_) | Stmt::Macro(_) => None,
@@ -102,8 +98,16 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// As [`of`](Self::of), where a call at the end of a block may be a statement, too.
+    pub(super) fn perhaps(statement: &'a Stmt) -> Option<Self> {
+        match statement {
+            Stmt::Expr(expr, _) => Self::of_expr(expr, true),
+            other => Self::of(other),
+        }
+    }
+
     /// An assignment is a statement also without a semicolon; a call then is a value.
-    fn of_expr(expr: &'a Expr, is_ended: bool) -> Option<Self> {
+    pub(super) fn of_expr(expr: &'a Expr, is_ended: bool) -> Option<Self> {
         match bare(expr) {
             Expr::Assign(assign) => {
                 let value = Value::of(bare(&assign.right))?;

@@ -57,15 +57,11 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
     let statements = unwinding(&walk, &function, &places);
     function.block.stmts = parse_quote! {
         #[allow(unused_imports)]
-        use ::xfork::__private::synchronized::{
-            Ordinary as _, Unknown as _, Anywhere as _, AnywhereBeside as _, Collected as _, HereCollected as _, KeepAsIs as _, Plain0 as _,
-            Plain1 as _, Plain2 as _, Plain3 as _, Plain4 as _, Plain5 as _, Plain6 as _, Plain7 as _,
-            Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
-        };
+        use ::xfork::__private::synchronized::{self as __xfork, methods::*};
         #[allow(unused_variables)]
-        let #session = ::xfork::__private::synchronized::Session::new();
+        let #session = __xfork::Session::new();
         #[allow(unused_mut, unused_variables)]
-        let mut #alone = ::xfork::__private::synchronized::Queue::of(&());
+        let mut #alone = __xfork::Queue::of(&());
         #(#declared)*
         #statements
     };
@@ -93,7 +89,7 @@ fn changed(block: &syn::Block) -> HashMap<String, Vec<Vec<syn::Member>>> {
     struct Look(HashMap<String, Vec<Vec<syn::Member>>>);
     impl<'ast> Visit<'ast> for Look {
         fn visit_stmt(&mut self, statement: &'ast Stmt) {
-            let form = Form::of(statement);
+            let form = Form::perhaps(statement);
             let place = form.as_ref().and_then(Form::place);
             if let Some(root) = place.and_then(places::root) {
                 self.0.entry(root.ident.unraw().to_string()).or_default().push(root.fields);
@@ -134,7 +130,7 @@ fn unwinding(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> TokenStrea
         match #result {
             ::core::result::Result::Ok(#result) => #result,
             ::core::result::Result::Err(#result) => {
-                ::xfork::__private::synchronized::unwind(
+                __xfork::unwind(
                     &#session,
                     #result,
                     &mut [#(#pending,)* &mut #alone.at(&mut ())],
@@ -180,6 +176,8 @@ fn parameters(walk: &mut Walk, function: &ItemFn) -> Vec<usize> {
                 let is_mut = receiver.reference.is_none() && receiver.mutability.is_some();
                 let number = walk.declare(syn::Ident::new("self", receiver.self_token.span), is_mut);
                 walk.variables[number].may_be_unique = is_unique || is_mut;
+                walk.variables[number].refers = is_unique;
+                walk.variables[number].has_parts = is_unique || is_mut;
                 numbers.push(number);
             }
             FnArg::Typed(typed) => {
@@ -189,6 +187,8 @@ fn parameters(walk: &mut Walk, function: &ItemFn) -> Vec<usize> {
                     let number = walk.declare(ident, is_mut);
                     let is_whole = matches!(&*typed.pat, Pat::Ident(_));
                     walk.variables[number].may_be_unique |= is_unique && is_whole;
+                    walk.variables[number].refers = is_unique && is_whole;
+                    walk.variables[number].has_parts = is_unique && is_whole;
                     numbers.push(number);
                 }
             }

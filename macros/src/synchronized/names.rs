@@ -48,7 +48,9 @@ pub(super) fn bound(pattern: &Pat) -> Vec<(syn::Ident, bool)> {
     struct Bound(Vec<(syn::Ident, bool)>);
     impl<'ast> Visit<'ast> for Bound {
         fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
-            self.0.push((pattern.ident.clone(), pattern.mutability.is_some()));
+            // That of `ref mut` is no `mut` of the name.
+            let is_mut = pattern.mutability.is_some() && pattern.by_ref.is_none();
+            self.0.push((pattern.ident.clone(), is_mut));
             visit::visit_pat_ident(self, pattern);
         }
     }
@@ -87,7 +89,9 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
     impl<'ast> Visit<'ast> for Look {
         fn visit_expr(&mut self, expr: &'ast Expr) {
             match expr {
-                Expr::Try(_) | Expr::Return(_) | Expr::Yield(_) => self.0.leaves = true,
+                Expr::Try(_) | Expr::Return(_) | Expr::Yield(_) | Expr::Break(_) | Expr::Continue(_) => {
+                    self.0.leaves = true;
+                }
                 Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_) => self.0.calls = true,
                 Expr::Macro(mac) => self.of_macro(&mac.mac),
                 Expr::Closure(_) | Expr::Async(_) => return,
@@ -111,7 +115,12 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
         }
     }
     let mut look = Look(Deeds::default());
-    look.visit_expr(code);
+    match code {
+        // A jump that is a statement is seen by its walk.
+        Expr::Break(jump) => jump.expr.iter().for_each(|value| look.visit_expr(value)),
+        Expr::Continue(_) => {}
+        _ => look.visit_expr(code),
+    }
     look.0
 }
 
@@ -196,22 +205,35 @@ fn is_format(mac: &syn::Macro) -> bool {
     mac.path.segments.last().is_some_and(|last| KNOWN.iter().any(|known| last.ident == known))
 }
 
-/// Whether the code may give a unique reference to something that has a name in it.
-pub(super) fn may_borrow_uniquely(code: &impl ToTokens) -> bool {
-    fn any(tokens: TokenStream) -> bool {
-        let mut after_and = false;
-        tokens.into_iter().any(|token| {
-            let is_unique = match &token {
-                TokenTree::Ident(ident) => {
-                    let word = ident.to_string();
-                    (after_and && word == "mut") || word.ends_with("_mut") || word.contains("_mut_")
-                }
-                TokenTree::Group(group) => any(group.stream()),
-                _ => false,
-            };
-            after_and = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '&');
-            is_unique
-        })
+/// Whether an expression, or what a pattern takes out of it, is a unique reference, as far as its text tells.
+pub(super) fn is_unique(expr: &Expr) -> bool {
+    // What passes on whatever it is called on.
+    const PASSING: [&str; 12] = [
+        "unwrap",
+        "expect",
+        "enumerate",
+        "rev",
+        "skip",
+        "take",
+        "zip",
+        "next",
+        "flatten",
+        "ok_or",
+        "ok_or_else",
+        "step_by",
+    ];
+    match expr {
+        Expr::Reference(reference) => reference.mutability.is_some(),
+        Expr::MethodCall(call) => {
+            let name = call.method.to_string();
+            let gives = name.ends_with("_mut") || name.contains("_mut_");
+            gives || PASSING.iter().any(|passing| name == *passing) && is_unique(&call.receiver)
+        }
+        Expr::Try(tried) => is_unique(&tried.expr),
+        Expr::Paren(paren) => is_unique(&paren.expr),
+        Expr::Group(group) => is_unique(&group.expr),
+        Expr::Let(binding) => is_unique(&binding.expr),
+        Expr::Binary(binary) => is_unique(&binary.left) || is_unique(&binary.right),
+        _ => false,
     }
-    any(code.to_token_stream())
 }

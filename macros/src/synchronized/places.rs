@@ -28,6 +28,10 @@ pub(super) struct Variable {
     pub(super) is_initialised: bool,
     /// It may be a unique reference, as far as is seen where it is declared.
     pub(super) may_be_unique: bool,
+    /// It is a unique reference, as far as is seen where it is declared.
+    pub(super) refers: bool,
+    /// Its fields can be borrowed one by one: it is no guard of something.
+    pub(super) has_parts: bool,
     /// What it may be a unique reference into.
     pub(super) origins: Names,
     /// How many blocks are around it.
@@ -50,6 +54,8 @@ impl Variable {
             ident,
             is_initialised: true,
             may_be_unique: is_mut,
+            refers: false,
+            has_parts: false,
             origins: Names::new(),
             depth,
             is_place: false,
@@ -74,7 +80,7 @@ impl Variable {
         let place = quote!(&#place);
         parse_quote! {
             #[allow(unused_mut)]
-            let mut #queue = ::xfork::__private::synchronized::Queue::of(#place);
+            let mut #queue = __xfork::Queue::of(#place);
         }
     }
 
@@ -84,7 +90,8 @@ impl Variable {
         quote!(&mut #queue.at(&mut #place))
     }
 
-    fn place(&self) -> TokenStream {
+    /// An expression for the place.
+    pub(super) fn place(&self) -> TokenStream {
         let Self { ident, fields, way, .. } = self;
         match way {
             Way::Behind if fields.is_empty() => quote!(*#ident),
@@ -140,6 +147,16 @@ pub(super) fn root(place: &Expr) -> Option<Root> {
         Expr::Index(index) => root(&index.expr),
         Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => root(&unary.expr),
         _ => None,
+    }
+}
+
+/// Whether the first step from the variable of a place is a field.
+pub(super) fn reaches_by_field(place: &Expr) -> bool {
+    match bare(place) {
+        Expr::Field(field) => is_variable_or_field(&field.base) || reaches_by_field(&field.base),
+        Expr::Index(index) => reaches_by_field(&index.expr),
+        Expr::Unary(unary) => reaches_by_field(&unary.expr),
+        _ => false,
     }
 }
 

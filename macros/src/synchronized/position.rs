@@ -99,7 +99,7 @@ pub(super) fn check_beside(arg: &mut Expr, callee: &Ident, locals: &HashSet<Stri
             if let Expr::Path(path) = &*call.func {
                 let (function, span) = (&path.path, call.span());
                 call.func = syn::parse_quote_spanned! {span=>
-                    ::xfork::__private::synchronized::Beside(&#callee, #function).__xfork_beside_another()
+                    __xfork::Beside(&#callee, #function).__xfork_beside_another()
                 };
             }
             call.args.iter_mut().for_each(|arg| check(arg, Place::Expression, locals));
@@ -136,7 +136,7 @@ impl VisitMut for Check<'_> {
                     let span = call.span();
                     let method = Ident::new(&method.to_string(), span);
                     call.func = syn::parse_quote_spanned! {span=>
-                        ::xfork::__private::synchronized::Position(#function).#method()
+                        __xfork::Position(#function).#method()
                     };
                 }
                 for arg in &mut call.args {

@@ -11,7 +11,7 @@ use syn::{Expr, ExprCall, Pat, Path, Stmt, parse_quote};
 
 use super::form::{Form, Value, bare, candidate};
 use super::names::{Deeds, Names, bound, deeds, mentioned};
-use super::places::{Later, mentioned_in_indexes};
+use super::places::{Later, Way, mentioned_in_indexes};
 use super::position::{self, Place};
 use super::walk::{How, Walk};
 
@@ -24,8 +24,6 @@ pub(super) struct Let {
     /// Gives them their values.
     take: TokenStream,
     later: Ident,
-    /// It may leave the function when its value is there, so that nothing else may happen before.
-    is_tried: bool,
 }
 
 fn internal(name: &str) -> Ident {
@@ -68,7 +66,8 @@ impl Walk {
             Form::Method { call, candidates } => {
                 let number = self.place(&call.receiver, How::Called);
                 let candidates = self.real(&call.args, candidates);
-                let candidates = if borrows(&call.args) { Vec::new() } else { candidates };
+                let is_kept = borrows(&call.args) || self.gives_unique(&call.args);
+                let candidates = if is_kept { Vec::new() } else { candidates };
                 let Some(number) = number.filter(|_| !candidates.is_empty()) else {
                     return self.ordinary(statement, out);
                 };
@@ -82,14 +81,16 @@ impl Walk {
                 }
                 let here = internal("__xfork_here");
                 let later = Later::of(&call.receiver, &self.variables[number], &here);
-                let (receiver, method, turbofish) = (&call.receiver, &call.method, &call.turbofish);
+                let (method, turbofish) = (&call.method, &call.turbofish);
                 let session = self.session.clone();
+                let reached = &later.place;
+                let whole_place = self.variables[number].place();
+                // Only the type of the receiver is asked.
                 let note = quote! {
                     #session.note_effects(
-                        ::xfork::__private::synchronized::Receiver(&#receiver).__xfork_has_effects(),
+                        __xfork::Receiver::of(&#whole_place, |#here| &#reached).__xfork_has_effects(),
                     );
                 };
-                let reached = &later.place;
                 let queue = self.variables[number].queue.clone();
                 let whole =
                     |args: TokenStream| quote_spanned!(call.span()=> #reached.#method #turbofish(#args));
@@ -102,28 +103,29 @@ impl Walk {
             }
             Form::Alone { call, candidates } => {
                 let candidates = self.real(&call.args, candidates);
-                let candidates = if borrows(&call.args) { Vec::new() } else { candidates };
+                // A variable that is called may be another one by then, or be changed by it.
+                let is_variable = !matches!(bare(&call.func), Expr::Path(_)) || self.is_variable(call);
+                let is_kept = borrows(&call.args) || is_variable || self.gives_unique(&call.args);
+                let candidates = if is_kept { Vec::new() } else { candidates };
                 let is_candidate = candidate_of(call).is_some() && !self.is_variable(call);
                 if candidates.is_empty() && !is_candidate {
                     return self.ordinary(statement, out);
                 }
                 let names = mentioned(&call.args);
-                let mut done = all_deeds(&call.args);
-                // The function itself may do anything if it is an ordinary one, as may those of its arguments.
-                done.calls = true;
+                let done = all_deeds(&call.args);
                 self.settle_before(&names, done, out);
                 self.alone(statement, call, &candidates, is_candidate, out);
                 self.state.alone = true;
                 self.state.effects |= !candidates.is_empty();
             }
-            Form::Let { local, value, is_tried } => {
+            Form::Let { local, value } => {
                 if self.is_variable(value.call()) {
                     return self.ordinary(statement, out);
                 }
                 let mut names = mentioned_in(&value);
                 names.extend(mentioned(&local.pat));
                 self.settle_before(&names, deeds_of(&[], &value), out);
-                lets.push(self.bind(local, &value, is_tried, out));
+                lets.push(self.bind(local, &value, out));
                 self.state.alone = true;
             }
         }
@@ -149,6 +151,17 @@ impl Walk {
         candidates.into_iter().filter(is_real).collect()
     }
 
+    /// Whether one of the arguments is a unique reference, which the statement lends and does not give away.
+    fn gives_unique(&self, args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
+        args.iter().any(|arg| match bare(arg) {
+            Expr::Path(path) => {
+                let variable = path.path.get_ident().and_then(|name| self.find(name));
+                variable.is_some_and(|number| self.variables[number].refers)
+            }
+            _ => false,
+        })
+    }
+
     fn check_statement(&self, statement: &mut Stmt) {
         if let Stmt::Expr(expr, _) = statement {
             position::check_statement(expr, Place::Expression, &self.locals);
@@ -157,10 +170,19 @@ impl Walk {
 
     /// The statement of an ordinary callee, behind what is pending of its place.
     fn in_its_turn(&self, number: usize, statement: &Stmt) -> TokenStream {
-        let is_pending = self.state.places.contains(&number);
-        let settle = is_pending.then(|| self.settle_up_to(&quote!(::core::primitive::u64::MAX))).flatten();
+        let settle = match self.state.places.contains(&number) {
+            true => self.settle_up_to(&quote!(::core::primitive::u64::MAX)).to_token_stream(),
+            false => self.behind_effects(),
+        };
         let statement = ended(statement);
         quote!(#settle #statement)
+    }
+
+    /// Settles what an ordinary callee may see.
+    fn behind_effects(&self) -> TokenStream {
+        let mut settle = Vec::new();
+        self.settle_effects(&mut settle);
+        quote!(#(#settle)*)
     }
 
     /// The value is forked, or the statement is done.
@@ -181,7 +203,7 @@ impl Walk {
         };
         let task = internal("__xfork_task");
         parse_quote! {{
-            let #callee = ::xfork::__private::synchronized::Callee(&#path);
+            let #callee = __xfork::Callee(&#path);
             if #callee.__xfork_is_concurrent() {
                 let #task = #forked;
                 #before
@@ -219,7 +241,7 @@ impl Walk {
         let path = path_of(collect.call);
         quote! {
             #receiver.map(#capture |#input| {
-                let #callee = ::xfork::__private::synchronized::Callee(&#path);
+                let #callee = __xfork::Callee(&#path);
                 #forked
             }).collect::<::std::vec::Vec<_>>()
         }
@@ -230,16 +252,18 @@ impl Walk {
         let (session, alone) = (&self.session, &self.alone);
         let callee = internal("__xfork_callee");
         let path = path_of(value.call());
+        let behind = self.behind_effects();
         let (forked, method) = match value {
             Value::Call(call) => (self.fork(&callee, call), quote!(__xfork_later)),
             Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_later)),
         };
         quote! {{
-            let #callee = ::xfork::__private::synchronized::Callee(&#path);
+            let #callee = __xfork::Callee(&#path);
             if #callee.__xfork_is_concurrent() {
                 #forked.#method(&#session, &mut #alone)
             } else {
-                ::xfork::__private::synchronized::Later::now(#original)
+                #behind
+                __xfork::Later::now(#original)
             }
         }}
     }
@@ -255,7 +279,7 @@ impl Walk {
     }
 
     /// `let x = f(..)`: `x` is declared here, and gets its value later.
-    fn bind(&mut self, local: &syn::Local, value: &Value<'_>, is_tried: bool, out: &mut Vec<Stmt>) -> Let {
+    fn bind(&mut self, local: &syn::Local, value: &Value<'_>, out: &mut Vec<Stmt>) -> Let {
         let number = self.next_let();
         let later = internal(&format!("__xfork_later_{number}"));
         let expr = self.later(value, &self.original(value));
@@ -267,12 +291,18 @@ impl Walk {
         let names = bound.iter().map(|(ident, _)| ident.to_string()).collect();
         let variables: Vec<usize> =
             bound.into_iter().map(|(ident, is_mut)| self.declare(ident, is_mut)).collect();
+        // They may be references into what the call was given.
+        let origins = mentioned_in(value);
+        for &variable in &variables {
+            if self.variables[variable].way == Way::Behind {
+                self.variables[variable].origins.clone_from(&origins);
+            }
+        }
         // Nothing can be put into them before they have their values.
         variables.iter().for_each(|&variable| self.variables[variable].is_initialised = false);
         let taken = quote!(#later.take());
-        let taken = if is_tried { quote!(#taken?) } else { taken };
         let take = assign(pattern, &taken);
-        Let { names, variables, take, later, is_tried }
+        Let { names, variables, take, later }
     }
 
     /// Says of which types those variables are that nothing mentions.
@@ -286,23 +316,18 @@ impl Walk {
         }));
     }
 
-    /// Gives their values to those variables that the statement mentions, and to those before which nothing may happen. Says after
+    /// Gives their values to those variables that the statement mentions. Says after
     /// how many statements which variables have theirs.
     pub(super) fn take_lets(
         &mut self,
         lets: &mut Vec<Let>,
         next: Option<&Stmt>,
-        is_tail: bool,
         out: &mut Vec<Stmt>,
     ) -> Vec<(usize, Vec<usize>)> {
         let mut there = Vec::new();
         let names = next.map(mentioned).unwrap_or_default();
-        let may_act = is_tail || next.is_none_or(|statement| !is_fork_alone(statement));
-        let is_due = |it: &Let| !it.names.is_disjoint(&names) || it.is_tried && may_act;
-        let Some(last) = lets.iter().rposition(is_due) else { return there };
-        // What is tried comes in its turn.
-        let (due, rest): (Vec<Let>, Vec<Let>) = lets.drain(..=last).partition(|it| is_due(it) || it.is_tried);
-        lets.splice(0..0, rest);
+        let (due, rest): (Vec<Let>, Vec<Let>) = lets.drain(..).partition(|it| !it.names.is_disjoint(&names));
+        *lets = rest;
         for Let { variables, take, later, .. } in due {
             out.extend(self.settle_up_to(&quote!(#later.call())));
             out.push(Stmt::Expr(Expr::Verbatim(take), Some(<syn::Token![;]>::default())));
@@ -381,7 +406,7 @@ impl Walk {
                 if keeps {
                     computed.extend(quote! {
                         #[allow(unused_mut)]
-                        let mut #name = ::xfork::__private::synchronized::Keep(#arg).__xfork_keep();
+                        let mut #name = __xfork::Keep(#arg).__xfork_keep();
                     });
                     names.push(quote!(#name.__xfork_give()));
                 } else {
@@ -392,11 +417,11 @@ impl Walk {
         }
         let whole = whole(quote!(#(#names),*));
         quote! {
-            let #callee = ::xfork::__private::synchronized::Callee(&#path);
+            let #callee = __xfork::Callee(&#path);
             if #callee.__xfork_is_concurrent() {
+                #before
                 #note
                 #computed
-                #before
                 #task.__xfork_then(&#session, &mut #queue, move |#here, #result| {
                     let _ = &#here;
                     #[allow(unused_must_use, clippy::let_underscore_untyped)]
@@ -422,7 +447,8 @@ impl Walk {
         let note = quote!(#session.note_effects(true););
         let whole = |args: TokenStream| quote_spanned!(call.span()=> #function(#args));
         self.check_statement(&mut statement);
-        let mut written = ended(&statement);
+        let (behind, statement) = (self.behind_effects(), ended(&statement));
+        let mut written = quote!(#behind #statement);
         let none = TokenStream::new();
         for &at in candidates.iter().rev() {
             written = self.if_argument(at, &call.args, &none, &note, queue, &whole, true, &written);
@@ -432,7 +458,7 @@ impl Walk {
             let path = path_of(call);
             let forked = self.fork(&callee, call);
             written = quote! {
-                let #callee = ::xfork::__private::synchronized::Callee(&#path);
+                let #callee = __xfork::Callee(&#path);
                 if #callee.__xfork_is_concurrent() {
                     #forked.__xfork_then(&#session, &mut #queue, |_, _| {});
                 } else {
@@ -479,8 +505,6 @@ fn deeds_of(places: &[&Expr], value: &Value<'_>) -> Deeds {
         all.leaves |= of_place.leaves;
         all.calls |= of_place.calls;
     }
-    // If the callee is an ordinary function, it may see all effects.
-    all.calls = true;
     all
 }
 
@@ -495,17 +519,6 @@ fn all_deeds(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> Deeds 
         all.calls |= of_arg.calls;
     }
     all
-}
-
-/// Whether a statement does nothing but fork, so that it may come before something that may leave the function.
-fn is_fork_alone(statement: &Stmt) -> bool {
-    match Form::of(statement) {
-        Some(Form::Let { value: Value::Call(call), .. }) => {
-            let done = all_deeds(&call.args);
-            !done.leaves && !done.calls
-        }
-        _ => false,
-    }
 }
 
 /// The statement with a semicolon.

@@ -6,14 +6,14 @@
 //! one of them may be pending. Settling what is not pending does nothing.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use std::collections::{HashMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, Pat, Stmt, parse_quote};
 
 use super::form::{Form, bare};
-use super::names::{Deeds, Names, bound, deeds, may_borrow_uniquely, mentioned, moved, patterns_of};
-use super::places::{State, Variable, Way, root};
+use super::names::{Deeds, Names, bound, deeds, is_unique, mentioned, moved, patterns_of};
+use super::places::{State, Variable, Way, reaches_by_field, root};
 use super::position::{Place, check, check_statement};
 use super::site::Let;
 
@@ -40,8 +40,8 @@ struct Loop {
     label: Option<String>,
     /// How many blocks are around it.
     depth: usize,
-    /// Everything is settled before it goes on.
-    settles: bool,
+    /// What is settled before it goes on.
+    settles: Settles,
     /// Everything is settled before it is left by `break`.
     settles_at_break: bool,
     /// What may be pending where it is left by `break`, or gone on with by `continue`.
@@ -49,11 +49,20 @@ struct Loop {
     continued: State,
 }
 
+/// What is settled in each round of a loop.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Settles {
+    #[default]
+    Nothing,
+    /// Everything, if something has effects that anybody may see: the next round may begin with that.
+    Effects,
+    Everything,
+}
+
 /// What is done in each round of a loop.
 #[derive(Clone, Copy, Default)]
 struct Round<'a> {
-    /// Everything is settled at its end.
-    settles: bool,
+    settles: Settles,
     settles_at_break: bool,
     /// It has no end but `break`.
     is_endless: bool,
@@ -80,17 +89,19 @@ struct End {
     from: usize,
     /// Its value is `()`, so that a call at its end is a statement.
     is_unit: bool,
+    /// Nothing with effects is pending behind it.
+    is_round: bool,
 }
 
 impl End {
     /// Of a block that is not the value of the block around it.
     fn own(is_unit: bool) -> Self {
-        Self { from: usize::MAX, is_unit }
+        Self { from: usize::MAX, is_unit, is_round: false }
     }
 
     /// Everything is settled.
     fn everything(is_unit: bool) -> Self {
-        Self { from: 0, is_unit }
+        Self { from: 0, is_unit, is_round: false }
     }
 }
 
@@ -120,14 +131,16 @@ impl Walk {
     }
 
     /// The variables of a pattern, whose value comes from `source`.
-    fn declare_pattern(&mut self, pattern: &Pat, source: &impl ToTokens) -> Vec<usize> {
-        let may_be_unique = may_borrow_uniquely(source);
-        let origins = mentioned(source);
+    fn declare_pattern(&mut self, pattern: &Pat, source: Option<&Expr>) -> Vec<usize> {
+        let is_unique = source.is_some_and(is_unique);
+        let origins = source.map(mentioned).unwrap_or_default();
         let declare = |(ident, is_mut): (Ident, bool)| {
             let number = self.declare(ident, is_mut);
             let variable = &mut self.variables[number];
-            variable.may_be_unique |= may_be_unique;
-            if !is_mut || may_be_unique {
+            variable.may_be_unique |= is_unique;
+            variable.refers |= is_unique;
+            variable.has_parts = matches!(source, Some(Expr::Struct(_)));
+            if !is_mut || is_unique {
                 variable.origins.clone_from(&origins);
             }
             number
@@ -165,7 +178,7 @@ impl Walk {
         let alone = self.state.alone.then(|| quote!(&mut #alone.at(&mut ())));
         let pending = places.chain(alone);
         Some(parse_quote! {
-            ::xfork::__private::synchronized::settle(&#session, #last, &mut [#(#pending),*]);
+            __xfork::settle(&#session, #last, &mut [#(#pending),*]);
         })
     }
 
@@ -179,11 +192,18 @@ impl Walk {
     pub(super) fn settle_before(&mut self, names: &Names, deeds: Deeds, out: &mut Vec<Stmt>) {
         if self.sees(names) || deeds.leaves {
             self.settle(out);
-        } else if deeds.calls && self.state.effects {
-            let session = &self.session;
-            if let Some(settle) = self.settle_up_to(&quote!(::core::primitive::u64::MAX)) {
-                out.push(parse_quote!(if #session.has_effects() { #settle }));
-            }
+        } else if deeds.calls {
+            self.settle_effects(out);
+        }
+    }
+
+    /// Settles everything if something has effects that anybody may see.
+    pub(super) fn settle_effects(&self, out: &mut Vec<Stmt>) {
+        let session = &self.session;
+        if self.state.effects
+            && let Some(settle) = self.settle_up_to(&quote!(::core::primitive::u64::MAX))
+        {
+            out.push(parse_quote!(if #session.has_effects() { #settle }));
         }
     }
 
@@ -204,7 +224,9 @@ impl Walk {
     fn block_with(&mut self, block: &mut Block, end: End, given: Vec<usize>) {
         let scope = self.scope.len() - given.len();
         self.depth += 1;
-        let end = End { from: end.from.min(self.depth), ..end };
+        // What its variables do when they end is seen behind what is pending.
+        let is_round = end.is_round || block.stmts.iter().any(holds);
+        let end = End { from: end.from.min(self.depth), is_round, ..end };
         for &number in &given {
             // Its parts come later.
             self.variables[number].depth = self.depth;
@@ -224,17 +246,34 @@ impl Walk {
                 *semicolon = Some(<syn::Token![;]>::default());
             }
             let is_tail = at + 1 == count && matches!(statement, Stmt::Expr(_, None));
-            declared.extend(self.take_lets(&mut lets, Some(&statement), is_tail, &mut out));
+            declared.extend(self.take_lets(&mut lets, Some(&statement), &mut out));
+            if is_conditional(&statement) {
+                // It may not be there: nothing is pending behind it in any case, and it stays as it is.
+                self.settle(&mut out);
+                if let Stmt::Local(local) = &statement {
+                    let init = local.init.as_ref().map(|init| &*init.expr);
+                    self.declare_pattern(&local.pat, init);
+                }
+                out.push(statement);
+                continue;
+            }
             let before = self.scope.len();
             let gone = moved(std::slice::from_ref(&statement));
             if is_tail {
                 Self::tie_lets(&lets, &mut out);
                 lets.clear();
             }
-            if is_tail && Form::of(&statement).is_none() {
+            // The last call of a block that has a type may be one that never returns.
+            let is_last =
+                at + 1 == count && !end.is_unit && matches!(statement, Stmt::Expr(Expr::Call(_), Some(_)));
+            if is_last {
+                self.ordinary(statement, &mut out);
+            } else if is_tail && Form::of(&statement).is_none() {
                 let Stmt::Expr(expr, None) = &mut statement else { unreachable!("a tail is an expression") };
                 self.tail(expr, end, &mut out);
-                out.push(statement);
+                if !is_nothing(expr) {
+                    out.push(statement);
+                }
             } else {
                 self.statement(statement, &mut lets, &mut out);
                 if is_tail {
@@ -248,7 +287,6 @@ impl Walk {
                 declared.push((out.len(), there.collect()));
             }
             if at + 1 == count && !is_tail {
-                declared.extend(self.take_lets(&mut lets, None, true, &mut out));
                 self.end_block(end, &mut out);
             }
         }
@@ -280,6 +318,8 @@ impl Walk {
         let is_deep = |&number: &usize| self.variables[number].depth >= end.from;
         if end.from == 0 || self.state.places.iter().any(is_deep) {
             self.settle(out);
+        } else if end.is_round {
+            self.settle_effects(out);
         }
     }
 
@@ -339,8 +379,7 @@ impl Walk {
                         }
                     }
                 }
-                let source = local.init.as_ref().map(|init| init.expr.to_token_stream());
-                let numbers = self.declare_pattern(&local.pat, &source.unwrap_or_default());
+                let numbers = self.declare_pattern(&local.pat, local.init.as_ref().map(|init| &*init.expr));
                 if local.init.is_none() {
                     numbers.iter().for_each(|&number| self.variables[number].is_initialised = false);
                 }
@@ -388,11 +427,14 @@ impl Walk {
         let target = self.loops.iter().rev().find(|it| name.is_none() || it.label == name);
         let is_continue = matches!(bare(expr), Expr::Continue(_));
         let (depth, settles) = target.map_or((0, true), |target| {
-            (target.depth, if is_continue { target.settles } else { target.settles_at_break })
+            let everything = target.settles == Settles::Everything;
+            (target.depth, if is_continue { everything } else { target.settles_at_break })
         });
         let has_inner = self.state.places.iter().any(|&number| self.variables[number].depth > depth);
         if has_inner || settles {
             self.settle(out);
+        } else {
+            self.settle_effects(out);
         }
         // Nothing comes behind it.
         let state = std::mem::take(&mut self.state);
@@ -448,8 +490,7 @@ impl Walk {
                         check(guard, Place::Condition, &self.locals);
                     }
                     self.state.clone_from(&state);
-                    let source = matched.expr.to_token_stream();
-                    let given = self.declare_pattern(&arm.pat, &source);
+                    let given = self.declare_pattern(&arm.pat, Some(&matched.expr));
                     let mut block = into_block(&mut arm.body);
                     self.block_with(&mut block, end, given);
                     *arm.body = from_block(block);
@@ -465,7 +506,7 @@ impl Walk {
                     self.loops.push(Loop {
                         label: Some(label),
                         depth: self.depth,
-                        settles: true,
+                        settles: Settles::Everything,
                         settles_at_break: true,
                         left: State::default(),
                         continued: State::default(),
@@ -483,17 +524,17 @@ impl Walk {
                 self.settle_before_expr(&each.expr, out);
                 self.enter_loop(&each.body, &mentioned(&each.body), out);
                 check(&mut each.expr, Place::Condition, &self.locals);
-                let source = each.expr.to_token_stream();
+                let source = each.expr.clone();
                 let (pattern, label) = (each.pat.clone(), each.label.clone());
-                let settles = !is_calm(&each.expr) && self.scan(&each.body).effects;
+                let settles = if is_calm(&each.expr) { Settles::Nothing } else { Settles::Effects };
                 self.repeated(&mut each.body, label, Round { settles, ..Round::default() }, |walk| {
-                    walk.declare_pattern(&pattern, &source)
+                    walk.declare_pattern(&pattern, Some(&source))
                 });
             }
             Expr::While(each) => {
                 let before = deeds(&each.cond);
                 self.settle_before_expr(&each.cond, out);
-                let condition = each.cond.to_token_stream();
+                let condition = each.cond.clone();
                 let names = mentioned(&condition);
                 let patterns: Vec<Pat> = patterns_of(&each.cond).into_iter().cloned().collect();
                 for pattern in &patterns {
@@ -503,11 +544,17 @@ impl Walk {
                 let mut seen = mentioned(&each.body);
                 seen.extend(names.iter().cloned());
                 self.enter_loop(&each.body, &seen, out);
-                let pending = self.scan(&each.body);
-                let settles = before.leaves || before.calls && pending.effects;
+                let settles = match before {
+                    Deeds { leaves: true, .. } => Settles::Everything,
+                    Deeds { calls: true, .. } => Settles::Effects,
+                    _ => Settles::Nothing,
+                };
                 let round = Round { settles, condition: Some(&names), ..Round::default() };
                 self.repeated(&mut each.body, each.label.clone(), round, |walk| {
-                    patterns.iter().flat_map(|pattern| walk.declare_pattern(pattern, &condition)).collect()
+                    patterns
+                        .iter()
+                        .flat_map(|pattern| walk.declare_pattern(pattern, Some(&condition)))
+                        .collect()
                 });
             }
             Expr::Loop(each) => {
@@ -539,10 +586,10 @@ impl Walk {
             return self.state.clone();
         };
         self.state.clone_from(state);
-        let condition = branch.cond.to_token_stream();
+        let condition = branch.cond.clone();
         let patterns: Vec<Pat> = patterns_of(&branch.cond).into_iter().cloned().collect();
         let given: Vec<usize> =
-            patterns.iter().flat_map(|pattern| self.declare_pattern(pattern, &condition)).collect();
+            patterns.iter().flat_map(|pattern| self.declare_pattern(pattern, Some(&condition))).collect();
         let is_unit = end.is_unit || branch.else_branch.is_none();
         self.block_with(&mut branch.then_branch, End { is_unit, ..end }, given);
         let mut joined = self.state.clone();
@@ -577,7 +624,8 @@ impl Walk {
     ) {
         let pending = self.scan(body);
         self.state.join(&pending);
-        let settles = round.settles || round.condition.is_some_and(|names| self.sees(names));
+        let sees = round.condition.is_some_and(|names| self.sees(names));
+        let settles = if sees { Settles::Everything } else { round.settles };
         let entry = self.state.clone();
         let label = label.map(|label| label.name.ident.to_string());
         self.loops.push(Loop {
@@ -589,7 +637,12 @@ impl Walk {
             continued: State::default(),
         });
         let given = declare(self);
-        self.block_with(body, if settles { End::everything(true) } else { End::own(true) }, given);
+        let end = match settles {
+            Settles::Everything => End::everything(true),
+            Settles::Effects => End { is_round: true, ..End::own(true) },
+            Settles::Nothing => End::own(true),
+        };
+        self.block_with(body, end, given);
         let Some(it) = self.loops.pop() else { unreachable!("pushed above") };
         self.state = if round.is_endless {
             it.left
@@ -609,7 +662,9 @@ impl Walk {
         let whole = self.find(&root.ident)?;
         let number = self.part(whole, root.fields);
         let variable = &self.variables[whole];
-        let can = variable.way == Way::Itself || how != How::Called || variable.may_be_unique;
+        // What can't be changed itself has to be a reference; one that is a field of it is not seen.
+        let is_by_field = reaches_by_field(place) && !variable.may_be_unique;
+        let can = variable.way == Way::Itself || !is_by_field && how != How::Called || variable.may_be_unique;
         // A variable that was moved is nothing that could be changed later.
         let can = can
             && (how != How::Assigned
@@ -620,6 +675,9 @@ impl Walk {
 
     /// The part of a variable that is changed as one: its fields, as far as no shorter place of it is changed.
     fn part(&mut self, whole: usize, fields: Vec<syn::Member>) -> usize {
+        if !self.variables[whole].has_parts {
+            return whole;
+        }
         let name = self.variables[whole].name();
         let changed = self.changed.get(&name).into_iter().flatten();
         let shortest = changed.filter(|other| fields.starts_with(other)).map(Vec::len).min();
@@ -708,7 +766,7 @@ impl<'ast> Visit<'ast> for Scan<'_> {
         self.inside(&[], |scan| visit::visit_block(scan, block));
     }
     fn visit_stmt(&mut self, statement: &'ast Stmt) {
-        if let Some(form) = Form::of(statement) {
+        if let Some(form) = Form::perhaps(statement) {
             self.note(&form);
         }
         visit::visit_stmt(self, statement);
@@ -720,7 +778,7 @@ impl<'ast> Visit<'ast> for Scan<'_> {
     fn visit_arm(&mut self, arm: &'ast syn::Arm) {
         self.inside(&[&arm.pat], |scan| {
             // An arm without braces is a statement, too.
-            if let Some(form) = Form::of(&Stmt::Expr((*arm.body).clone(), None)) {
+            if let Some(form) = Form::of_expr(&arm.body, true) {
                 scan.note(&form);
             }
             visit::visit_arm(scan, arm);
@@ -785,6 +843,72 @@ fn is_compound(expr: &Expr) -> bool {
         expr,
         Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_)
     )
+}
+
+/// Whether a statement declares what may do something when it ends.
+fn holds(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Local(local) => local.init.as_ref().is_some_and(|init| !is_value(&init.expr)),
+        _ => false,
+    }
+}
+
+/// Whether an expression gives a plain value, or a text or list of them, as far as its form tells.
+fn is_value(expr: &Expr) -> bool {
+    match expr {
+        Expr::Lit(_)
+        | Expr::Binary(_)
+        | Expr::Unary(_)
+        | Expr::Cast(_)
+        | Expr::Reference(_)
+        | Expr::Range(_) => true,
+        Expr::Closure(_) | Expr::Index(_) | Expr::Repeat(_) => true,
+        Expr::Paren(paren) => is_value(&paren.expr),
+        Expr::Tuple(tuple) => tuple.elems.iter().all(is_value),
+        Expr::Array(array) => array.elems.iter().all(is_value),
+        Expr::Macro(mac) => ["format", "vec"]
+            .iter()
+            .any(|known| mac.mac.path.segments.last().is_some_and(|last| last.ident == known)),
+        _ => false,
+    }
+}
+
+/// Whether a statement may be configured out.
+fn is_conditional(statement: &Stmt) -> bool {
+    let attributes = match statement {
+        Stmt::Local(local) => &local.attrs,
+        Stmt::Macro(mac) => &mac.attrs,
+        Stmt::Expr(expr, _) => attributes(expr),
+        Stmt::Item(_) => return false,
+    };
+    attributes.iter().any(|it| it.path().is_ident("cfg") || it.path().is_ident("cfg_attr"))
+}
+
+fn attributes(expr: &Expr) -> &[syn::Attribute] {
+    match expr {
+        Expr::Assign(it) => &it.attrs,
+        Expr::Binary(it) => &it.attrs,
+        Expr::Block(it) => &it.attrs,
+        Expr::Break(it) => &it.attrs,
+        Expr::Call(it) => &it.attrs,
+        Expr::Continue(it) => &it.attrs,
+        Expr::ForLoop(it) => &it.attrs,
+        Expr::If(it) => &it.attrs,
+        Expr::Loop(it) => &it.attrs,
+        Expr::Macro(it) => &it.attrs,
+        Expr::Match(it) => &it.attrs,
+        Expr::MethodCall(it) => &it.attrs,
+        Expr::Return(it) => &it.attrs,
+        Expr::Try(it) => &it.attrs,
+        Expr::Unsafe(it) => &it.attrs,
+        Expr::While(it) => &it.attrs,
+        _ => &[],
+    }
+}
+
+/// `{}`
+fn is_nothing(expr: &Expr) -> bool {
+    matches!(expr, Expr::Block(block) if block.label.is_none() && block.block.stmts.is_empty())
 }
 
 /// An `if` without `else`.

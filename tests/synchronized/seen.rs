@@ -1,0 +1,337 @@
+//! What a serial program would see, where it is easily missed: values, order and effects.
+
+use crate::both::both;
+use crate::fixture::deadline;
+use std::cell::RefCell;
+use std::rc::Rc;
+use xfork::{concurrent, synchronized};
+
+thread_local! {
+    static LOG: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note(number: u32) {
+    LOG.with_borrow_mut(|log| log.push(number));
+}
+
+fn noted() -> u32 {
+    LOG.with_borrow(|log| log.len() as u32)
+}
+
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        note(99);
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Pair {
+    items: Vec<u32>,
+    total: u32,
+}
+
+both! {
+    #[concurrent(io)]
+    pub(crate) fn same(number: u32) -> u32 {
+        number
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn index(number: usize) -> usize {
+        number
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn listed(number: u32) -> Vec<u32> {
+        vec![number]
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn small(number: u32) -> Result<u32, String> {
+        if number > 3 { Err(format!("{number} is too much")) } else { Ok(number) }
+    }
+
+    pub(crate) fn ordinary(number: u32) -> u32 {
+        number
+    }
+
+    pub(crate) fn save(number: u32) -> u32 {
+        note(number);
+        number
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<u32, std::num::ParseIntError> {
+        text.parse()
+    }
+
+    #[synchronized]
+    pub(crate) fn arms_without_braces() -> Vec<u32> {
+        let mut out = vec![];
+        for k in 0..3 {
+            match k {
+                0 => out.push(same(k)),
+                _ => out.push(ordinary(k)),
+            }
+        }
+        out
+    }
+
+    #[synchronized]
+    pub(crate) fn bodies_without_semicolons() -> Vec<u32> {
+        let mut out: Vec<u32> = vec![];
+        for _ in 0..3 {
+            let count = out.len() as u32;
+            out.push(same(count))
+        }
+        while out.len() < 6 {
+            out.push(same(1))
+        }
+        out
+    }
+
+    #[synchronized]
+    pub(crate) fn fields_in_arms(pair: &mut Pair, k: u32) {
+        match k {
+            0 => pair.total += same(1),
+            1 => pair.items.push(same(2)),
+            _ => {}
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn left_by_an_ordinary_error(list: &mut Vec<u32>, text: &str) -> Result<u32, std::num::ParseIntError> {
+        list.push(same(1));
+        let number = parse(text)?;
+        list.push(same(number));
+        Ok(number)
+    }
+
+    #[synchronized]
+    pub(crate) fn nothing_behind_an_error(number: u32) -> Result<u32, String> {
+        let checked = small(number)?;
+        let saved = save(number);
+        Ok(checked + saved)
+    }
+
+    #[synchronized]
+    pub(crate) fn jumps_in_expressions(mut numbers: std::vec::IntoIter<u32>) -> Vec<u32> {
+        let mut out = Vec::new();
+        let mut number = 0;
+        loop {
+            out.push(same(number));
+            number = match numbers.next() {
+                Some(next) => next,
+                None => break,
+            };
+        }
+        out
+    }
+
+    #[synchronized]
+    pub(crate) fn configured_out(out: &mut Vec<u32>) {
+        out.push(same(1));
+        #[cfg(any())]
+        out.push(same(2));
+        #[cfg(any())]
+        {
+            println!("{out:?}");
+        }
+        #[cfg(any())]
+        let number = same(1);
+    }
+
+    pub(crate) fn record(log: &RefCell<Vec<u32>>, number: u32) {
+        log.borrow_mut().push(number);
+    }
+
+    #[synchronized]
+    pub(crate) fn through_a_cell(log: &RefCell<Vec<u32>>) {
+        for i in 0..3 {
+            record(log, same(i));
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn receivers_with_effects() -> Vec<Vec<u32>> {
+        let mut rows = vec![vec![]; 4];
+        let mut stack = vec![3_usize, 2, 1, 0];
+        rows[stack.pop().unwrap()].push(same(7));
+        rows[stack.pop().unwrap()].push(same(8));
+        rows
+    }
+
+    #[synchronized]
+    pub(crate) fn receivers_that_are_pending() -> Vec<Vec<u32>> {
+        let mut rows = vec![];
+        for i in 0..3 {
+            rows.push(listed(i));
+            rows[i as usize].push(same(7));
+        }
+        rows
+    }
+
+    #[synchronized]
+    pub(crate) fn effects_before_an_ordinary_argument() -> Vec<u32> {
+        let mut out = vec![];
+        note(same(0));
+        out.push(noted());
+        note(same(1));
+        let count = noted();
+        out.push(count);
+        out
+    }
+
+    #[synchronized]
+    pub(crate) fn effects_before_a_drop() {
+        {
+            let _guard = Guard;
+            note(same(1));
+        }
+        note(same(2));
+    }
+
+    #[synchronized]
+    pub(crate) fn callees_that_change() {
+        let callbacks: [fn(u32); 2] = [note, |number| note(number + 100)];
+        let mut at = 0;
+        at += index(1);
+        callbacks[at](same(5));
+        let mut sum = 0;
+        let mut add = move |number: u32| {
+            sum += number;
+            note(sum);
+        };
+        add(same(1));
+        add(same(2));
+    }
+
+    pub(crate) fn emit(out: &mut Vec<u32>, number: u32) {
+        out.push(number);
+    }
+
+    #[synchronized]
+    pub(crate) fn lent_references(out: &mut Vec<u32>, mut call: impl FnMut(u32)) {
+        for i in 0..3 {
+            emit(out, ordinary(i));
+            emit(out, same(i));
+            call(ordinary(i));
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn a_branch_that_never_returns(text: &str) -> u32 {
+        let number: u32 = match text.parse() {
+            Ok(number) => number,
+            Err(_) => {
+                note(1);
+                std::process::exit(1);
+            }
+        };
+        number
+    }
+
+    #[synchronized]
+    pub(crate) fn guards(pair: &std::sync::Mutex<Pair>) {
+        let mut pair = pair.lock().unwrap();
+        pair.items.push(same(1));
+        pair.total += same(2);
+    }
+
+    #[synchronized]
+    pub(crate) fn patterns_by_reference(mut number: Option<u32>) -> Option<u32> {
+        if let Some(ref mut number) = number {
+            *number = same(1);
+        }
+        number
+    }
+
+    pub(crate) fn row_of(rows: &mut [Vec<u32>], at: usize) -> &mut Vec<u32> {
+        &mut rows[at]
+    }
+
+    #[synchronized]
+    pub(crate) fn references_from_functions(mut rows: Vec<Vec<u32>>) -> usize {
+        let row = row_of(&mut rows, 1);
+        row[0] = same(1);
+        rows.len()
+    }
+
+    #[synchronized]
+    pub(crate) fn shared_sinks() -> Vec<u32> {
+        let shared = Rc::new(RefCell::new(Vec::new()));
+        let (a, b) = (shared.clone(), shared.clone());
+        record(&a, same(1));
+        record(&b, ordinary(2));
+        shared.borrow().clone()
+    }
+}
+
+/// Runs a program both ways, and compares what it gives and what it notes.
+macro_rules! seen {
+    ($($name:ident: |$module:ident| $run:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            deadline(|| {
+                let serial = {
+                    use serial as $module;
+                    let given = $run;
+                    (given, LOG.take())
+                };
+                let forked = {
+                    use forked as $module;
+                    let given = $run;
+                    (given, LOG.take())
+                };
+                assert_eq!(forked, serial);
+            });
+        }
+    )*};
+}
+
+seen! {
+    calls_in_arms_without_braces: |it| it::arms_without_braces();
+    calls_at_the_end_of_a_body: |it| it::bodies_without_semicolons();
+    calls_in_arms_on_fields: |it| {
+        let mut pair = Pair::default();
+        (0..3).for_each(|k| it::fields_in_arms(&mut pair, k));
+        pair
+    };
+    an_ordinary_error_that_leaves: |it| {
+        let mut list = vec![];
+        let left = [it::left_by_an_ordinary_error(&mut list, "7"), it::left_by_an_ordinary_error(&mut list, "no")];
+        (list, left)
+    };
+    an_error_before_an_ordinary_call: |it| [1, 9].map(it::nothing_behind_an_error);
+    a_jump_in_an_expression: |it| it::jumps_in_expressions(vec![1, 2].into_iter());
+    statements_that_are_configured_out: |it| {
+        let mut out = vec![];
+        it::configured_out(&mut out);
+        out
+    };
+    a_cell_that_is_given_to_a_function: |it| {
+        let log = RefCell::new(vec![]);
+        it::through_a_cell(&log);
+        log.into_inner()
+    };
+    a_receiver_whose_index_has_effects: |it| it::receivers_with_effects();
+    a_receiver_that_is_pending: |it| it::receivers_that_are_pending();
+    an_effect_before_an_ordinary_call: |it| it::effects_before_an_ordinary_argument();
+    an_effect_before_the_end_of_a_variable: |it| it::effects_before_a_drop();
+    what_is_called_changes: |it| it::callees_that_change();
+    what_is_lent_to_a_function: |it| {
+        let (mut out, mut called) = (vec![], vec![]);
+        it::lent_references(&mut out, |number| called.push(number));
+        (out, called)
+    };
+    a_branch_that_does_not_return: |it| it::a_branch_that_never_returns("5");
+    fields_of_a_guard: |it| {
+        let pair = std::sync::Mutex::new(Pair::default());
+        it::guards(&pair);
+        pair.into_inner().unwrap()
+    };
+    a_pattern_by_reference: |it| it::patterns_by_reference(Some(4));
+    a_reference_that_a_function_gives: |it| it::references_from_functions(vec![vec![0], vec![0]]);
+    a_sink_with_two_handles: |it| it::shared_sinks();
+}
