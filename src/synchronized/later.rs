@@ -216,9 +216,28 @@ impl<T> Later<T> {
     }
 }
 
-/// What a task owns of an argument that its function borrows.
-pub fn owned<T: ToOwned + ?Sized>(borrowed: &T) -> T::Owned {
-    borrowed.to_owned()
+/// What a task owns of an argument that its function borrows. Its own trait, so that what can't be cloned is one error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is borrowed by a concurrent function, but can't be cloned",
+    label = "each call takes a clone of this",
+    note = "derive `Clone` for it, or have the function take it by value"
+)]
+pub trait Owned {
+    type Value;
+    fn owned(&self) -> Self::Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned + ?Sized> Owned for T {
+    type Value = T::Owned;
+
+    fn owned(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+pub fn owned<T: Owned + ?Sized>(borrowed: &T) -> T::Value {
+    borrowed.owned()
 }
 
 /// An argument of a call that is made later, when what it borrows may be gone: it is kept, by [`Kept`] if it is a reference and as

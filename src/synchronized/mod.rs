@@ -17,7 +17,7 @@ mod position;
 mod queue;
 
 pub use callee::{Callee, Concurrent, Here};
-pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, owned};
+pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, Owned, Plain, Whole, owned};
 pub use position::{Beside, Position};
 pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, settle, unwind};
 
