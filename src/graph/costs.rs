@@ -146,7 +146,7 @@ impl Measured {
 ///
 /// let mut graph = Graph::new();
 /// graph.add("small", task(fib, 5))?;
-/// graph.add("large", task(fib, 25))?;
+/// graph.add("large", task(fib, 32))?;
 /// graph.run()?;
 /// let costs = graph.costs();
 /// assert!(costs.task("small").unwrap() < costs.task("large").unwrap());
