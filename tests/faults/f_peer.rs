@@ -3,7 +3,7 @@
 use crate::fixture::{
     Dir, GONE, alone, double, ended, has_rings, hear, leave_a_trace, pool, tell, traces, within,
 };
-use crate::own::peak_memory;
+use crate::own::grown_by;
 use crate::saboteur::{
     BLOB, BLOCKED, CHILD, DIVIDED, DONE, FAILED, FIRST, FROM_WORKER, HELLO, ITEM, ITEM_FAILED, LAST_PANIC,
     LET_GO, PROTOCOL, Peer, RECALLED, REFUSED, RETURNED, STARTED, STOLEN, SURPLUS, TAIL, TEXT, Then,
@@ -522,12 +522,12 @@ fn lengths_and_pieces_of_messages_are_handled() {
                 "{way}: {error}"
             );
         }
-        let before = peak_memory();
-        for way in ["declares a gigabyte and dies", "declares a blob of a gigabyte and dies"] {
-            let error = outcome(way, build).unwrap_err();
-            assert!(error.is_crash() && error.exit_code() == Some(78), "{way}: {error}");
-        }
-        let grown = peak_memory() - before;
+        let grown = grown_by(|| {
+            for way in ["declares a gigabyte and dies", "declares a blob of a gigabyte and dies"] {
+                let error = outcome(way, build).unwrap_err();
+                assert!(error.is_crash() && error.exit_code() == Some(78), "{way}: {error}");
+            }
+        });
         assert!(grown < 100 << 20, "{grown} bytes for a message of a thousand");
         for way in [
             "writes byte by byte",
@@ -730,11 +730,11 @@ fn a_flood_of_words_does_not_hold_up_the_pool() {
         let value = with_standard_error(writer.as_raw_fd(), || outcome("fills standard error", build));
         assert_eq!(value.unwrap(), 42);
         for way in ["complains at length", "chatters"] {
-            let before = peak_memory();
-            let value =
-                sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
-            assert_eq!(value.unwrap(), 42);
-            let grown = peak_memory() - before;
+            let grown = grown_by(|| {
+                let value =
+                    sabotage(way, build, 1, |_| with_plan(Plan::processes(1), || ended(process(double, 21))));
+                assert_eq!(value.unwrap(), 42);
+            });
             assert!(grown < 100 << 20, "{grown} bytes are kept of a worker that {way}");
         }
     });

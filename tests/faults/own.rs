@@ -31,8 +31,16 @@ pub(crate) fn memory() -> u64 {
 }
 
 /// The most bytes of memory that it has had.
-pub(crate) fn peak_memory() -> u64 {
+fn peak_memory() -> u64 {
     status("VmHWM").trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// By how many bytes that grows meanwhile. The kernel sums up what its processors have counted, and may find
+/// less than before.
+pub(crate) fn grown_by(scope: impl FnOnce()) -> u64 {
+    let before = peak_memory();
+    scope();
+    peak_memory().saturating_sub(before)
 }
 
 /// Sets how many descriptors this process may have, and gives what it might have before.
