@@ -178,11 +178,15 @@ pub(super) fn bare(expr: &Expr) -> &Expr {
 /// A call of what may be a marked function.
 pub(super) fn candidate(expr: &Expr) -> Option<&ExprCall> {
     let Expr::Call(call) = bare(expr) else { return None };
-    let Expr::Path(path) = bare(&call.func) else { return None };
+    is_candidate(call).then_some(call)
+}
+
+/// Whether a call is one of what may be a marked function.
+pub(super) fn is_candidate(call: &ExprCall) -> bool {
+    let Expr::Path(path) = bare(&call.func) else { return false };
     // Its arguments are things that a task can have: no closure is.
     let has_closure = call.args.iter().any(|arg| matches!(bare(arg), Expr::Closure(_)));
-    let may_be = path.qself.is_none() && may_be_marked(&path.path) && !has_closure && call.args.len() <= 12;
-    may_be.then_some(call)
+    path.qself.is_none() && may_be_marked(&path.path) && !has_closure && call.args.len() <= 12
 }
 
 /// Whether a path may be that of a free function without type parameters, by the conventions for names.

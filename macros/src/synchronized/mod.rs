@@ -1,14 +1,28 @@
 //! `#[synchronized]`: a serial function whose concurrent calls are forked where they stand.
 //!
-//! `form` tells which statements may have a concurrent call, `walk` goes through the function and knows what may be pending
-//! where, `site` writes what becomes of such a statement, `places` what of a place, `names` finds what code mentions, and
-//! `position` refuses concurrent calls elsewhere. What is written refers to `xfork::__private::synchronized`, whose README says
-//! why it is right.
+//! `walk` knows what may be pending where, and settles it. Through the function go `block`, for the statements in order, `branch`,
+//! where they branch, and `repeat`, where they are repeated or left by a jump; `scan` tells beforehand what may become pending in a
+//! block.
+//!
+//! `form` tells which statements may have a concurrent call. `site` writes what becomes of such a statement, `bind` of one whose
+//! value comes later, `argument` of one whose arguments may be concurrent calls, and `places` of a place.
+//!
+//! `names` finds what code mentions and may do, `shape` tells by its shape what may stay pending beside it, and `position` refuses
+//! concurrent calls elsewhere.
+//!
+//! What is written refers to `xfork::__private::synchronized`, whose README says why it is right.
 
+mod argument;
+mod bind;
+mod block;
+mod branch;
 mod form;
 mod names;
 mod places;
 mod position;
+mod repeat;
+mod scan;
+mod shape;
 mod site;
 mod walk;
 

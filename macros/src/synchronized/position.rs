@@ -10,7 +10,7 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, Macro, Token};
 
-use super::form::{Value, candidate, is_assignment};
+use super::form::{Value, candidate, is_assignment, is_candidate};
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(super) fn check_statement(expr: &mut Expr, place: Place, locals: &HashSet<St
 /// An argument of a statement may be a call that is made in its place; those inside it may not.
 pub(super) fn check_argument(arg: &mut Expr, place: Place, locals: &HashSet<String>) {
     match arg {
-        Expr::Call(call) if candidate(&Expr::Call(call.clone())).is_some() => {
+        Expr::Call(call) if is_candidate(call) => {
             call.args.iter_mut().for_each(|arg| check(arg, place, locals));
         }
         other => check(other, place, locals),
@@ -95,7 +95,7 @@ pub(super) fn check_argument(arg: &mut Expr, place: Place, locals: &HashSet<Stri
 /// Has an argument beside a call of `callee` checked: if both are concurrent, the argument's call is refused.
 pub(super) fn check_beside(arg: &mut Expr, callee: &Ident, locals: &HashSet<String>) {
     match arg {
-        Expr::Call(call) if candidate(&Expr::Call(call.clone())).is_some() => {
+        Expr::Call(call) if is_candidate(call) => {
             if let Expr::Path(path) = &*call.func {
                 let (function, span) = (&path.path, call.span());
                 call.func = syn::parse_quote_spanned! {span=>

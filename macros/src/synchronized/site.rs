@@ -6,29 +6,15 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit_mut::VisitMut;
-use syn::{Expr, ExprCall, Pat, Path, Stmt, parse_quote};
+use syn::{Expr, ExprCall, Path, Stmt, parse_quote};
 
-use super::form::{Form, Value, bare, candidate};
-use super::names::{Deeds, Names, bound, deeds, mentioned};
-use super::places::{Later, Way, mentioned_in_indexes};
+use super::argument::borrows;
+use super::bind::Let;
+use super::form::{Form, Value, bare, candidate, is_candidate};
+use super::names::{Deeds, Names, deeds, mentioned};
+use super::places::{Later, mentioned_in_indexes};
 use super::position::{self, Place};
 use super::walk::{How, Walk};
-
-/// A `let` whose value comes later.
-pub(super) struct Let {
-    /// The names that it binds.
-    names: Names,
-    /// Their variables.
-    variables: Vec<usize>,
-    /// Gives them their values.
-    take: TokenStream,
-    later: Ident,
-}
-
-fn internal(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
-}
 
 impl Walk {
     /// A statement in a block.
@@ -107,7 +93,7 @@ impl Walk {
                 let is_variable = !matches!(bare(&call.func), Expr::Path(_)) || self.is_variable(call);
                 let is_kept = borrows(&call.args) || is_variable || self.gives_unique(&call.args);
                 let candidates = if is_kept { Vec::new() } else { candidates };
-                let is_candidate = candidate_of(call).is_some() && !self.is_variable(call);
+                let is_candidate = is_candidate(call) && !self.is_variable(call);
                 if candidates.is_empty() && !is_candidate {
                     return self.ordinary(statement, out);
                 }
@@ -132,7 +118,7 @@ impl Walk {
     }
 
     /// Whether what is called is a variable, and so no marked function.
-    fn is_variable(&self, call: &ExprCall) -> bool {
+    pub(super) fn is_variable(&self, call: &ExprCall) -> bool {
         match bare(&call.func) {
             Expr::Path(path) => {
                 path.path.get_ident().is_some_and(|name| self.locals.contains(&name.to_string()))
@@ -141,28 +127,7 @@ impl Walk {
         }
     }
 
-    /// Those of the arguments that may be concurrent calls.
-    fn real(
-        &self,
-        args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>,
-        candidates: Vec<usize>,
-    ) -> Vec<usize> {
-        let is_real = |&at: &usize| candidate(&args[at]).is_some_and(|call| !self.is_variable(call));
-        candidates.into_iter().filter(is_real).collect()
-    }
-
-    /// Whether one of the arguments is a unique reference, which the statement lends and does not give away.
-    fn gives_unique(&self, args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
-        args.iter().any(|arg| match bare(arg) {
-            Expr::Path(path) => {
-                let variable = path.path.get_ident().and_then(|name| self.find(name));
-                variable.is_some_and(|number| self.variables[number].refers)
-            }
-            _ => false,
-        })
-    }
-
-    fn check_statement(&self, statement: &mut Stmt) {
+    pub(super) fn check_statement(&self, statement: &mut Stmt) {
         if let Stmt::Expr(expr, _) = statement {
             position::check_statement(expr, Place::Expression, &self.locals);
         }
@@ -179,7 +144,7 @@ impl Walk {
     }
 
     /// Settles what an ordinary callee may see.
-    fn behind_effects(&self) -> TokenStream {
+    pub(super) fn behind_effects(&self) -> TokenStream {
         let mut settle = Vec::new();
         self.settle_effects(&mut settle);
         quote!(#(#settle)*)
@@ -215,7 +180,7 @@ impl Walk {
     }
 
     /// The forked call, at the user's line.
-    fn fork(&self, callee: &Ident, call: &ExprCall) -> TokenStream {
+    pub(super) fn fork(&self, callee: &Ident, call: &ExprCall) -> TokenStream {
         let args = self.checked_args(call);
         let span = call.func.span();
         let method = position::method_at(span, "__xfork_call");
@@ -223,7 +188,7 @@ impl Walk {
     }
 
     /// The arguments of a call. One that is a call itself is made where it stands.
-    fn checked_args(&self, call: &ExprCall) -> TokenStream {
+    pub(super) fn checked_args(&self, call: &ExprCall) -> TokenStream {
         let mut args = call.args.clone();
         for arg in &mut args {
             position::check_argument(arg, Place::Expression, &self.locals);
@@ -232,7 +197,7 @@ impl Walk {
     }
 
     /// All calls of an iterator, forked.
-    fn fork_all(&self, value: &Value<'_>) -> TokenStream {
+    pub(super) fn fork_all(&self, value: &Value<'_>) -> TokenStream {
         let Value::Collect(collect) = value else { unreachable!("called for collections alone") };
         let callee = internal("__xfork_callee");
         let forked = self.fork(&callee, collect.call);
@@ -246,248 +211,20 @@ impl Walk {
             }).collect::<::std::vec::Vec<_>>()
         }
     }
-
-    /// The value comes later, or is there: an expression.
-    fn later(&self, value: &Value<'_>, original: &TokenStream) -> TokenStream {
-        let (session, alone) = (&self.session, &self.alone);
-        let callee = internal("__xfork_callee");
-        let path = path_of(value.call());
-        let behind = self.behind_effects();
-        let (forked, method) = match value {
-            Value::Call(call) => (self.fork(&callee, call), quote!(__xfork_later)),
-            Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_later)),
-        };
-        quote! {{
-            let #callee = __xfork::Callee(&#path);
-            if #callee.__xfork_is_concurrent() {
-                #forked.#method(&#session, &mut #alone)
-            } else {
-                #behind
-                __xfork::Later::now(#original)
-            }
-        }}
-    }
-
-    fn original(&self, value: &Value<'_>) -> TokenStream {
-        match value {
-            Value::Call(call) => {
-                let (path, args) = (&call.func, self.checked_args(call));
-                quote_spanned!(call.span()=> #path(#args))
-            }
-            Value::Collect(collect) => collect.whole.to_token_stream(),
-        }
-    }
-
-    /// `let x = f(..)`: `x` is declared here, and gets its value later.
-    fn bind(&mut self, local: &syn::Local, value: &Value<'_>, out: &mut Vec<Stmt>) -> Let {
-        let number = self.next_let();
-        let later = internal(&format!("__xfork_later_{number}"));
-        let expr = self.later(value, &self.original(value));
-        let attributes = &local.attrs;
-        let pattern = &local.pat;
-        out.push(parse_quote!(let #later = #expr;));
-        out.push(parse_quote!(#(#attributes)* #[allow(unused_mut)] let #pattern;));
-        let bound = bound(pattern);
-        let names = bound.iter().map(|(ident, _)| ident.to_string()).collect();
-        let variables: Vec<usize> =
-            bound.into_iter().map(|(ident, is_mut)| self.declare(ident, is_mut)).collect();
-        // They may be references into what the call was given.
-        let origins = mentioned_in(value);
-        for &variable in &variables {
-            if self.variables[variable].way == Way::Behind {
-                self.variables[variable].origins.clone_from(&origins);
-            }
-        }
-        // Nothing can be put into them before they have their values.
-        variables.iter().for_each(|&variable| self.variables[variable].is_initialised = false);
-        let taken = quote!(#later.take());
-        let take = assign(pattern, &taken);
-        Let { names, variables, take, later }
-    }
-
-    /// Says of which types those variables are that nothing mentions.
-    pub(super) fn tie_lets(lets: &[Let], out: &mut Vec<Stmt>) {
-        out.extend(lets.iter().map(|it| -> Stmt {
-            let take = &it.take;
-            parse_quote! {
-                #[allow(unreachable_code, unused_variables, unused_assignments)]
-                if false { #take; }
-            }
-        }));
-    }
-
-    /// Gives their values to those variables that the statement mentions. Says after
-    /// how many statements which variables have theirs.
-    pub(super) fn take_lets(
-        &mut self,
-        lets: &mut Vec<Let>,
-        next: Option<&Stmt>,
-        out: &mut Vec<Stmt>,
-    ) -> Vec<(usize, Vec<usize>)> {
-        let mut there = Vec::new();
-        let names = next.map(mentioned).unwrap_or_default();
-        let (due, rest): (Vec<Let>, Vec<Let>) = lets.drain(..).partition(|it| !it.names.is_disjoint(&names));
-        *lets = rest;
-        for Let { variables, take, later, .. } in due {
-            out.extend(self.settle_up_to(&quote!(#later.call())));
-            out.push(Stmt::Expr(Expr::Verbatim(take), Some(<syn::Token![;]>::default())));
-            for &variable in &variables {
-                self.variables[variable].is_initialised = true;
-            }
-            there.push((out.len(), variables));
-        }
-        there
-    }
-
-    /// A value that is collected where it is used.
-    pub(super) fn collected(&mut self, expr: &Expr, out: &mut Vec<Stmt>) -> Option<Expr> {
-        let value = Value::of(expr).filter(|value| matches!(value, Value::Collect(_)))?;
-        if self.is_variable(value.call()) {
-            return None;
-        }
-        self.settle_before(&mentioned(expr), deeds(expr), out);
-        let later = internal("__xfork_later");
-        let written = self.later(&value, &self.original(&value));
-        out.push(parse_quote!(let #later = #written;));
-        self.state.alone = true;
-        self.settle(out);
-        Some(parse_quote!(#later.take()))
-    }
-
-    /// A statement whose call has one argument that may be a concurrent call.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one statement")]
-    fn one_of(
-        &self,
-        statement: &TokenStream,
-        args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>,
-        candidates: &[usize],
-        before: &TokenStream,
-        note: &TokenStream,
-        queue: &Ident,
-        whole: &dyn Fn(TokenStream) -> TokenStream,
-        out: &mut Vec<Stmt>,
-    ) {
-        let mut written = statement.clone();
-        for &at in candidates.iter().rev() {
-            written = self.if_argument(at, args, before, note, queue, whole, false, &written);
-        }
-        out.push(parse_quote!({ #written }));
-    }
-
-    /// If the argument `at` is a concurrent call, that is forked; else `otherwise`.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one statement")]
-    fn if_argument(
-        &self,
-        at: usize,
-        args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>,
-        before: &TokenStream,
-        note: &TokenStream,
-        queue: &Ident,
-        whole: &dyn Fn(TokenStream) -> TokenStream,
-        keeps: bool,
-        otherwise: &TokenStream,
-    ) -> TokenStream {
-        let session = &self.session;
-        let (callee, task) = (internal("__xfork_callee"), internal("__xfork_task"));
-        let (here, result) = (internal("__xfork_here"), internal("__xfork_result"));
-        let call = candidate(&args[at]).expect("a candidate");
-        let path = path_of(call);
-        let mut computed = TokenStream::new();
-        let mut names = Vec::new();
-        for (number, arg) in args.iter().enumerate() {
-            if number == at {
-                let forked = self.fork(&callee, call);
-                computed.extend(quote!(let #task = #forked;));
-                names.push(quote!(#result));
-            } else {
-                let name = internal(&format!("__xfork_argument_{number}"));
-                let mut arg = arg.clone();
-                position::check_beside(&mut arg, &callee, &self.locals);
-                if keeps {
-                    computed.extend(quote! {
-                        #[allow(unused_mut)]
-                        let mut #name = __xfork::Keep(#arg).__xfork_keep();
-                    });
-                    names.push(quote!(#name.__xfork_give()));
-                } else {
-                    computed.extend(quote!(let #name = #arg;));
-                    names.push(quote!(#name));
-                }
-            }
-        }
-        let whole = whole(quote!(#(#names),*));
-        quote! {
-            let #callee = __xfork::Callee(&#path);
-            if #callee.__xfork_is_concurrent() {
-                #before
-                #note
-                #computed
-                #task.__xfork_then(&#session, &mut #queue, move |#here, #result| {
-                    let _ = &#here;
-                    #[allow(unused_must_use, clippy::let_underscore_untyped)]
-                    { #whole; }
-                });
-            } else {
-                #otherwise
-            }
-        }
-    }
-
-    /// `g(.., f(..));`, of which `g` or one of its arguments may be concurrent.
-    fn alone(
-        &self,
-        mut statement: Stmt,
-        call: &ExprCall,
-        candidates: &[usize],
-        is_candidate: bool,
-        out: &mut Vec<Stmt>,
-    ) {
-        let (session, queue) = (&self.session, &self.alone);
-        let function = &call.func;
-        let note = quote!(#session.note_effects(true););
-        let whole = |args: TokenStream| quote_spanned!(call.span()=> #function(#args));
-        self.check_statement(&mut statement);
-        let (behind, statement) = (self.behind_effects(), ended(&statement));
-        let mut written = quote!(#behind #statement);
-        let none = TokenStream::new();
-        for &at in candidates.iter().rev() {
-            written = self.if_argument(at, &call.args, &none, &note, queue, &whole, true, &written);
-        }
-        if is_candidate {
-            let callee = internal("__xfork_callee");
-            let path = path_of(call);
-            let forked = self.fork(&callee, call);
-            written = quote! {
-                let #callee = __xfork::Callee(&#path);
-                if #callee.__xfork_is_concurrent() {
-                    #forked.__xfork_then(&#session, &mut #queue, |_, _| {});
-                } else {
-                    #written
-                }
-            };
-        }
-        out.push(parse_quote!({ #written }));
-    }
 }
 
-/// Whether one of the arguments borrows what may be changed, or gone, when a call is made later.
-fn borrows(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
-    args.iter().any(|arg| matches!(bare(arg), Expr::Reference(_)))
+pub(super) fn internal(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }
 
-fn path_of(call: &ExprCall) -> &Path {
+pub(super) fn path_of(call: &ExprCall) -> &Path {
     match bare(&call.func) {
         Expr::Path(path) => &path.path,
         _ => unreachable!("a candidate calls a path"),
     }
 }
 
-/// The call itself, if it may be of a marked function.
-fn candidate_of(call: &ExprCall) -> Option<()> {
-    candidate(&Expr::Call(call.clone())).map(|_| ())
-}
-
-fn mentioned_in(value: &Value<'_>) -> Names {
+pub(super) fn mentioned_in(value: &Value<'_>) -> Names {
     match value {
         Value::Call(call) => mentioned(&call.args),
         Value::Collect(collect) => mentioned(collect.whole),
@@ -522,38 +259,9 @@ fn all_deeds(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> Deeds 
 }
 
 /// The statement with a semicolon.
-fn ended(statement: &Stmt) -> TokenStream {
+pub(super) fn ended(statement: &Stmt) -> TokenStream {
     match statement {
         Stmt::Expr(expr, None) => quote!(#expr;),
         other => other.to_token_stream(),
-    }
-}
-
-/// Gives the names of a pattern, which are declared, their values.
-fn assign(pattern: &Pat, value: &TokenStream) -> TokenStream {
-    struct Rename(Vec<(Ident, Ident)>);
-    impl VisitMut for Rename {
-        fn visit_pat_ident_mut(&mut self, pattern: &mut syn::PatIdent) {
-            let fresh = internal(&format!("__xfork_part_{}", self.0.len()));
-            self.0.push((pattern.ident.clone(), fresh.clone()));
-            pattern.ident = fresh;
-            pattern.mutability = None;
-        }
-    }
-    let mut bare = pattern;
-    while let Pat::Type(typed) = bare {
-        bare = &typed.pat;
-    }
-    match bare {
-        Pat::Ident(name) => {
-            let ident = &name.ident;
-            quote!(#ident = #value)
-        }
-        _ => {
-            let (mut parts, mut rename) = (pattern.clone(), Rename(Vec::new()));
-            rename.visit_pat_mut(&mut parts);
-            let given = rename.0.iter().map(|(name, part)| quote!(#name = #part;));
-            quote!({ let #parts = #value; #(#given)* })
-        }
     }
 }

@@ -1,0 +1,127 @@
+//! The shape of statements and expressions, as far as it decides what may stay pending beside them.
+//!
+//! Promises to call calm, or a plain value, nothing that it does not know.
+
+use syn::{Expr, Stmt};
+
+use super::form::bare;
+use super::places::root;
+
+pub(super) fn is_compound(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_)
+    )
+}
+
+/// An `if` without `else`.
+pub(super) fn is_unit(expr: &Expr) -> bool {
+    match expr {
+        Expr::If(branch) => match &branch.else_branch {
+            None => true,
+            Some((_, other)) => is_unit(other),
+        },
+        _ => false,
+    }
+}
+
+/// `{}`
+pub(super) fn is_nothing(expr: &Expr) -> bool {
+    matches!(expr, Expr::Block(block) if block.label.is_none() && block.block.stmts.is_empty())
+}
+
+/// Whether nothing that a loop runs over can depend on what is done in the loop: ranges, and what is borrowed from
+/// variables by methods that are known.
+pub(super) fn is_calm(iterator: &Expr) -> bool {
+    const KNOWN: [&str; 16] = [
+        "iter",
+        "iter_mut",
+        "enumerate",
+        "zip",
+        "rev",
+        "take",
+        "skip",
+        "step_by",
+        "chars",
+        "bytes",
+        "lines",
+        "keys",
+        "values",
+        "windows",
+        "chunks",
+        "copied",
+    ];
+    match bare(iterator) {
+        Expr::Range(_) | Expr::Array(_) | Expr::Lit(_) => true,
+        Expr::MethodCall(call) => {
+            KNOWN.iter().any(|known| call.method == known)
+                && (is_place(&call.receiver) || is_calm(&call.receiver))
+        }
+        _ => false,
+    }
+}
+
+fn is_place(expr: &Expr) -> bool {
+    root(expr).is_some()
+}
+
+/// Whether a statement declares what may do something when it ends.
+pub(super) fn holds(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Local(local) => local.init.as_ref().is_some_and(|init| !is_value(&init.expr)),
+        _ => false,
+    }
+}
+
+/// Whether an expression gives a plain value, or a text or list of them, as far as its form tells.
+fn is_value(expr: &Expr) -> bool {
+    match expr {
+        Expr::Lit(_)
+        | Expr::Binary(_)
+        | Expr::Unary(_)
+        | Expr::Cast(_)
+        | Expr::Reference(_)
+        | Expr::Range(_) => true,
+        Expr::Closure(_) | Expr::Index(_) | Expr::Repeat(_) => true,
+        Expr::Paren(paren) => is_value(&paren.expr),
+        Expr::Tuple(tuple) => tuple.elems.iter().all(is_value),
+        Expr::Array(array) => array.elems.iter().all(is_value),
+        Expr::Macro(mac) => ["format", "vec"]
+            .iter()
+            .any(|known| mac.mac.path.segments.last().is_some_and(|last| last.ident == known)),
+        _ => false,
+    }
+}
+
+/// Whether a statement may be configured out.
+pub(super) fn is_conditional(statement: &Stmt) -> bool {
+    let attributes = match statement {
+        Stmt::Local(local) => &local.attrs,
+        Stmt::Macro(mac) => &mac.attrs,
+        Stmt::Expr(expr, _) => attributes(expr),
+        Stmt::Item(_) => return false,
+    };
+    attributes.iter().any(|it| it.path().is_ident("cfg") || it.path().is_ident("cfg_attr"))
+}
+
+fn attributes(expr: &Expr) -> &[syn::Attribute] {
+    match expr {
+        Expr::Assign(it) => &it.attrs,
+        Expr::Binary(it) => &it.attrs,
+        Expr::Block(it) => &it.attrs,
+        Expr::Break(it) => &it.attrs,
+        Expr::Call(it) => &it.attrs,
+        Expr::Continue(it) => &it.attrs,
+        Expr::ForLoop(it) => &it.attrs,
+        Expr::If(it) => &it.attrs,
+        Expr::Loop(it) => &it.attrs,
+        Expr::Macro(it) => &it.attrs,
+        Expr::Match(it) => &it.attrs,
+        Expr::MethodCall(it) => &it.attrs,
+        Expr::Return(it) => &it.attrs,
+        Expr::Try(it) => &it.attrs,
+        Expr::Unsafe(it) => &it.attrs,
+        Expr::While(it) => &it.attrs,
+        _ => &[],
+    }
+}
