@@ -128,6 +128,7 @@ pub use crate::random::seed;
 pub use crate::random::{TaskRng, rng};
 pub use crate::runner::{Runnable, Runner};
 pub use crate::shared::{Plain, Shared};
+pub use crate::synchronized::{Conflict, Indexed, Tracked};
 pub use crate::task::{Predecessor, Route, Task, task};
 pub use crate::worker_local::WorkerLocal;
 pub use xfork_macros::{

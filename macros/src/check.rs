@@ -11,7 +11,7 @@ use syn::{
     TypeImplTrait, TypeReference,
 };
 
-use crate::parameter::{bare, is_static};
+use crate::parameter::{bare, is_static, tracked};
 
 /// Tuples of arguments are implemented up to this length.
 const MOST_PARAMETERS: usize = 12;
@@ -47,12 +47,25 @@ impl Refusals {
     }
 }
 
+/// What a function may change of what it is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changes {
+    Nothing,
+    /// One `&mut Tracked<..>`.
+    Tracked,
+}
+
 /// Refuses what keeps a function from being marked.
-pub(crate) fn function(attributes: &[Attribute], signature: &Signature, refusals: &mut Refusals) {
+pub(crate) fn function(
+    attributes: &[Attribute],
+    signature: &Signature,
+    changes: Changes,
+    refusals: &mut Refusals,
+) {
     second_mark(attributes, refusals);
     qualifiers(signature, refusals);
     generics(signature, refusals);
-    parameters(signature, refusals);
+    parameters(signature, changes, refusals);
     result(signature, refusals);
 }
 
@@ -128,7 +141,8 @@ fn generics(signature: &Signature, refusals: &mut Refusals) {
     }
 }
 
-fn parameters(signature: &Signature, refusals: &mut Refusals) {
+fn parameters(signature: &Signature, changes: Changes, refusals: &mut Refusals) {
+    let mut is_changed = false;
     if let Some(excess) = signature.inputs.iter().nth(MOST_PARAMETERS) {
         refusals
             .at(excess, "a marked function has at most 12 parameters; put some of them together in a struct");
@@ -150,10 +164,27 @@ fn parameters(signature: &Signature, refusals: &mut Refusals) {
                         );
                     }
                 }
-                parameter(&typed.ty, refusals);
+                match changes {
+                    Changes::Tracked if tracked(&typed.ty).is_some() && is_changed => refusals.at(
+                        &typed.ty,
+                        "a concurrent function changes one `Tracked` argument; put both collections into one, or return \
+                        what is to be changed",
+                    ),
+                    Changes::Tracked if tracked(&typed.ty).is_some() => is_changed = true,
+                    Changes::Tracked if is_unique(&typed.ty) => refusals.at(
+                        &typed.ty,
+                        "a concurrent function changes a copy of what it takes by `&mut`, but for an `xfork::Tracked`, whose \
+                        changes travel back; take a `&mut Tracked<..>`, or return the changed value",
+                    ),
+                    _ => parameter(&typed.ty, refusals),
+                }
             }
         }
     }
+}
+
+fn is_unique(ty: &Type) -> bool {
+    matches!(bare(ty), Type::Reference(reference) if reference.mutability.is_some())
 }
 
 fn parameter(ty: &Type, refusals: &mut Refusals) {

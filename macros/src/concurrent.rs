@@ -1,53 +1,82 @@
 //! `#[concurrent]`: a mark whose function a synchronized function forks where it calls it.
 //!
 //! What it adds to a plain mark is the method that such a call becomes, with the parameters of the function itself: so its
-//! arguments are what they are in a serial program.
+//! arguments are what they are in a serial program. The task of such a call is that of another type, which takes what the function
+//! borrows as something lent, and what it changes as a snapshot.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
 use syn::{Error, Expr, Result, Token};
 
+use crate::check::Changes;
 use crate::function::{self, Marked};
-use crate::mark::{self, Mark};
+use crate::mark::{self, Called, Mark};
 use crate::parameter::Parameter;
 use crate::settings::CACHE;
 
 /// The items that a concurrent function becomes.
 pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let Place { mark, runner, settings } = place.parse2(settings)?;
-    let mut marked = function::read(mark, settings, item)?;
+    let marked = function::read_changing(Changes::Tracked, mark, settings, item)?;
+    let tracked = marked.parameters.iter().find(|parameter| parameter.tracked().is_some());
+    if let (Some(parameter), Some(_)) = (tracked, &marked.settings.cache) {
+        return Err(Error::new_spanned(
+            &parameter.given,
+            "the result of a function that changes a `Tracked` argument can't be kept; leave `cache` out, or return what \
+            is to be changed",
+        ));
+    }
     let make = match runner {
         None => quote!(::core::option::Option::None),
         Some(runner) => quote_spanned! {runner.span()=>
             ::core::option::Option::Some(|| -> ::std::sync::Arc<dyn ::xfork::Runner> { #runner })
         },
     };
-    marked.own = Some(quote!(::xfork::__private::Own::new(#make)));
-    let plain = mark::expand(mark, &marked);
-    let Marked { attributes, signature, parameters, .. } = &marked;
-    let conditions = &attributes.conditions;
-    let this = &signature.ident;
-    let output = marked.output();
+    let own = quote! {
+        static OWN: ::xfork::__private::Own = ::xfork::__private::Own::new(#make);
+        ::core::option::Option::Some(&OWN)
+    };
+    let this = &marked.signature.ident;
     let owned = marked.owned();
-    let slots: Vec<_> = parameters.iter().map(|parameter| &parameter.slot).collect();
-    let given = parameters.iter().map(|Parameter { given, .. }| given);
-    let values = parameters.iter().map(|parameter| {
-        let (slot, span) = (&parameter.slot, parameter.given.span());
-        match parameter.is_borrowed() {
-            true => quote_spanned!(span=> ::xfork::__private::synchronized::owned(#slot)),
-            false => quote!(#slot),
-        }
+    // Forked as any other marked function, it changes nothing; so one that does is not.
+    let plain = mark::expand_with(&marked, |this, function| match tracked {
+        None => mark::callable(
+            mark,
+            &marked,
+            &Called { own: Some(own.clone()), ..Called::plainly(this, function) },
+        ),
+        Some(_) => TokenStream::new(),
     });
-    let own = quote!(<Self as ::xfork::__private::Callable<#owned>>::own());
+    let lending = Ident::new("__xfork_lending", Span::mixed_site());
+    let lent: Vec<_> = marked.parameters.iter().map(|parameter| parameter.taken(true)).collect();
+    let own = match tracked {
+        None => quote!(<#this as ::xfork::__private::Callable<#owned>>::own()),
+        Some(_) => own,
+    };
+    let called =
+        Called { this: &lending, function: quote!(#this), named: this, is_lent: true, own: Some(own) };
+    let callable = mark::callable(mark, &marked, &called);
+    let call = call(&marked, tracked, &lending);
+    let conditions = &marked.attributes.conditions;
+    let is_tracking = tracked.is_some();
+    let own = quote!(<#lending as ::xfork::__private::Callable<(#(#lent,)*)>>::own());
     Ok(quote! {
         #plain
 
         #(#conditions)*
         const _: () = {
-            impl ::xfork::__private::synchronized::Concurrent for #this {}
+            #[allow(non_camel_case_types)]
+            #[derive(::core::clone::Clone, ::core::marker::Copy)]
+            struct #lending;
+
+            #callable
+
+            impl ::xfork::__private::synchronized::Concurrent for #this {
+                const TRACKS: bool = #is_tracking;
+            }
 
             impl #this {
                 /// Waits until all calls of it that were forked before have ended.
@@ -62,18 +91,74 @@ pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenSt
                     #own.is_some_and(::xfork::__private::Own::is_in_progress)
                 }
 
-                #[doc(hidden)]
-                #[track_caller]
-                #[allow(clippy::too_many_arguments, dead_code)]
-                pub fn __xfork_call(
-                    &self,
-                    #(#slots: #given),*
-                ) -> ::xfork::__private::synchronized::Forked<#output> {
-                    ::xfork::__private::synchronized::Forked::start::<Self, #owned>(*self, (#(#values,)*))
-                }
+                #call
             }
         };
     })
+}
+
+/// What a call of it becomes in a synchronized function.
+fn call(marked: &Marked, tracked: Option<&Parameter>, lending: &Ident) -> TokenStream {
+    let parameters = &marked.parameters;
+    let output = marked.output();
+    let slots: Vec<_> = parameters.iter().map(|parameter| &parameter.slot).collect();
+    let given = parameters.iter().map(|Parameter { given, .. }| given);
+    let lends = Ident::new("__xfork_lends", Span::mixed_site());
+    let values: Vec<_> = parameters
+        .iter()
+        .enumerate()
+        .map(|(at, parameter)| {
+            let (slot, span) = (&parameter.slot, parameter.given.span());
+            match parameter.is_borrowed() {
+                true => {
+                    let lend = quote!(#lends.get(#at).copied().flatten());
+                    quote_spanned!(span=> ::xfork::__private::synchronized::lent(#slot, #lend))
+                }
+                false => quote!(#slot),
+            }
+        })
+        .collect();
+    let head = quote! {
+        #[doc(hidden)]
+        #[track_caller]
+        #[allow(clippy::too_many_arguments, dead_code, unused_variables)]
+        pub fn __xfork_call(
+            &self,
+            #lends: &[::core::option::Option<&::xfork::__private::synchronized::Lend>],
+            #(#slots: #given),*
+        )
+    };
+    let Some(tracked) = tracked else {
+        return quote! {
+            #head -> ::xfork::__private::synchronized::Forked<#output> {
+                ::xfork::__private::synchronized::Forked::start(#lending, (#(#values,)*))
+            }
+        };
+    };
+    let (changed, collection) = (&tracked.slot, &tracked.owned);
+    let others = parameters.iter().zip(&values).filter(|(parameter, _)| parameter.tracked().is_none());
+    let kept = others.map(|(Parameter { slot, .. }, value)| quote!(let #slot = #value;));
+    // The call may be made again.
+    let again = parameters.iter().map(|parameter| {
+        let (slot, span) = (&parameter.slot, parameter.given.span());
+        match parameter.tracked() {
+            Some(_) => quote!(#slot),
+            None => quote_spanned!(span=> ::xfork::__private::synchronized::again(&#slot)),
+        }
+    });
+    quote! {
+        #head -> ::xfork::__private::synchronized::ForkedInto<
+            #output,
+            <#collection as ::xfork::__private::synchronized::IsTracked>::Collection,
+        > {
+            #(#kept)*
+            ::xfork::__private::synchronized::ForkedInto::start(
+                #lending,
+                #changed,
+                move |#changed| (#(#again,)*),
+            )
+        }
+    }
 }
 
 /// Where a concurrent function runs.

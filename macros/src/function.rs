@@ -12,7 +12,7 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Meta, Result, Signature, Token, Visibility};
 
-use crate::check::{self, Refusals};
+use crate::check::{self, Changes, Refusals};
 use crate::mark::Mark;
 use crate::parameter::Parameter;
 use crate::settings::Settings;
@@ -25,8 +25,6 @@ pub(crate) struct Marked {
     pub(crate) body: Group,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) settings: Settings,
-    /// An expression for what it has beside its mark.
-    pub(crate) own: Option<TokenStream>,
 }
 
 impl Marked {
@@ -56,11 +54,21 @@ impl Marked {
 
 /// Reads a mark's settings and its function, or says everything that keeps it from being marked.
 pub(crate) fn read(mark: Mark, settings: TokenStream, item: TokenStream) -> Result<Marked> {
+    read_changing(Changes::Nothing, mark, settings, item)
+}
+
+/// As [`read`]; the function may change this.
+pub(crate) fn read_changing(
+    changes: Changes,
+    mark: Mark,
+    settings: TokenStream,
+    item: TokenStream,
+) -> Result<Marked> {
     let mut refusals = Refusals::default();
     let settings = refusals.keep(Settings::read(mark, settings));
     let function = refusals.keep(syn::parse2::<Function>(item));
     if let Some(function) = &function {
-        check::function(&function.attributes, &function.signature, &mut refusals);
+        check::function(&function.attributes, &function.signature, changes, &mut refusals);
     }
     refusals.finish()?;
 
@@ -70,7 +78,7 @@ pub(crate) fn read(mark: Mark, settings: TokenStream, item: TokenStream) -> Resu
     };
     let parameters = Parameter::all(&signature);
     let attributes = Attributes::sort(attributes)?;
-    Ok(Marked { attributes, visibility, signature, body, parameters, settings, own: None })
+    Ok(Marked { attributes, visibility, signature, body, parameters, settings })
 }
 
 /// An item that is a function with a body; any other is refused at its keyword.

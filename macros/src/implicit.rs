@@ -11,7 +11,7 @@ use syn::spanned::Spanned as _;
 use syn::{Ident, Signature, Token};
 
 use crate::function::Marked;
-use crate::mark::{Mark, callable};
+use crate::mark::{Called, Mark, callable};
 
 /// The items that an implicitly marked function becomes.
 pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
@@ -38,7 +38,7 @@ pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
     let about_in_place = format!("Calls [`{name}`](fn@{name}) in place, without a fork.");
 
     let marker = format_ident!("__xfork_{}", ident);
-    let callable = callable(mark, marked, &marker, quote!(#ident::sequential));
+    let callable = callable(mark, marked, &Called::plainly(&marker, quote!(#ident::sequential)));
     let names: Vec<_> = parameters.iter().map(|parameter| &parameter.name).collect();
     let takes = parameters.iter().map(|parameter| {
         let owned = &parameter.owned;

@@ -39,6 +39,14 @@ impl ToTokens for Mark {
 
 /// The items that a marked function becomes.
 pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
+    expand_with(marked, |this, function| callable(mark, marked, &Called::plainly(this, function)))
+}
+
+/// As [`expand`]; `callable` implements what forks need, for the type and its function.
+pub(crate) fn expand_with(
+    marked: &Marked,
+    callable: impl FnOnce(&Ident, TokenStream) -> TokenStream,
+) -> TokenStream {
     let Marked { attributes, visibility, signature, body, .. } = marked;
     let ident = &signature.ident;
     let conditions = &attributes.conditions;
@@ -53,7 +61,7 @@ pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
     let given = marked.parameters.iter().map(|parameter| &parameter.given);
     let output = &signature.output;
     let pointer = quote!(fn(#(#given),*) #output);
-    let callable = callable(mark, marked, ident, function);
+    let callable = callable(ident, quote!(#function));
     let about = format!(
         "The type of [`{name}`](const@{name}), which derefs to a pointer of the function.",
         name = ident.unraw()
@@ -95,12 +103,34 @@ pub(crate) fn expand(mark: Mark, marked: &Marked) -> TokenStream {
     }
 }
 
-/// The implementation of `Callable` for the type `this`, which runs `function`.
-pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl ToTokens) -> TokenStream {
-    let output = marked.output();
-    let owned = marked.owned();
+/// A type that can be called.
+pub(crate) struct Called<'a> {
+    pub(crate) this: &'a Ident,
+    /// What is called by it.
+    pub(crate) function: TokenStream,
+    /// By the name of which type kept results are found.
+    pub(crate) named: &'a Ident,
+    /// Whether it takes what the function borrows as something lent.
+    pub(crate) is_lent: bool,
+    /// An expression for what it has beside its mark.
+    pub(crate) own: Option<TokenStream>,
+}
+
+impl<'a> Called<'a> {
+    /// The type of a mark.
+    pub(crate) fn plainly(this: &'a Ident, function: TokenStream) -> Self {
+        Self { this, function, named: this, is_lent: false, own: None }
+    }
+}
+
+/// The implementation of `Callable` for a type.
+pub(crate) fn callable(mark: Mark, marked: &Marked, called: &Called<'_>) -> TokenStream {
+    let Called { this, function, named, is_lent, own } = called;
+    let types: Vec<_> = marked.parameters.iter().map(|parameter| parameter.taken(*is_lent)).collect();
+    let args = quote!((#(#types,)*));
+    let result = marked.output();
     let name = marked.name();
-    let slots = marked.parameters.iter().map(|parameter| &parameter.slot);
+    let slots: Vec<_> = marked.parameters.iter().map(|parameter| &parameter.slot).collect();
     let arguments = marked.parameters.iter().map(|parameter| parameter.argument());
     let limits = marked.settings.limits().map(|limits| {
         quote! {
@@ -110,7 +140,7 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             }
         }
     });
-    let again = marked.settings.is_tried_again.then(|| again(marked));
+    let again = marked.settings.is_tried_again.then(|| again(marked, *is_lent));
     let cost = marked.settings.cost.map(|cost| {
         quote! {
             fn cost() -> ::core::option::Option<f64> {
@@ -118,50 +148,60 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
             }
         }
     });
-    let own = marked.own.as_ref().map(|own| {
+    let own = own.as_ref().map(|own| {
         quote! {
             fn own() -> ::core::option::Option<&'static ::xfork::__private::Own> {
-                static OWN: ::xfork::__private::Own = #own;
-                ::core::option::Option::Some(&OWN)
+                #own
             }
         }
     });
-    let identity = marked.settings.cache.as_ref().map(|version| identity(version, marked));
-    let call = match &identity {
-        None => quote!(fn call(self, (#(#slots,)*): #owned) -> Self::Output { #function(#(#arguments),*) }),
-        Some(_) => {
-            let slots: Vec<_> = slots.collect();
+    let identity = marked.settings.cache.as_ref().map(|version| identity(version, marked, named));
+    let done = quote!(#function(#(#arguments),*));
+    let tracked = marked.parameters.iter().find(|parameter| parameter.tracked().is_some());
+    let (output, body) = match (tracked, &identity) {
+        (Some(parameter), _) => {
+            let (slot, tracked) = (&parameter.slot, &parameter.owned);
+            let collection = quote!(<#tracked as ::xfork::__private::synchronized::IsTracked>::Collection);
+            (
+                quote!((#result, ::xfork::__private::synchronized::Changes<#collection>)),
+                quote!(#slot.run(|#slot| #done)),
+            )
+        }
+        (None, None) => (result, done),
+        (None, Some(_)) => {
             // As the slots: no function can have this name behind its prefix, and the span is met by no variable.
             let out = Ident::new("__xfork_0out", Span::mixed_site());
-            let written = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
-                quote_spanned!(given.span()=> ::xfork::__private::argument::<#owned>(&#slot, #out)?;)
+            let written = marked.parameters.iter().zip(&types).map(|(Parameter { given, slot, .. }, ty)| {
+                quote_spanned!(given.span()=> ::xfork::__private::argument::<#ty>(&#slot, #out)?;)
             });
             let span = match &marked.signature.output {
                 syn::ReturnType::Default => marked.signature.ident.span(),
                 syn::ReturnType::Type(_, result) => result.span(),
             };
-            let codec = quote_spanned!(span=> ::xfork::__private::result::<#output>());
-            quote! {
-                fn call(self, (#(#slots,)*): #owned) -> Self::Output {
-                    ::xfork::__private::look_up::<#owned, #output>(
-                        <Self as ::xfork::__private::Callable<#owned>>::identity(),
-                        |#out| {
-                            #(#written)*
-                            ::core::result::Result::Ok(())
-                        },
-                    )
-                    .or(#codec, || #function(#(#arguments),*))
-                }
-            }
+            let codec = quote_spanned!(span=> ::xfork::__private::result::<#result>());
+            let owned = marked.owned();
+            let body = quote! {
+                ::xfork::__private::look_up::<#owned, #result>(
+                    <Self as ::xfork::__private::Callable<#args>>::identity(),
+                    |#out| {
+                        #(#written)*
+                        ::core::result::Result::Ok(())
+                    },
+                )
+                .or(#codec, || #done)
+            };
+            (result, body)
         }
     };
 
     quote! {
-        impl ::xfork::__private::Callable<#owned> for #this {
+        impl ::xfork::__private::Callable<#args> for #this {
             type Output = #output;
             type Mark = #mark;
 
-            #call
+            fn call(self, (#(#slots,)*): #args) -> Self::Output {
+                #body
+            }
 
             fn name() -> &'static str {
                 #name
@@ -177,13 +217,13 @@ pub(crate) fn callable(mark: Mark, marked: &Marked, this: &Ident, function: impl
 }
 
 /// Under which version results are kept.
-fn identity(version: &Version, marked: &Marked) -> TokenStream {
+fn identity(version: &Version, marked: &Marked, named: &Ident) -> TokenStream {
     let identity = match version {
-        Version::Said(text) => quote!(of_version::<Self>(::core::option_env!("CARGO_PKG_NAME"), #text)),
+        Version::Said(text) => quote!(of_version::<#named>(::core::option_env!("CARGO_PKG_NAME"), #text)),
         Version::Code => {
             let (signature, body) = (&marked.signature, &marked.body);
             let hash = code::hash(quote!(#signature #body));
-            quote!(of_code::<Self>(::core::option_env!("CARGO_PKG_NAME"), #hash))
+            quote!(of_code::<#named>(::core::option_env!("CARGO_PKG_NAME"), #hash))
         }
     };
     quote! {
@@ -194,15 +234,15 @@ fn identity(version: &Version, marked: &Marked) -> TokenStream {
 }
 
 /// How a call is made once more. A parameter that can't be cloned is an error at that parameter.
-fn again(marked: &Marked) -> TokenStream {
-    let owned = marked.owned();
+fn again(marked: &Marked, is_lent: bool) -> TokenStream {
+    let types: Vec<_> = marked.parameters.iter().map(|parameter| parameter.taken(is_lent)).collect();
     let slots: Vec<_> = marked.parameters.iter().map(|parameter| &parameter.slot).collect();
-    let clones = marked.parameters.iter().map(|Parameter { owned, given, slot, .. }| {
-        quote_spanned!(given.span()=> ::xfork::__private::another::<#owned>(#slot))
+    let clones = marked.parameters.iter().zip(&types).map(|(Parameter { given, slot, .. }, ty)| {
+        quote_spanned!(given.span()=> ::xfork::__private::another::<#ty>(#slot))
     });
 
     quote! {
-        fn again() -> ::core::option::Option<::xfork::__private::Again<Self, #owned>> {
+        fn again() -> ::core::option::Option<::xfork::__private::Again<Self, (#(#types,)*)>> {
             ::core::option::Option::Some(|__xfork_this, (#(#slots,)*)| (*__xfork_this, (#(#clones,)*)))
         }
     }

@@ -26,9 +26,12 @@ pub(crate) struct Parameter {
 }
 
 /// How the function takes what the forked call owns.
+#[derive(Clone, Copy)]
 enum Passing {
     Value,
     Borrowed,
+    /// It changes what comes back.
+    Tracked,
 }
 
 impl Parameter {
@@ -57,11 +60,28 @@ impl Parameter {
         matches!(self.passing, Passing::Borrowed)
     }
 
+    /// Whether the function changes it, and what it changes travels back; its type, without the reference.
+    pub(crate) fn tracked(&self) -> Option<&Type> {
+        tracked(&self.given)
+    }
+
+    /// The type of what a call takes for it, which may be lent where the function borrows.
+    pub(crate) fn taken(&self, is_lent: bool) -> TokenStream {
+        let (owned, span) = (&self.owned, self.given.span());
+        match self.passing {
+            _ if !is_lent => quote!(#owned),
+            Passing::Value => quote!(#owned),
+            Passing::Borrowed => quote_spanned!(span=> ::xfork::__private::synchronized::Lent<#owned>),
+            Passing::Tracked => quote_spanned!(span=> ::xfork::__private::synchronized::SnapshotOf<#owned>),
+        }
+    }
+
     /// The argument that passes this parameter's slot to the function.
     pub(crate) fn argument(&self) -> TokenStream {
         let slot = &self.slot;
         match self.passing {
-            Passing::Value => quote!(#slot),
+            // A tracked one is a reference already.
+            Passing::Value | Passing::Tracked => quote!(#slot),
             Passing::Borrowed => quote!(&#slot),
         }
     }
@@ -76,7 +96,19 @@ pub(crate) fn bare(ty: &Type) -> &Type {
     }
 }
 
+/// The type in `&mut Tracked<..>`.
+pub(crate) fn tracked(ty: &Type) -> Option<&Type> {
+    let Type::Reference(reference) = bare(ty) else { return None };
+    let target = bare(&reference.elem);
+    let Type::Path(path) = target else { return None };
+    let is_tracked = path.path.segments.last().is_some_and(|last| last.ident == "Tracked");
+    (reference.mutability.is_some() && is_tracked).then_some(target)
+}
+
 fn owned_form(given: &Type) -> (Type, Passing) {
+    if let Some(tracked) = tracked(given) {
+        return (outliving(tracked), Passing::Tracked);
+    }
     match bare(given) {
         Type::Reference(reference) if !is_static(reference.lifetime.as_ref()) => {
             (without_borrow(bare(&reference.elem)), Passing::Borrowed)

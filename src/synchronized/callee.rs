@@ -5,12 +5,16 @@
 //! function they have no effect but on types: the call that the user wrote is made as he wrote it.
 
 use super::later::{HereCollected, Later};
+use super::lent::Lend;
 use super::queue::{Queue, Session};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// A function marked `#[concurrent]`.
-pub trait Concurrent: Copy {}
+pub trait Concurrent: Copy {
+    /// Whether it changes a tracked argument.
+    const TRACKS: bool;
+}
 
 /// What is called.
 #[derive(Debug)]
@@ -29,12 +33,22 @@ impl<F: Concurrent> Callee<'_, F> {
     pub fn __xfork_is_concurrent(&self) -> bool {
         true
     }
+
+    #[inline]
+    pub fn __xfork_tracks(&self) -> bool {
+        F::TRACKS
+    }
 }
 
 /// Any other function.
 pub trait Ordinary {
     #[inline]
     fn __xfork_is_concurrent(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn __xfork_tracks(&self) -> bool {
         false
     }
 }
@@ -48,6 +62,15 @@ pub struct Here<T>(PhantomData<fn() -> T>);
 const NOT_FORKED: &str = "an ordinary function is called where it stands";
 
 impl<T> Here<T> {
+    pub fn __xfork_into<R: ?Sized, C: ?Sized>(
+        self,
+        _: &Session,
+        _: &mut Queue<'_, R>,
+        _: impl FnOnce(&mut R) -> &mut C,
+    ) -> Self {
+        unreachable!("{NOT_FORKED}")
+    }
+
     pub fn __xfork_then<R: ?Sized>(self, _: &Session, _: &mut Queue<'_, R>, _: impl FnOnce(&mut R, T)) {
         unreachable!("{NOT_FORKED}")
     }
@@ -77,7 +100,7 @@ macro_rules! plain {
         $(#[$doc])*
         pub trait $plain<Out $(, $name)*> {
             #[allow(clippy::too_many_arguments, non_snake_case, reason = "as the function that is meant")]
-            fn __xfork_call(&self $(, $name: $name)*) -> Here<Out>;
+            fn __xfork_call(&self, lends: &[Option<&Lend>] $(, $name: $name)*) -> Here<Out>;
         }
 
         impl<Func, Out $(, $name)*> $plain<Out $(, $name)*> for Callee<'_, Func>
@@ -85,7 +108,7 @@ macro_rules! plain {
             Func: FnOnce($($name),*) -> Out,
         {
             #[allow(non_snake_case, reason = "parameters are named for their types")]
-            fn __xfork_call(&self $(, _: $name)*) -> Here<Out> {
+            fn __xfork_call(&self, _: &[Option<&Lend>] $(, _: $name)*) -> Here<Out> {
                 unreachable!("{NOT_FORKED}")
             }
         }

@@ -3,6 +3,7 @@
 use super::queue::{Abandon, Queue, Session};
 use crate::args::{Args, Inputs};
 use crate::callable::Callable;
+use crate::core::error::TaskError;
 use crate::proxy::{ResultProxy, rethrow};
 use crate::task::{Route, Task};
 use std::borrow::Borrow as _;
@@ -15,11 +16,51 @@ use std::sync::Arc;
 
 /// A concurrent call that was forked.
 #[derive(Debug)]
-pub struct Forked<T: Send + 'static>(Rc<Call<T>>);
+pub struct Forked<T: Send + 'static>(Value<T>);
+
+#[derive(Debug)]
+enum Value<T: Send + 'static> {
+    Called(Rc<Call<T>>),
+    /// There when everything before it is settled.
+    Put(Rc<RefCell<Option<T>>>),
+}
 
 /// The proxy of a call until it is used.
 #[derive(Debug)]
-struct Call<T: Send + 'static>(RefCell<Option<ResultProxy<T>>>);
+pub(super) struct Call<T: Send + 'static>(RefCell<Option<ResultProxy<T>>>);
+
+impl<T: Send + 'static> Call<T> {
+    pub(super) fn start<F, A>(function: F, args: A, place: &'static Location<'static>) -> Self
+    where
+        F: Callable<A, Output = T>,
+        A: Args,
+        F::Mark: Route<F, A>,
+    {
+        let inputs = Inputs::of_values(args);
+        Self(RefCell::new(Some(F::Mark::start(Task::of_inputs(function, inputs, place)))))
+    }
+
+    fn take(&self) -> ResultProxy<T> {
+        self.0.take().expect("taken only here, and abandoned only when nobody comes here")
+    }
+
+    /// The value, when it is there.
+    ///
+    /// # Panics
+    ///
+    /// As the call.
+    pub(super) fn value(&self) -> T {
+        ResultProxy::try_into_inner(self.take())
+            .unwrap_or_else(|_| unreachable!("nobody else has this proxy"))
+    }
+
+    /// The value, or why there is none.
+    pub(super) fn result(&self) -> Result<T, TaskError> {
+        let proxy = self.take();
+        ResultProxy::wait(&proxy)?;
+        Ok(ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has this proxy")))
+    }
+}
 
 impl<T: Send + 'static> Abandon for Call<T> {
     fn abandon(&self) {
@@ -48,22 +89,40 @@ impl<T: Send + 'static> Forked<T> {
         A: Args,
         F::Mark: Route<F, A>,
     {
-        let inputs = Inputs::of_values(args);
-        let proxy = F::Mark::start(Task::of_inputs(function, inputs, Location::caller()));
-        Self(Rc::new(Call(RefCell::new(Some(proxy)))))
+        Self(Value::Called(Rc::new(Call::start(function, args, Location::caller()))))
+    }
+
+    /// One whose value is put there by what is settled before it.
+    pub(super) fn put() -> (Self, impl FnOnce(T)) {
+        let value = Rc::new(RefCell::new(None));
+        let put = value.clone();
+        (Self(Value::Put(value)), move |value| *put.borrow_mut() = Some(value))
     }
 
     /// Forked in this run.
     fn within(self, session: &Session) -> Self {
-        let call: Rc<dyn Abandon> = self.0.clone();
-        session.add(Rc::downgrade(&call));
+        if let Value::Called(call) = &self.0 {
+            session.add(call);
+        }
         self
     }
 
     /// The value, when it is there.
     fn value(self) -> T {
-        let proxy = self.0.0.take().expect("taken only here, and abandoned only when nobody comes here");
-        ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has this proxy"))
+        match self.0 {
+            Value::Called(call) => call.value(),
+            Value::Put(value) => value.take().expect("what is settled before has put it there"),
+        }
+    }
+
+    /// It changes nothing that it was given.
+    pub fn __xfork_into<R: ?Sized, C: ?Sized>(
+        self,
+        _: &Session,
+        _: &mut Queue<'_, R>,
+        _: impl FnOnce(&mut R) -> &mut C,
+    ) -> Self {
+        self
     }
 
     /// What is to be done with the value, and where.
@@ -214,30 +273,6 @@ impl<T> Later<T> {
             }
         }
     }
-}
-
-/// What a task owns of an argument that its function borrows. Its own trait, so that what can't be cloned is one error.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is borrowed by a concurrent function, but can't be cloned",
-    label = "each call takes a clone of this",
-    note = "derive `Clone` for it, or have the function take it by value"
-)]
-pub trait Owned {
-    type Value;
-    fn owned(&self) -> Self::Value;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Owned for T {
-    type Value = T::Owned;
-
-    fn owned(&self) -> T::Owned {
-        self.to_owned()
-    }
-}
-
-pub fn owned<T: Owned + ?Sized>(borrowed: &T) -> T::Value {
-    borrowed.owned()
 }
 
 /// An argument of a call that is made later, when what it borrows may be gone: it is kept, by [`Kept`] if it is a reference and as

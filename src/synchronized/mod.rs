@@ -13,13 +13,20 @@
 
 mod callee;
 mod later;
+mod lent;
 mod position;
 mod queue;
+mod tracked;
 
 pub use callee::{Callee, Concurrent, Here};
-pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, Owned, Plain, Whole, owned};
+pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, Plain, Whole};
+pub use lent::{Lend, Lent, Owned, lent};
 pub use position::{Beside, Position};
 pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, settle, unwind};
+pub use tracked::{
+    Again, Changes, Conflict, ForkedInto, Indexed, IsTracked, Keyed, Reads, Snapshot, SnapshotOf, Tracked,
+    again,
+};
 
 /// The methods that are found where a type has none of its own.
 pub mod methods {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedL
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 /// One run of a synchronized function.
 ///
@@ -36,13 +36,14 @@ impl Session {
     }
 
     /// Adds the call that gets the next number.
-    pub(super) fn add(&self, call: Weak<dyn Abandon>) {
+    pub(super) fn add<C: Abandon + 'static>(&self, call: &Rc<C>) {
+        let call: Rc<dyn Abandon> = call.clone();
         let mut forked = self.forked.borrow_mut();
         // Those that are done, now and then.
         if forked.len() == forked.capacity() {
             forked.retain(|(_, call)| call.strong_count() != 0);
         }
-        forked.push((self.calls.get() + 1, call));
+        forked.push((self.calls.get() + 1, Rc::downgrade(&call)));
     }
 
     /// The number of the next call, from 1 on.

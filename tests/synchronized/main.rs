@@ -18,4 +18,5 @@ mod order;
 mod programs;
 mod random;
 mod seen;
+mod tracked;
 mod waits;

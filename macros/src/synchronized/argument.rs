@@ -9,6 +9,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprCall, Stmt, parse_quote};
 
 use super::form::{bare, candidate};
+use super::given::Given;
 use super::position;
 use super::site::{ended, internal, path_of};
 use super::walk::Walk;
@@ -34,13 +35,13 @@ impl Walk {
         out.push(parse_quote!({ #written }));
     }
 
-    /// `g(.., f(..));`, of which `g` or one of its arguments may be concurrent.
+    /// `g(.., f(..));`, of which `g` or one of its arguments may be concurrent; `itself` if `g` may, with what that may change.
     pub(super) fn alone(
         &self,
         mut statement: Stmt,
         call: &ExprCall,
         candidates: &[usize],
-        is_candidate: bool,
+        itself: Option<Option<&Given>>,
         out: &mut Vec<Stmt>,
     ) {
         let (session, queue) = (&self.session, &self.alone);
@@ -54,12 +55,14 @@ impl Walk {
         for &at in candidates.iter().rev() {
             written = self.if_argument(at, &call.args, &none, &note, queue, &whole, true, &written);
         }
-        if is_candidate {
+        if let Some(given) = itself {
             let callee = internal("__xfork_callee");
             let path = path_of(call);
-            let forked = self.fork(&callee, call);
+            let forked = self.fork(&callee, call, given);
+            let unless_given = self.unless_given(&callee, given);
             written = quote! {
                 let #callee = __xfork::Callee(&#path);
+                #unless_given
                 if #callee.__xfork_is_concurrent() {
                     #forked.__xfork_then(&#session, &mut #queue, |_, _| {});
                 } else {
@@ -92,7 +95,7 @@ impl Walk {
         let mut names = Vec::new();
         for (number, arg) in args.iter().enumerate() {
             if number == at {
-                let forked = self.fork(&callee, call);
+                let forked = self.fork(&callee, call, None);
                 computed.extend(quote!(let #task = #forked;));
                 names.push(quote!(#result));
             } else {

@@ -5,12 +5,15 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use std::collections::HashSet;
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Pat, Stmt, parse_quote};
 
 use super::form::Value;
-use super::names::{Names, bound, deeds, mentioned};
+use super::given::Given;
+use super::names::{bound, deeds, mentioned};
 use super::places::Way;
 use super::site::{internal, mentioned_in, path_of};
 use super::walk::Walk;
@@ -18,7 +21,7 @@ use super::walk::Walk;
 /// A `let` whose value comes later.
 pub(super) struct Let {
     /// The names that it binds.
-    names: Names,
+    names: HashSet<String>,
     /// Their variables.
     variables: Vec<usize>,
     /// Gives them their values.
@@ -28,20 +31,26 @@ pub(super) struct Let {
 
 impl Walk {
     /// `let x = f(..)`: `x` is declared here, and gets its value later.
-    pub(super) fn bind(&mut self, local: &syn::Local, value: &Value<'_>, out: &mut Vec<Stmt>) -> Let {
+    pub(super) fn bind(
+        &mut self,
+        local: &syn::Local,
+        value: &Value<'_>,
+        given: Option<&Given>,
+        out: &mut Vec<Stmt>,
+    ) -> Let {
         let number = self.next_let();
         let later = internal(&format!("__xfork_later_{number}"));
-        let expr = self.later(value, &self.original(value));
+        let expr = self.later(value, given, &self.original(value));
         let attributes = &local.attrs;
         let pattern = &local.pat;
         out.push(parse_quote!(let #later = #expr;));
         out.push(parse_quote!(#(#attributes)* #[allow(unused_mut)] let #pattern;));
         let bound = bound(pattern);
-        let names = bound.iter().map(|(ident, _)| ident.to_string()).collect();
+        let names = bound.iter().map(|(ident, _)| ident.unraw().to_string()).collect();
         let variables: Vec<usize> =
             bound.into_iter().map(|(ident, is_mut)| self.declare(ident, is_mut)).collect();
         // They may be references into what the call was given.
-        let origins = mentioned_in(value);
+        let origins = mentioned_in(value, None);
         for &variable in &variables {
             if self.variables[variable].way == Way::Behind {
                 self.variables[variable].origins.clone_from(&origins);
@@ -75,7 +84,8 @@ impl Walk {
     ) -> Vec<(usize, Vec<usize>)> {
         let mut there = Vec::new();
         let names = next.map(mentioned).unwrap_or_default();
-        let (due, rest): (Vec<Let>, Vec<Let>) = lets.drain(..).partition(|it| !it.names.is_disjoint(&names));
+        let (due, rest): (Vec<Let>, Vec<Let>) =
+            lets.drain(..).partition(|it| it.names.iter().any(|name| names.contains(name)));
         *lets = rest;
         for Let { variables, take, later, .. } in due {
             out.extend(self.settle_up_to(&quote!(#later.call())));
@@ -91,12 +101,12 @@ impl Walk {
     /// A value that is collected where it is used.
     pub(super) fn collected(&mut self, expr: &Expr, out: &mut Vec<Stmt>) -> Option<Expr> {
         let value = Value::of(expr).filter(|value| matches!(value, Value::Collect(_)))?;
-        if self.is_variable(value.call()) {
+        if !self.is_forked(&value) {
             return None;
         }
         self.settle_before(&mentioned(expr), deeds(expr), out);
         let later = internal("__xfork_later");
-        let written = self.later(&value, &self.original(&value));
+        let written = self.later(&value, None, &self.original(&value));
         out.push(parse_quote!(let #later = #written;));
         self.state.alone = true;
         self.settle(out);
@@ -104,17 +114,19 @@ impl Walk {
     }
 
     /// The value comes later, or is there: an expression.
-    fn later(&self, value: &Value<'_>, original: &TokenStream) -> TokenStream {
+    fn later(&self, value: &Value<'_>, given: Option<&Given>, original: &TokenStream) -> TokenStream {
         let (session, alone) = (&self.session, &self.alone);
         let callee = internal("__xfork_callee");
         let path = path_of(value.call());
         let behind = self.behind_effects();
         let (forked, method) = match value {
-            Value::Call(call) => (self.fork(&callee, call), quote!(__xfork_later)),
+            Value::Call(call) => (self.fork(&callee, call, given), quote!(__xfork_later)),
             Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_later)),
         };
+        let unless_given = self.unless_given(&callee, given);
         quote! {{
             let #callee = __xfork::Callee(&#path);
+            #unless_given
             if #callee.__xfork_is_concurrent() {
                 #forked.#method(&#session, &mut #alone)
             } else {

@@ -73,6 +73,7 @@ impl Walk {
             }
             let is_tail = at + 1 == count && matches!(statement, Stmt::Expr(_, None));
             declared.extend(self.take_lets(&mut lets, Some(&statement), &mut out));
+            self.forget_before(&statement, &mut out);
             if is_conditional(&statement) {
                 // It may not be there: nothing is pending behind it in any case, and it stays as it is.
                 self.settle(&mut out);

@@ -17,6 +17,8 @@ mod bind;
 mod block;
 mod branch;
 mod form;
+mod given;
+mod lend;
 mod names;
 mod places;
 mod position;
@@ -63,6 +65,7 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
     }
     let mut walk = Walk::new(variables(&function));
     walk.changed = changed(&function.block);
+    walk.lent = lend::lent(&function.block);
     let places = parameters(&mut walk, &function);
     let is_unit = matches!(function.sig.output, syn::ReturnType::Default);
     walk.function(&mut function.block, is_unit);
@@ -109,6 +112,14 @@ fn changed(block: &syn::Block) -> HashMap<String, Vec<Vec<syn::Member>>> {
                 self.0.entry(root.ident.unraw().to_string()).or_default().push(root.fields);
             }
             syn::visit::visit_stmt(self, statement);
+        }
+        fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+            let changed =
+                call.args.iter().filter_map(given::changed).filter(|(_, by_reference)| *by_reference);
+            for root in changed.filter_map(|(place, _)| places::root(place)) {
+                self.0.entry(root.ident.unraw().to_string()).or_default().push(root.fields);
+            }
+            syn::visit::visit_expr_call(self, call);
         }
         fn visit_arm(&mut self, arm: &'ast syn::Arm) {
             self.visit_stmt(&Stmt::Expr((*arm.body).clone(), None));
@@ -191,17 +202,23 @@ fn parameters(walk: &mut Walk, function: &ItemFn) -> Vec<usize> {
                 let number = walk.declare(syn::Ident::new("self", receiver.self_token.span), is_mut);
                 walk.variables[number].may_be_unique = is_unique || is_mut;
                 walk.variables[number].refers = is_unique;
+                walk.variables[number].is_shared = matches!(bare(&receiver.ty), Type::Reference(reference) if reference.mutability.is_none());
                 walk.variables[number].has_parts = is_unique || is_mut;
                 numbers.push(number);
             }
             FnArg::Typed(typed) => {
                 let is_unique =
                     matches!(bare(&typed.ty), Type::Reference(reference) if reference.mutability.is_some());
+                let is_shared =
+                    matches!(bare(&typed.ty), Type::Reference(reference) if reference.mutability.is_none());
+                let is_tracked = names::mentioned(&typed.ty).contains("Tracked");
                 for (ident, is_mut) in names::bound(&typed.pat) {
                     let number = walk.declare(ident, is_mut);
                     let is_whole = matches!(&*typed.pat, Pat::Ident(_));
                     walk.variables[number].may_be_unique |= is_unique && is_whole;
                     walk.variables[number].refers = is_unique && is_whole;
+                    walk.variables[number].is_shared = is_shared && is_whole && !is_mut;
+                    walk.variables[number].is_tracked = is_tracked;
                     walk.variables[number].has_parts = is_unique && is_whole;
                     numbers.push(number);
                 }

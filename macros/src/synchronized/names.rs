@@ -4,29 +4,66 @@
 //! format strings. It may find more, which costs parallelism and no correctness.
 
 use super::position::arguments;
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use syn::ext::IdentExt as _;
 use syn::visit::{self, Visit};
-use syn::{Expr, Pat};
+use syn::{Expr, Member, Pat};
 
-/// Names of variables, without `r#`.
-pub(super) type Names = HashSet<String>;
+/// Names of variables, without `r#`, each with the fields that are named behind it: `self.grid.rows` is `grid`, `rows` of `self`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names(HashMap<String, HashSet<Vec<String>>>);
+
+impl Names {
+    fn insert(&mut self, name: String, fields: Vec<String>) {
+        self.0.entry(name).or_default().insert(fields);
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        for (name, fields) in other.0 {
+            self.0.entry(name).or_default().extend(fields);
+        }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn is_disjoint(&self, other: &Self) -> bool {
+        self.0.keys().all(|name| !other.contains(name))
+    }
+
+    /// Whether these fields of the variable, or a part of them, are mentioned, or what they are part of.
+    pub(super) fn overlaps(&self, name: &str, fields: &[Member]) -> bool {
+        let is_along = |mentioned: &Vec<String>| {
+            mentioned.iter().zip(fields).all(|(one, other)| match other {
+                Member::Named(other) => *one == other.unraw().to_string(),
+                Member::Unnamed(_) => true,
+            })
+        };
+        self.0.get(name).is_some_and(|all| all.iter().any(is_along))
+    }
+
+    pub(super) fn into_names(self) -> impl Iterator<Item = String> {
+        self.0.into_keys()
+    }
+}
 
 /// All names in the code.
 pub(super) fn mentioned(code: &impl ToTokens) -> Names {
-    let mut names = Names::new();
+    let mut names = Names::default();
     collect(code.to_token_stream(), &mut names);
     names
 }
 
 fn collect(tokens: TokenStream, names: &mut Names) {
-    for token in tokens {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Group(group) => collect(group.stream(), names),
             TokenTree::Ident(ident) => {
-                names.insert(ident.unraw().to_string());
+                names.insert(ident.unraw().to_string(), fields_behind(&tokens[at + 1..]));
             }
             TokenTree::Literal(literal) => in_braces(&literal.to_string(), names),
             TokenTree::Punct(_) => {}
@@ -34,12 +71,32 @@ fn collect(tokens: TokenStream, names: &mut Names) {
     }
 }
 
+/// The names of fields at the beginning: up to a method, an index or anything else.
+fn fields_behind(tokens: &[TokenTree]) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut rest = tokens;
+    while let [TokenTree::Punct(dot), TokenTree::Ident(field), behind @ ..] = rest {
+        let is_method = match behind {
+            [TokenTree::Group(group), ..] => group.delimiter() == Delimiter::Parenthesis,
+            // A turbofish.
+            [TokenTree::Punct(colon), ..] => colon.as_char() == ':',
+            _ => false,
+        };
+        if dot.as_char() != '.' || dot.spacing() == Spacing::Joint || is_method || field == "await" {
+            break;
+        }
+        fields.push(field.unraw().to_string());
+        rest = behind;
+    }
+    fields
+}
+
 /// The names after each `{` of a format string, and those of widths and precisions after `:` and `.`.
 fn in_braces(text: &str, names: &mut Names) {
     for piece in text.split('{').skip(1) {
         let inside = piece.split('}').next().unwrap_or(piece);
         let words = inside.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        names.extend(words.filter(|word| !word.is_empty()).map(str::to_string));
+        words.filter(|word| !word.is_empty()).for_each(|word| names.insert(word.to_string(), Vec::new()));
     }
 }
 
@@ -125,8 +182,8 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
 }
 
 /// The names of variables that stand where a value is moved to.
-pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
-    struct Look(Names);
+pub(super) fn moved(statements: &[syn::Stmt]) -> HashSet<String> {
+    struct Look(HashSet<String>);
     impl Look {
         fn note(&mut self, expr: &Expr) {
             match expr {
@@ -141,7 +198,7 @@ pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
         /// A format string only reads.
         fn of_macro(&mut self, mac: &syn::Macro) {
             if !is_format(mac) {
-                self.0.extend(mentioned(&mac.tokens));
+                self.0.extend(mentioned(&mac.tokens).into_names());
             }
         }
     }
@@ -172,8 +229,7 @@ pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
                 }
                 Expr::Let(binding) => self.note(&binding.expr),
                 Expr::Closure(closure) if closure.capture.is_some() => {
-                    let names = mentioned(&closure.body);
-                    self.0.extend(names);
+                    self.0.extend(mentioned(&closure.body).into_names());
                 }
                 Expr::Macro(mac) => self.of_macro(&mac.mac),
                 _ => {}
@@ -193,13 +249,13 @@ pub(super) fn moved(statements: &[syn::Stmt]) -> Names {
             visit::visit_stmt(self, statement);
         }
     }
-    let mut look = Look(Names::new());
+    let mut look = Look(HashSet::new());
     statements.iter().for_each(|statement| look.visit_stmt(statement));
     look.0
 }
 
 /// Whether a macro writes a text.
-fn is_format(mac: &syn::Macro) -> bool {
+pub(super) fn is_format(mac: &syn::Macro) -> bool {
     const KNOWN: [&str; 9] =
         ["print", "println", "eprint", "eprintln", "format", "write", "writeln", "panic", "format_args"];
     mac.path.segments.last().is_some_and(|last| KNOWN.iter().any(|known| last.ident == known))

@@ -30,6 +30,10 @@ pub(super) struct Variable {
     pub(super) may_be_unique: bool,
     /// It is a unique reference, as far as is seen where it is declared.
     pub(super) refers: bool,
+    /// It is a shared reference, and no other one later.
+    pub(super) is_shared: bool,
+    /// It may be a `Tracked` collection, or a reference to one.
+    pub(super) is_tracked: bool,
     /// Its fields can be borrowed one by one: it is no guard of something.
     pub(super) has_parts: bool,
     /// What it may be a unique reference into.
@@ -55,8 +59,10 @@ impl Variable {
             is_initialised: true,
             may_be_unique: is_mut,
             refers: false,
+            is_shared: false,
+            is_tracked: false,
             has_parts: false,
-            origins: Names::new(),
+            origins: Names::default(),
             depth,
             is_place: false,
             fields: Vec::new(),
@@ -105,6 +111,8 @@ impl Variable {
 pub(super) struct State {
     /// Numbers of variables.
     pub(super) places: BTreeSet<usize>,
+    /// Those of them into which something is put that is not a change of a `Tracked` collection.
+    pub(super) loose: BTreeSet<usize>,
     /// Calls without a place.
     pub(super) alone: bool,
     /// Some with effects that may be seen anywhere.
@@ -118,6 +126,7 @@ impl State {
 
     pub(super) fn join(&mut self, other: &Self) {
         self.places.extend(&other.places);
+        self.loose.extend(&other.loose);
         self.alone |= other.alone;
         self.effects |= other.effects;
     }
@@ -161,7 +170,7 @@ pub(super) fn reaches_by_field(place: &Expr) -> bool {
 }
 
 /// Whether a place is reached by fields alone.
-fn is_variable_or_field(place: &Expr) -> bool {
+pub(super) fn is_variable_or_field(place: &Expr) -> bool {
     match bare(place) {
         Expr::Path(_) => true,
         Expr::Field(field) => is_variable_or_field(&field.base),
@@ -186,7 +195,9 @@ pub(super) fn indexes<'a>(place: &'a Expr, to: &mut Vec<&'a Expr>) {
 pub(super) fn mentioned_in_indexes(place: &Expr) -> Names {
     let mut found = Vec::new();
     indexes(place, &mut found);
-    found.into_iter().flat_map(mentioned).collect()
+    let mut names = Names::default();
+    found.into_iter().for_each(|index| names.extend(mentioned(index)));
+    names
 }
 
 /// A place as it is reached later: through `here`, a reference to its variable, with indexes computed before.

@@ -75,7 +75,7 @@ impl Walk {
                 }
                 check(&mut each.cond, Place::Condition, &self.locals);
                 let mut seen = mentioned(&each.body);
-                seen.extend(names.iter().cloned());
+                seen.extend(names.clone());
                 self.enter_loop(&each.body, &seen, out);
                 let settles = match before {
                     Deeds { leaves: true, .. } => Settles::Everything,
@@ -83,12 +83,14 @@ impl Walk {
                     _ => Settles::Nothing,
                 };
                 let round = Round { settles, condition: Some(&names), ..Round::default() };
+                let forgets = self.forgets_in(&condition);
                 self.repeated(&mut each.body, each.label.clone(), round, |walk| {
                     patterns
                         .iter()
                         .flat_map(|pattern| walk.declare_pattern(pattern, Some(&condition)))
                         .collect()
                 });
+                each.body.stmts.splice(0..0, forgets);
             }
             Expr::Loop(each) => {
                 let label = each.label.clone();
@@ -104,10 +106,13 @@ impl Walk {
     /// be borrowed.
     fn enter_loop(&mut self, body: &Block, names: &Names, out: &mut Vec<Stmt>) {
         self.moved.extend(moved(&body.stmts));
-        let added = self.scan(body).places;
+        let added = self.scan(body);
         let before = self.state.clone();
-        self.state.places.retain(|number| !added.contains(number));
-        let sees = self.sees(names);
+        // A task would not see it: settled here, it is not settled in each round.
+        let is_given = |number: &usize| added.places.contains(number) && !added.loose.contains(number);
+        let is_given = self.state.loose.iter().any(is_given);
+        self.state.places.retain(|number| !added.places.contains(number));
+        let sees = self.sees(names) || is_given;
         self.state = before;
         if sees {
             self.settle(out);

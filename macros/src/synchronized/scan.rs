@@ -2,11 +2,12 @@
 //!
 //! Promises to find each place that the walk through the block finds, of those variables that are there before it.
 
+use std::collections::HashSet;
 use syn::visit::{self, Visit};
-use syn::{Block, Pat, Stmt};
+use syn::{Block, Expr, Pat, Stmt};
 
-use super::form::Form;
-use super::names::{Names, bound, patterns_of};
+use super::form::{Form, Value, bare};
+use super::names::{bound, patterns_of};
 use super::places::{State, root};
 use super::walk::{How, Walk};
 
@@ -28,7 +29,7 @@ struct Scan<'a> {
     walk: &'a mut Walk,
     found: State,
     /// The names that are declared inside, for each block around.
-    inner: Vec<Names>,
+    inner: Vec<HashSet<String>>,
 }
 
 impl Scan<'_> {
@@ -39,10 +40,19 @@ impl Scan<'_> {
     }
 
     fn inside(&mut self, patterns: &[&Pat], visit: impl FnOnce(&mut Self)) {
-        self.inner.push(Names::new());
+        self.inner.push(HashSet::new());
         patterns.iter().for_each(|pattern| self.declare(pattern));
         visit(self);
         self.inner.pop();
+    }
+
+    /// Whether a place is of a variable that is declared inside.
+    fn is_inner(&self, place: &Expr) -> bool {
+        let place = match bare(place) {
+            Expr::Reference(reference) => &reference.expr,
+            other => other,
+        };
+        root(place).is_some_and(|root| self.inner.iter().any(|names| names.contains(&root.ident.to_string())))
     }
 
     fn note(&mut self, form: &Form<'_>) {
@@ -55,13 +65,25 @@ impl Scan<'_> {
         match place {
             None => self.found.alone = true,
             Some(place) => {
-                let is_inner = root(place).is_some_and(|root| {
-                    self.inner.iter().any(|names| names.contains(&root.ident.to_string()))
-                });
-                if !is_inner && let Some(number) = self.walk.place(place, how) {
+                if !self.is_inner(place)
+                    && let Some(number) = self.walk.place(place, how)
+                {
                     self.found.places.insert(number);
+                    self.found.loose.insert(number);
                 }
             }
+        }
+        let call = match form {
+            Form::Assign { value: Value::Call(call), .. }
+            | Form::Let { value: Value::Call(call), .. }
+            | Form::Alone { call, .. } => Some(*call),
+            Form::Assign { .. } | Form::Let { .. } | Form::Method { .. } => None,
+        };
+        if let Some(call) = call
+            && let Some(given) = self.walk.given(call)
+            && !self.is_inner(&call.args[given.at])
+        {
+            self.found.places.insert(given.number);
         }
         self.found.effects |= match form {
             Form::Method { .. } => true,

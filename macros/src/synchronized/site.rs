@@ -5,16 +5,29 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use std::collections::HashSet;
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprCall, Path, Stmt, parse_quote};
 
 use super::argument::borrows;
 use super::bind::Let;
 use super::form::{Form, Value, bare, candidate, is_candidate};
-use super::names::{Deeds, Names, deeds, mentioned};
+use super::given::Given;
+use super::names::{Deeds, Names, bound, deeds, mentioned};
 use super::places::{Later, mentioned_in_indexes};
 use super::position::{self, Place};
 use super::walk::{How, Walk};
+
+/// What belongs to a forked call.
+struct Parts<'a> {
+    /// Computes the indexes of its place.
+    before: &'a TokenStream,
+    queue: &'a Ident,
+    /// Puts the value there.
+    then: &'a TokenStream,
+    given: Option<&'a Given>,
+}
 
 impl Walk {
     /// A statement in a block.
@@ -24,14 +37,16 @@ impl Walk {
         match form {
             Form::Assign { place, operator, value } => {
                 let how = if operator.is_some() { How::Changed } else { How::Assigned };
-                let number = self.place(place, how).filter(|_| !self.is_variable(value.call()));
+                let number = self.place(place, how).filter(|_| self.is_forked(&value));
                 let Some(number) = number else { return self.ordinary(statement, out) };
+                let given = self.given_to(&value);
                 let mut names = mentioned_in_indexes(place);
-                names.extend(mentioned_in(&value));
+                names.extend(mentioned_in(&value, given.as_ref()));
                 self.settle_before(&names, deeds_of(&[place], &value), out);
                 if self.sees_through(number) {
                     self.settle(out);
                 }
+                self.settle_given(given.as_ref(), out);
                 let here = internal("__xfork_here");
                 let result = internal("__xfork_result");
                 let later = Later::of(place, &self.variables[number], &here);
@@ -44,10 +59,12 @@ impl Walk {
                 self.check_statement(&mut statement);
                 let statement = self.in_its_turn(number, &statement);
                 let queue = self.variables[number].queue.clone();
-                let written = self.forked_or(&value, &later.before, &queue, &then, &statement);
+                let parts =
+                    Parts { before: &later.before, queue: &queue, then: &then, given: given.as_ref() };
+                let written = self.forked_or(&value, &parts, &statement);
                 out.push(written);
-                self.state.places.insert(number);
-                self.variables[number].is_place = true;
+                self.put_into(number);
+                self.give(given.as_ref());
             }
             Form::Method { call, candidates } => {
                 let number = self.place(&call.receiver, How::Called);
@@ -58,7 +75,7 @@ impl Walk {
                     return self.ordinary(statement, out);
                 };
                 let mut names = mentioned_in_indexes(&call.receiver);
-                names.extend(call.args.iter().flat_map(mentioned));
+                names.extend(mentioned(&call.args));
                 let mut done = all_deeds(&call.args);
                 done.calls |= call.args.iter().any(|arg| candidate(arg).is_none() && deeds(arg).calls);
                 self.settle_before(&names, done, out);
@@ -83,9 +100,8 @@ impl Walk {
                 self.check_statement(&mut statement);
                 let statement = self.in_its_turn(number, &statement);
                 self.one_of(&statement, &call.args, &candidates, &later.before, &note, &queue, &whole, out);
-                self.state.places.insert(number);
+                self.put_into(number);
                 self.state.effects = true;
-                self.variables[number].is_place = true;
             }
             Form::Alone { call, candidates } => {
                 let candidates = self.real(&call.args, candidates);
@@ -97,24 +113,53 @@ impl Walk {
                 if candidates.is_empty() && !is_candidate {
                     return self.ordinary(statement, out);
                 }
-                let names = mentioned(&call.args);
+                let given = match is_candidate {
+                    true => self.given(call),
+                    false => None,
+                };
+                let names = mentioned_in(&Value::Call(call), given.as_ref());
                 let done = all_deeds(&call.args);
                 self.settle_before(&names, done, out);
-                self.alone(statement, call, &candidates, is_candidate, out);
+                self.settle_given(given.as_ref(), out);
+                self.alone(statement, call, &candidates, is_candidate.then_some(given.as_ref()), out);
+                self.give(given.as_ref());
                 self.state.alone = true;
                 self.state.effects |= !candidates.is_empty();
             }
             Form::Let { local, value } => {
-                if self.is_variable(value.call()) {
+                if !self.is_forked(&value) {
                     return self.ordinary(statement, out);
                 }
-                let mut names = mentioned_in(&value);
+                let given = self.given_to(&value);
+                let mut names = mentioned_in(&value, given.as_ref());
                 names.extend(mentioned(&local.pat));
                 self.settle_before(&names, deeds_of(&[], &value), out);
-                lets.push(self.bind(local, &value, out));
+                self.settle_given(given.as_ref(), out);
+                lets.push(self.bind(local, &value, given.as_ref(), out));
+                self.give(given.as_ref());
                 self.state.alone = true;
             }
         }
+    }
+
+    /// Whether the calls of a value may be forked.
+    pub(super) fn is_forked(&self, value: &Value<'_>) -> bool {
+        !self.is_variable(value.call()) && !self.changes_repeatedly(value)
+    }
+
+    /// The collection that a value's call may change.
+    fn given_to(&mut self, value: &Value<'_>) -> Option<Given> {
+        match value {
+            Value::Call(call) => self.given(call),
+            Value::Collect(_) => None,
+        }
+    }
+
+    /// Something is put into a place later.
+    fn put_into(&mut self, number: usize) {
+        self.state.places.insert(number);
+        self.state.loose.insert(number);
+        self.variables[number].is_place = true;
     }
 
     /// Whether what is called is a variable, and so no marked function.
@@ -151,24 +196,20 @@ impl Walk {
     }
 
     /// The value is forked, or the statement is done.
-    fn forked_or(
-        &self,
-        value: &Value<'_>,
-        before: &TokenStream,
-        queue: &Ident,
-        then: &TokenStream,
-        statement: &TokenStream,
-    ) -> Stmt {
+    fn forked_or(&self, value: &Value<'_>, parts: &Parts<'_>, statement: &TokenStream) -> Stmt {
         let session = &self.session;
+        let Parts { before, queue, then, given } = parts;
         let callee = internal("__xfork_callee");
         let path = path_of(value.call());
         let (forked, method) = match value {
-            Value::Call(call) => (self.fork(&callee, call), quote!(__xfork_then)),
+            Value::Call(call) => (self.fork(&callee, call, *given), quote!(__xfork_then)),
             Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_then)),
         };
         let task = internal("__xfork_task");
+        let unless_given = self.unless_given(&callee, *given);
         parse_quote! {{
             let #callee = __xfork::Callee(&#path);
+            #unless_given
             if #callee.__xfork_is_concurrent() {
                 let #task = #forked;
                 #before
@@ -180,11 +221,23 @@ impl Walk {
     }
 
     /// The forked call, at the user's line.
-    pub(super) fn fork(&self, callee: &Ident, call: &ExprCall) -> TokenStream {
-        let args = self.checked_args(call);
+    pub(super) fn fork(&self, callee: &Ident, call: &ExprCall, given: Option<&Given>) -> TokenStream {
+        self.fork_with(callee, call, given, &HashSet::new())
+    }
+
+    /// As [`fork`](Self::fork), where these names are other variables than those that the walk knows.
+    fn fork_with(
+        &self,
+        callee: &Ident,
+        call: &ExprCall,
+        given: Option<&Given>,
+        others: &HashSet<String>,
+    ) -> TokenStream {
+        let (lends, args) = (self.lends(call, others), self.checked_args(call));
         let span = call.func.span();
         let method = position::method_at(span, "__xfork_call");
-        quote_spanned!(span=> #callee.#method(#args))
+        let into_place = given.map(|given| given.into_place(&self.session));
+        quote_spanned!(span=> #callee.#method(#lends, #args) #into_place)
     }
 
     /// The arguments of a call. One that is a call itself is made where it stands.
@@ -200,7 +253,9 @@ impl Walk {
     pub(super) fn fork_all(&self, value: &Value<'_>) -> TokenStream {
         let Value::Collect(collect) = value else { unreachable!("called for collections alone") };
         let callee = internal("__xfork_callee");
-        let forked = self.fork(&callee, collect.call);
+        let inner = collect.closure.inputs.iter().flat_map(bound);
+        let inner = inner.map(|(ident, _)| ident.unraw().to_string()).collect();
+        let forked = self.fork_with(&callee, collect.call, None, &inner);
         let (receiver, closure) = (&collect.map.receiver, collect.closure);
         let (capture, input) = (&closure.capture, &closure.inputs);
         let path = path_of(collect.call);
@@ -224,9 +279,16 @@ pub(super) fn path_of(call: &ExprCall) -> &Path {
     }
 }
 
-pub(super) fn mentioned_in(value: &Value<'_>) -> Names {
+/// What a value mentions, but for the collection that it changes.
+pub(super) fn mentioned_in(value: &Value<'_>, given: Option<&Given>) -> Names {
     match value {
-        Value::Call(call) => mentioned(&call.args),
+        Value::Call(call) => {
+            let mut names = Names::default();
+            let args =
+                call.args.iter().enumerate().filter(|(at, _)| given.is_none_or(|given| given.at != *at));
+            args.for_each(|(_, arg)| names.extend(mentioned(arg)));
+            names
+        }
         Value::Collect(collect) => mentioned(collect.whole),
     }
 }

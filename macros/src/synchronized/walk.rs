@@ -8,10 +8,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use syn::{Expr, Pat, Stmt, parse_quote};
 
 use super::form::bare;
+use super::lend::Lent;
 use super::names::{Deeds, Names, bound, deeds, is_unique, mentioned};
 use super::places::{State, Variable, Way, reaches_by_field, root};
 use super::repeat::Loop;
@@ -29,6 +31,10 @@ pub(super) struct Walk {
     pub(super) changed: HashMap<String, Vec<Vec<syn::Member>>>,
     /// Names of variables that may have been moved by now.
     pub(super) moved: HashSet<String>,
+    /// What calls may borrow.
+    pub(super) lent: Lent,
+    /// Numbers of the variables that they do borrow.
+    pub(super) lent_variables: RefCell<BTreeSet<usize>>,
     pub(super) session: Ident,
     pub(super) alone: Ident,
     lets: usize,
@@ -56,6 +62,8 @@ impl Walk {
             locals,
             changed: HashMap::new(),
             moved: HashSet::new(),
+            lent: Lent::new(),
+            lent_variables: RefCell::default(),
             session: Ident::new("__xfork_session", Span::mixed_site()),
             alone: Ident::new("__xfork_alone", Span::mixed_site()),
             lets: 0,
@@ -74,11 +82,16 @@ impl Walk {
     pub(super) fn declare_pattern(&mut self, pattern: &Pat, source: Option<&Expr>) -> Vec<usize> {
         let is_unique = source.is_some_and(is_unique);
         let origins = source.map(mentioned).unwrap_or_default();
+        let is_tracked = origins.contains("Tracked") || mentioned(pattern).contains("Tracked");
+        let is_borrow = matches!(source, Some(Expr::Reference(borrow)) if borrow.mutability.is_none());
+        let is_whole = matches!(pattern, Pat::Ident(_));
         let declare = |(ident, is_mut): (Ident, bool)| {
             let number = self.declare(ident, is_mut);
             let variable = &mut self.variables[number];
             variable.may_be_unique |= is_unique;
             variable.refers |= is_unique;
+            variable.is_shared = !is_mut && is_whole && is_borrow;
+            variable.is_tracked = is_tracked;
             variable.has_parts = matches!(source, Some(Expr::Struct(_)));
             if !is_mut || is_unique {
                 variable.origins.clone_from(&origins);
@@ -97,7 +110,7 @@ impl Walk {
     pub(super) fn queues(&self, number: usize) -> Vec<Stmt> {
         let parts = self.variables[number].parts.iter().chain([&number]);
         let places = parts.map(|&part| &self.variables[part]).filter(|part| part.is_place);
-        places.map(Variable::declare).collect()
+        places.map(Variable::declare).chain(self.declare_lend(number)).collect()
     }
 
     /// The variable of a place that something may be put into later.
@@ -144,7 +157,7 @@ impl Walk {
     pub(super) fn sees(&self, names: &Names) -> bool {
         self.state.places.iter().any(|&number| {
             let variable = &self.variables[number];
-            names.contains(&variable.name()) || !variable.origins.is_disjoint(names)
+            names.overlaps(&variable.name(), &variable.fields) || !variable.origins.is_disjoint(names)
         })
     }
 
@@ -164,8 +177,11 @@ impl Walk {
         let places = self.state.places.iter().map(|&number| self.variables[number].pending());
         let alone = self.state.alone.then(|| quote!(&mut #alone.at(&mut ())));
         let pending = places.chain(alone);
-        Some(parse_quote! {
-            __xfork::settle(&#session, #last, &mut [#(#pending),*]);
+        let settle = quote!(__xfork::settle(&#session, #last, &mut [#(#pending),*]););
+        let forgets: Vec<Stmt> = self.state.places.iter().flat_map(|&place| self.forgets_of(place)).collect();
+        Some(match forgets.is_empty() {
+            true => parse_quote!(#settle),
+            false => parse_quote!({ #settle #(#forgets)* }),
         })
     }
 

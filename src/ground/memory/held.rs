@@ -1,10 +1,11 @@
 //! Who holds some memory in this process, as one: values, and encoded values that mention it.
 //!
-//! Owns the number by which another process knows it. Promises: no two holdings of this process, nor of what it was lent, have the
-//! same number, ever; whoever asked to be told when the last holder is gone is told once.
+//! Owns the number by which another process knows it, and a value that was made of the bytes. Promises: no two holdings of this
+//! process, nor of what it was lent, have the same number, ever; whoever asked to be told when the last holder is gone is told once.
 
 use super::Memory;
 use parking_lot::Mutex;
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -22,6 +23,7 @@ pub(crate) struct Held {
     /// Whether the number is that of another process, which has lent it.
     is_lent: bool,
     lenders: Mutex<Vec<Weak<dyn Lender>>>,
+    value: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Somebody who has something to do when nobody holds some memory any more.
@@ -34,12 +36,13 @@ impl Held {
     pub(crate) fn new(memory: Arc<Memory>) -> Arc<Self> {
         // Relaxed: only that numbers differ matters.
         let id = HeldId(NEXT.fetch_add(1, Ordering::Relaxed));
-        Arc::new(Self { id, memory, is_lent: false, lenders: Mutex::default() })
+        Arc::new(Self { id, memory, is_lent: false, lenders: Mutex::default(), value: Mutex::default() })
     }
 
     /// What another process has lent by this number; `lender` is told when it is let go.
     pub(crate) fn lent(id: HeldId, memory: Memory, lender: Weak<dyn Lender>) -> Arc<Self> {
-        Arc::new(Self { id, memory: Arc::new(memory), is_lent: true, lenders: Mutex::new(vec![lender]) })
+        let lenders = Mutex::new(vec![lender]);
+        Arc::new(Self { id, memory: Arc::new(memory), is_lent: true, lenders, value: Mutex::default() })
     }
 
     pub(crate) fn id(&self) -> HeldId {
@@ -52,6 +55,26 @@ impl Held {
 
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent
+    }
+
+    /// What `make` makes of the bytes: once, however many ask for it, and as long as somebody holds the memory. It must not hold
+    /// the memory itself.
+    ///
+    /// # Errors
+    ///
+    /// As `make`; the next one tries again.
+    pub(crate) fn value<T, E>(&self, make: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<Arc<T>, E>
+    where
+        T: Send + Sync + 'static,
+    {
+        // Others wait for it meanwhile: to make it twice would take as long.
+        let mut value = self.value.lock();
+        if let Some(Ok(known)) = value.clone().map(Arc::downcast) {
+            return Ok(known);
+        }
+        let made = Arc::new(make(self.memory.bytes())?);
+        *value = Some(made.clone());
+        Ok(made)
     }
 
     /// Asks to be told when nobody holds it any more.
@@ -111,5 +134,17 @@ mod tests {
         drop(again);
         assert_eq!((&*one.0.lock(), &*other.0.lock()), (&vec![id], &vec![id]));
         assert_ne!(Held::new(Arc::new(Memory::copy_of(b"").unwrap())).id(), id);
+    }
+
+    #[test]
+    fn a_value_is_made_once_and_goes_with_the_memory() {
+        let held = Held::new(Arc::new(Memory::copy_of(b"7").unwrap()));
+        assert_eq!(held.value(|_| Err::<u8, _>("not now")), Err("not now"));
+        let value = held.value(|bytes| Ok::<_, ()>(bytes[0])).unwrap();
+        let again = held.value(|_| -> Result<u8, ()> { unreachable!("it is there") }).unwrap();
+        assert!(Arc::ptr_eq(&value, &again) && *value == b'7');
+        assert_eq!(*held.value(|bytes| Ok::<_, ()>(bytes.len())).unwrap(), 1, "of another type");
+        drop((held, again));
+        assert_eq!(Arc::strong_count(&value), 1);
     }
 }

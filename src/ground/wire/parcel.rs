@@ -434,6 +434,11 @@ pub(crate) fn pack(held: &Arc<Held>) -> Option<u32> {
     .flatten()
 }
 
+/// Whether a value is being encoded for a task.
+pub(crate) fn is_packing() -> bool {
+    OPEN.try_with(|open| matches!(&*open.borrow(), Some(Open::Packing { .. }))).unwrap_or(false)
+}
+
 /// Whether a value is being decoded for a task.
 pub(crate) fn is_unpacking() -> bool {
     OPEN.try_with(|open| matches!(&*open.borrow(), Some(Open::Unpacking(_)))).unwrap_or(false)

@@ -1,0 +1,100 @@
+//! A `Tracked` collection that a call changes: what the call writes is put into it in its turn.
+//!
+//! Which functions change one, their types say; which arguments may be one, the text: `&mut x` of a variable that is
+//! declared with the word `Tracked`, such a reference, and `&mut x.field`. Promises that nothing is pending of the collection where a task
+//! gets it, but what other such calls change, which is compared when its turn has come.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Expr, ExprCall};
+
+use super::form::{Value, bare};
+use super::places::{Later, is_variable_or_field, root};
+use super::site::internal;
+use super::walk::{How, Walk};
+
+/// A collection that a call may change.
+pub(super) struct Given {
+    /// The argument.
+    pub(super) at: usize,
+    /// Its place.
+    pub(super) number: usize,
+    queue: Ident,
+    /// The collection, as it is reached through `here`.
+    reached: TokenStream,
+}
+
+impl Walk {
+    /// The collection that a call may change, if there is one, and one only.
+    pub(super) fn given(&mut self, call: &ExprCall) -> Option<Given> {
+        let mut found = call.args.iter().enumerate().filter_map(|(at, arg)| Some((at, changed(arg)?)));
+        let mut found =
+            found.by_ref().filter(|(_, (place, by_reference))| self.may_be_tracked(place, *by_reference));
+        let (at, (place, _)) = found.next().filter(|_| found.next().is_none())?;
+        let number = self.place(place, How::Called)?;
+        let variable = &self.variables[number];
+        let later = Later::of(place, variable, &internal("__xfork_here"));
+        Some(Given { at, number, queue: variable.queue.clone(), reached: later.place })
+    }
+
+    fn may_be_tracked(&self, place: &Expr, by_reference: bool) -> bool {
+        let Some(root) = root(place) else { return false };
+        let Some(number) = self.find(&root.ident) else { return false };
+        let variable = &self.variables[number];
+        match by_reference {
+            true => variable.is_tracked || !root.fields.is_empty(),
+            false => variable.is_tracked && variable.refers,
+        }
+    }
+
+    /// Whether a value is collected of calls that may change a collection, one after the other: those are made where they stand.
+    pub(super) fn changes_repeatedly(&self, value: &Value<'_>) -> bool {
+        let Value::Collect(collect) = value else { return false };
+        let mut changed = collect.call.args.iter().filter_map(changed);
+        changed.any(|(place, by_reference)| by_reference || self.may_be_tracked(place, false))
+    }
+
+    /// Settles what the task could not see.
+    pub(super) fn settle_given(&mut self, given: Option<&Given>, out: &mut Vec<syn::Stmt>) {
+        if let Some(given) = given
+            && (self.state.loose.contains(&given.number) || self.sees_through(given.number))
+        {
+            self.settle(out);
+        }
+    }
+
+    /// Notes that it is pending.
+    pub(super) fn give(&mut self, given: Option<&Given>) {
+        if let Some(given) = given {
+            self.state.places.insert(given.number);
+            self.variables[given.number].is_place = true;
+        }
+    }
+
+    /// A function that does not change it sees it as it is.
+    pub(super) fn unless_given(&self, callee: &Ident, given: Option<&Given>) -> TokenStream {
+        let given = given.filter(|given| self.state.places.contains(&given.number));
+        let settle = given.and_then(|_| self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
+        settle.map(|settle| quote!(if !#callee.__xfork_tracks() { #settle })).unwrap_or_default()
+    }
+}
+
+impl Given {
+    /// Behind the forked call.
+    pub(super) fn into_place(&self, session: &Ident) -> TokenStream {
+        let Self { queue, reached, .. } = self;
+        let here = internal("__xfork_here");
+        quote!(.__xfork_into(&#session, &mut #queue, move |#here| &mut #reached))
+    }
+}
+
+/// The place in `&mut place`, or a variable that may be such a reference; and which of them it is.
+pub(super) fn changed(arg: &Expr) -> Option<(&Expr, bool)> {
+    match bare(arg) {
+        Expr::Reference(reference) if reference.mutability.is_some() => {
+            is_variable_or_field(&reference.expr).then_some((&*reference.expr, true))
+        }
+        path @ Expr::Path(_) => Some((path, false)),
+        _ => None,
+    }
+}

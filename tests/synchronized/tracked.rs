@@ -1,0 +1,219 @@
+//! Collections that concurrent functions change by index: rows DE-05 and DE-06 of features.md, each both ways.
+
+use crate::both::both;
+use crate::fixture::deadline;
+use std::collections::{BTreeMap, HashMap};
+use xfork::{Tracked, concurrent, synchronized};
+
+both! {
+    #[concurrent]
+    pub(crate) fn fill(i: usize, n: i64, list: &mut Tracked<Vec<i64>>) {
+        list[i] = n * n;
+    }
+
+    #[concurrent]
+    pub(crate) fn add(i: usize, n: i64, list: &mut Tracked<Vec<i64>>) -> i64 {
+        list[i] += n;
+        list[i]
+    }
+
+    /// Reads what the call before it has written.
+    #[concurrent]
+    pub(crate) fn next(i: usize, list: &mut Tracked<Vec<i64>>) {
+        list[i] = list[i - 1] * 2 + 1;
+    }
+
+    #[concurrent]
+    pub(crate) fn count(word: &str, counts: &mut Tracked<HashMap<String, u32>>) {
+        let before = counts.get(word).copied().unwrap_or(0);
+        counts.insert(word.to_string(), before + 1);
+    }
+
+    #[concurrent]
+    pub(crate) fn mark(n: u32, seen: &mut Tracked<BTreeMap<u32, String>>) -> bool {
+        let is_new = !seen.contains_key(&n);
+        seen.set(n, format!("{n}!"));
+        if n % 5 == 4 {
+            seen.remove(&(n - 1));
+        }
+        is_new
+    }
+
+    #[concurrent]
+    pub(crate) fn grow(n: i64, list: &mut Tracked<Vec<i64>>) {
+        let length = list.len() as i64;
+        list.push(n + length);
+    }
+
+    #[concurrent]
+    pub(crate) fn swap(i: usize, pair: &mut Tracked<[i64; 4]>) {
+        let (one, other) = (pair[i], pair[3 - i]);
+        pair.set(i, other);
+        pair.set(3 - i, one);
+    }
+
+    #[concurrent]
+    pub(crate) fn sum(list: &Tracked<Vec<i64>>) -> i64 {
+        list.iter().sum()
+    }
+
+    pub(crate) fn plain(i: usize, list: &mut Tracked<Vec<i64>>) {
+        list[i] = -list[i];
+    }
+
+    /// DE-05: what is assigned by index in a task comes back.
+    #[synchronized]
+    pub(crate) fn by_index() -> Vec<i64> {
+        let mut list = Tracked::new(vec![0; 20]);
+        for i in 0..20 {
+            fill(i, i as i64, &mut list);
+        }
+        list.into_inner()
+    }
+
+    /// DE-06: a task reads what it has written itself.
+    #[synchronized]
+    pub(crate) fn own_writes() -> (Vec<i64>, Vec<i64>) {
+        let mut list = Tracked::new(vec![1; 6]);
+        let mut results = vec![0; 6];
+        for i in 0..6 {
+            results[i] = add(i, i as i64, &mut list);
+        }
+        (results, list.into_inner())
+    }
+
+    #[synchronized]
+    pub(crate) fn each_depends_on_the_one_before() -> Vec<i64> {
+        let mut list = Tracked::new(vec![0; 12]);
+        for i in 1..12 {
+            next(i, &mut list);
+        }
+        list.into_inner()
+    }
+
+    #[synchronized]
+    pub(crate) fn words(text: &str) -> BTreeMap<String, u32> {
+        let mut counts: Tracked<HashMap<String, u32>> = Tracked::default();
+        for word in text.split(' ') {
+            count(word, &mut counts);
+        }
+        counts.into_inner().into_iter().collect()
+    }
+
+    #[synchronized]
+    pub(crate) fn maps() -> (Vec<bool>, BTreeMap<u32, String>) {
+        let mut seen = Tracked::new(BTreeMap::from([(3, "three".to_string())]));
+        let mut new = Vec::new();
+        for n in 0..12 {
+            let is_new = mark(n * 7 % 11, &mut seen);
+            new.push(is_new);
+        }
+        (new, seen.into_inner())
+    }
+
+    #[synchronized]
+    pub(crate) fn whole() -> Vec<i64> {
+        let mut list = Tracked::new(Vec::new());
+        for n in 0..5 {
+            grow(n, &mut list);
+            if n % 2 == 0 {
+                fill(0, n + 3, &mut list);
+            }
+        }
+        list.into_inner()
+    }
+
+    #[synchronized]
+    pub(crate) fn arrays() -> [i64; 4] {
+        let mut list = Tracked::new([1, 2, 3, 4]);
+        swap(0, &mut list);
+        swap(1, &mut list);
+        swap(0, &mut list);
+        list[2] += 5;
+        swap(2, &mut list);
+        list.into_inner()
+    }
+
+    /// What is read between calls is what they have written; an ordinary function is called in its turn.
+    #[synchronized]
+    pub(crate) fn mixed(list: &mut Tracked<Vec<i64>>) -> (i64, Vec<i64>) {
+        let mut sums = Vec::new();
+        for i in 0..list.len() {
+            fill(i, i as i64, list);
+            if i % 3 == 2 {
+                sums.push(sum(list));
+                plain(i, list);
+            }
+            add(i, 1, list);
+        }
+        let last = add(0, 5, list);
+        list[1] = 100;
+        let total = last + list[1];
+        (total, sums)
+    }
+
+    pub(crate) struct World {
+        pub(crate) heights: Tracked<Vec<i64>>,
+        pub(crate) steps: usize,
+        pub(crate) sums: Vec<i64>,
+    }
+
+    impl World {
+        #[synchronized]
+        pub(crate) fn step(&mut self) {
+            for i in 1..self.heights.len() {
+                add(i, self.steps as i64, &mut self.heights);
+                self.steps += 1;
+            }
+            self.sums.push(sum(&self.heights));
+            next(2, &mut self.heights);
+        }
+    }
+}
+
+#[test]
+fn de_05_what_a_task_writes_by_index_is_put_in_place_in_the_order_of_the_calls() {
+    deadline(|| {
+        assert_eq!(forked::by_index(), serial::by_index());
+        assert_eq!(forked::by_index()[19], 361);
+        assert_eq!(forked::arrays(), serial::arrays());
+        assert_eq!(forked::maps(), serial::maps());
+    });
+}
+
+#[test]
+fn de_06_a_task_reads_what_it_has_written_itself() {
+    deadline(|| assert_eq!(forked::own_writes(), serial::own_writes()));
+}
+
+#[test]
+fn a_call_that_has_read_what_an_earlier_one_wrote_is_made_again() {
+    deadline(|| {
+        assert_eq!(forked::each_depends_on_the_one_before(), serial::each_depends_on_the_one_before());
+        let text = "one two one three two one";
+        assert_eq!(forked::words(text), serial::words(text));
+        assert_eq!(forked::whole(), serial::whole());
+    });
+}
+
+#[test]
+fn what_is_read_between_calls_is_what_they_have_written() {
+    deadline(|| {
+        let run = |mixed: fn(&mut Tracked<Vec<i64>>) -> (i64, Vec<i64>)| {
+            let mut list = Tracked::new(vec![7; 9]);
+            let result = mixed(&mut list);
+            (result, list.into_inner())
+        };
+        assert_eq!(run(forked::mixed), run(serial::mixed));
+        let mut serial = serial::World { heights: Tracked::new(vec![1; 8]), steps: 3, sums: vec![] };
+        let mut forked = forked::World { heights: Tracked::new(vec![1; 8]), steps: 3, sums: vec![] };
+        for _ in 0..3 {
+            serial.step();
+            forked.step();
+        }
+        assert_eq!(
+            (&*forked.heights, forked.steps, forked.sums),
+            (&*serial.heights, serial.steps, serial.sums)
+        );
+    });
+}
