@@ -9,6 +9,7 @@ use crate::task::{Route, Task};
 use std::borrow::Borrow as _;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::panic::Location;
 use std::rc::Rc;
@@ -22,7 +23,16 @@ pub struct Forked<T: Send + 'static>(Value<T>);
 enum Value<T: Send + 'static> {
     Called(Rc<Call<T>>),
     /// There when everything before it is settled.
-    Put(Rc<RefCell<Option<T>>>),
+    Put(Rc<RefCell<Option<T>>>, First<T>),
+}
+
+/// What a call gave before anything was settled.
+struct First<T>(Box<dyn FnOnce() -> T>);
+
+impl<T> fmt::Debug for First<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("First")
+    }
 }
 
 /// The proxy of a call until it is used.
@@ -72,8 +82,8 @@ impl<T: Send + 'static> Abandon for Call<T> {
     }
 
     fn check(&self) {
-        if let Some(proxy) = self.0.take()
-            && let Err(error) = ResultProxy::wait(&proxy)
+        if let Some(proxy) = &*self.0.borrow()
+            && let Err(error) = ResultProxy::wait(proxy)
         {
             rethrow(&error);
         }
@@ -92,11 +102,11 @@ impl<T: Send + 'static> Forked<T> {
         Self(Value::Called(Rc::new(Call::start(function, args, Location::caller()))))
     }
 
-    /// One whose value is put there by what is settled before it.
-    pub(super) fn put() -> (Self, impl FnOnce(T)) {
+    /// One whose value is put there by what is settled before it; where that is gone, because the function panics, it is `first`.
+    pub(super) fn put(first: impl FnOnce() -> T + 'static) -> (Self, impl FnOnce(T)) {
         let value = Rc::new(RefCell::new(None));
         let put = value.clone();
-        (Self(Value::Put(value)), move |value| *put.borrow_mut() = Some(value))
+        (Self(Value::Put(value, First(Box::new(first)))), move |value| *put.borrow_mut() = Some(value))
     }
 
     /// Forked in this run.
@@ -111,7 +121,7 @@ impl<T: Send + 'static> Forked<T> {
     fn value(self) -> T {
         match self.0 {
             Value::Called(call) => call.value(),
-            Value::Put(value) => value.take().expect("what is settled before has put it there"),
+            Value::Put(value, First(first)) => value.take().unwrap_or_else(first),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Expr, ExprCall};
+use syn::{Expr, ExprCall, UnOp};
 
 use super::form::{Value, bare};
 use super::places::{Later, is_variable_or_field, root};
@@ -92,7 +92,15 @@ impl Given {
 pub(super) fn changed(arg: &Expr) -> Option<(&Expr, bool)> {
     match bare(arg) {
         Expr::Reference(reference) if reference.mutability.is_some() => {
-            is_variable_or_field(&reference.expr).then_some((&*reference.expr, true))
+            match bare(&reference.expr) {
+                // The same again, by a reference.
+                Expr::Unary(unary)
+                    if matches!((&unary.op, bare(&unary.expr)), (UnOp::Deref(_), Expr::Path(_))) =>
+                {
+                    Some((&*unary.expr, false))
+                }
+                place => is_variable_or_field(place).then_some((place, true)),
+            }
         }
         path @ Expr::Path(_) => Some((path, false)),
         _ => None,

@@ -82,7 +82,13 @@ impl Walk {
     pub(super) fn declare_pattern(&mut self, pattern: &Pat, source: Option<&Expr>) -> Vec<usize> {
         let is_unique = source.is_some_and(is_unique);
         let origins = source.map(mentioned).unwrap_or_default();
-        let is_tracked = origins.contains("Tracked") || mentioned(pattern).contains("Tracked");
+        let comes_from_tracked = self
+            .scope
+            .iter()
+            .map(|&it| &self.variables[it])
+            .any(|it| it.is_tracked && origins.contains(&it.name()));
+        let is_tracked =
+            comes_from_tracked || origins.contains("Tracked") || mentioned(pattern).contains("Tracked");
         let is_borrow = matches!(source, Some(Expr::Reference(borrow)) if borrow.mutability.is_none());
         let is_whole = matches!(pattern, Pat::Ident(_));
         let declare = |(ident, is_mut): (Ident, bool)| {

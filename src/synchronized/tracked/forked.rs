@@ -111,7 +111,8 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
         T: 'q,
     {
         session.add(&self.call);
-        let (forked, put) = Forked::put();
+        let first = self.call.clone();
+        let (forked, put) = Forked::put(move || first.value().0);
         queue.push(session.next(), move |place| put(self.settle(reach(place))));
         forked
     }

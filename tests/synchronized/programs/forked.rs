@@ -59,6 +59,9 @@ impl Writer {
     }
 
     pub(crate) fn forked(&mut self) {
+        if !self.changing.is_empty() && self.random.percent(30) && self.change_list().is_some() {
+            return;
+        }
         let function = self.callee();
         for _ in 0..4 {
             let ty = function.result;

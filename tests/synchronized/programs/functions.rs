@@ -148,6 +148,9 @@ pub(crate) fn synchronized(writer: &mut Writer, name: String, fields: Option<&[(
             ty => ty.vec_of().unwrap_or(result),
         };
     }
+    if !writer.changing.is_empty() && writer.random.percent(40) {
+        parameters.push((Ty::Tracked, Kind::MutRef));
+    }
     writer.vars.clear();
     (writer.labels, writer.times, writer.result, writer.in_method) = (0, 1, result, fields.is_some());
     let mut list = Vec::new();

@@ -18,6 +18,7 @@ mod moved;
 mod ordinary;
 mod random;
 mod scope;
+mod tracked;
 mod types;
 mod variables;
 
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 use functions::{computing, signature, synchronized};
 use random::Random;
 use scope::Writer;
+use tracked::changing;
 use types::{Ty, literal};
 use variables::{Function, Kind, Synchronized};
 
@@ -50,6 +52,9 @@ impl Program {
         let panics = random.percent(11);
         let mut writer = Writer::new(random, panics);
         functions_of(&mut writer);
+        if writer.random.percent(35) {
+            changing(&mut writer);
+        }
         let mut table = Vec::new();
         let mut synchronous = Vec::new();
         let method = writer.random.percent(25);

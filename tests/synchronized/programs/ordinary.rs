@@ -55,6 +55,9 @@ impl Writer {
 
     /// None, and nothing written, if there is no variable for it.
     fn try_ordinary(&mut self) -> Option<()> {
+        if !self.changing.is_empty() && self.random.percent(12) {
+            return self.use_list();
+        }
         match self.random.below(29) {
             0 => self.declare(None),
             1 => {

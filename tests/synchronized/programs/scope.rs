@@ -37,6 +37,8 @@ pub(crate) struct Writer {
     pub(crate) times: usize,
     pub(crate) calls_left: usize,
     pub(crate) functions: Vec<Function>,
+    /// Functions that change a `Tracked` list, and whether they are concurrent.
+    pub(crate) changing: Vec<(String, bool)>,
     /// Synchronized functions that can be called.
     pub(crate) callable: Vec<Synchronized>,
     pub(crate) result: Ty,
@@ -59,6 +61,7 @@ impl Writer {
             times: 1,
             calls_left: 0,
             functions: Vec::new(),
+            changing: Vec::new(),
             callable: Vec::new(),
             result: Ty::Unit,
             in_method: false,

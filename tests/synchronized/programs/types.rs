@@ -35,6 +35,8 @@ pub(crate) enum Ty {
     /// A `Vec<i64>` that may be empty, so that it is never indexed.
     Stack,
     Point,
+    /// A list that tasks change by index.
+    Tracked,
     /// A closure from `usize` to `i64`.
     Closure,
 }
@@ -69,6 +71,7 @@ impl Ty {
             Self::Set => "BTreeSet<i64>",
             Self::Deque => "VecDeque<i64>",
             Self::Point => "Point",
+            Self::Tracked => "xfork::Tracked<Vec<i64>>",
             Self::Closure => unreachable!("closures have no type that can be written"),
         }
     }
@@ -98,6 +101,7 @@ impl Ty {
             Self::Deque => &["queue", "jobs"],
             Self::Stack => &["stack", "todo"],
             Self::Point => &["point", "p"],
+            Self::Tracked => &["list", "world"],
             Self::Closure => &["get", "look"],
             Self::Unit => &["unit"],
         }
@@ -203,6 +207,7 @@ pub(crate) fn literal(random: &mut Random, ty: Ty) -> String {
         Ty::BTreeMap => format!("BTreeMap::from([({a}_i64, {b}_i64), (1, 5)])"),
         Ty::Set => format!("BTreeSet::from([{a}_i64, {b}])"),
         Ty::Deque => format!("VecDeque::from([{a}_i64, {b}])"),
+        Ty::Tracked => format!("xfork::Tracked::new({})", literal(random, Ty::Vec)),
         Ty::Point => format!("Point {{ x: {a}, y: {b} }}"),
         Ty::Closure => unreachable!("closures are declared where they are used"),
     }
