@@ -109,12 +109,12 @@ fn call(marked: &Marked, tracked: Option<&Parameter>, lending: &Ident) -> TokenS
         .enumerate()
         .map(|(at, parameter)| {
             let (slot, span) = (&parameter.slot, parameter.given.span());
-            match parameter.is_borrowed() {
-                true => {
+            match parameter.borrowed() {
+                Some(target) => {
                     let lend = quote!(#lends.get(#at).copied().flatten());
-                    quote_spanned!(span=> ::xfork::__private::synchronized::lent(#slot, #lend))
+                    quote_spanned!(span=> ::xfork::__private::synchronized::lent::<#target>(#slot, #lend))
                 }
-                false => quote!(#slot),
+                None => quote!(#slot),
             }
         })
         .collect();
@@ -140,10 +140,10 @@ fn call(marked: &Marked, tracked: Option<&Parameter>, lending: &Ident) -> TokenS
     let kept = others.map(|(Parameter { slot, .. }, value)| quote!(let #slot = #value;));
     // The call may be made again.
     let again = parameters.iter().map(|parameter| {
-        let (slot, span) = (&parameter.slot, parameter.given.span());
+        let (slot, taken, span) = (&parameter.slot, parameter.taken(true), parameter.given.span());
         match parameter.tracked() {
             Some(_) => quote!(#slot),
-            None => quote_spanned!(span=> ::xfork::__private::synchronized::again(&#slot)),
+            None => quote_spanned!(span=> ::xfork::__private::synchronized::again::<#taken>(&#slot)),
         }
     });
     quote! {

@@ -446,7 +446,11 @@ pub fn operand(item: TokenStream) -> TokenStream {
 ///
 /// # Limits
 ///
-/// Those of [`cpu_bound`](macro@cpu_bound#limits). What is borrowed is cloned for each call, so `&T` needs `T: Clone`.
+/// Those of [`cpu_bound`](macro@cpu_bound#limits). What is borrowed is cloned for the task, so `&T` needs `T: Clone + Send + Sync`; what the
+/// function changes behind a shared reference (an atomic number) it changes in its copy. `&mut` is for one [`Tracked`] collection, and
+/// such a function can't be forked by hand.
+///
+/// [`Tracked`]: https://docs.rs/xfork/latest/xfork/struct.Tracked.html
 #[proc_macro_attribute]
 pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
     concurrent::expand(settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
@@ -509,6 +513,38 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// can't be sure, it waits. A method on anything but a collection of the standard library, and a function like `g`, may
 /// have effects that anybody sees: then it waits before the next statement that calls anything.
 ///
+/// # What calls borrow
+///
+/// A value that calls borrow by `x`, `&x` or `&x.field` is cloned and serialised once, however many calls there are, until a statement
+/// mentions the variable as something that may change; and a worker that has once read equal bytes does not read them again. Of 10 MB,
+/// 10 000 calls take 14 µs each. A variable that is a `&T` parameter, or `let x = &y;`, does not change; one that is
+/// declared otherwise and mentioned in each round of a loop is serialised in each round.
+///
+/// # What calls change
+///
+/// A concurrent function may take one [`Tracked`] collection by `&mut`: what it writes there by index is put in place like any other
+/// result, in the order of the calls. A call that has read what an earlier one wrote is made again.
+///
+/// ```
+/// use xfork::{Tracked, concurrent, synchronized};
+///
+/// #[concurrent]
+/// fn square(i: usize, numbers: &mut Tracked<Vec<u64>>) { numbers[i] *= numbers[i]; }
+///
+/// #[synchronized]
+/// fn squares(numbers: Vec<u64>) -> Vec<u64> {
+///     let mut numbers = Tracked::new(numbers);
+///     for i in 0..numbers.len() {
+///         square(i, &mut numbers);
+///     }
+///     numbers.into_inner()
+/// }
+///
+/// assert_eq!(squares(vec![1, 2, 3]), [1, 4, 9]);
+/// ```
+///
+/// [`Tracked`]: https://docs.rs/xfork/latest/xfork/struct.Tracked.html
+///
 /// # Panics
 ///
 /// With the panic of a call, where its result would be put into its place: what was called before has been done by then,
@@ -521,7 +557,8 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// it doesn't. In a function whose result may borrow (a reference, a lifetime, `impl Trait`), what is pending at a panic of the
 /// function itself is not done. `f(..)?` is called in its place, since what comes behind it may not happen. Collecting goes into what takes
 /// all values: a `Result<Vec<_>, _>` would stop at the first error. An operator such as `+=` is taken to change its left
-/// side and nothing else.
+/// side and nothing else. If the function itself panics while calls that change a `Tracked` of its own are pending, their results are
+/// those of their first try.
 #[proc_macro_attribute]
 pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
     synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

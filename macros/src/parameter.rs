@@ -55,9 +55,12 @@ impl Parameter {
             .collect()
     }
 
-    /// Whether the function borrows what the forked call owns.
-    pub(crate) fn is_borrowed(&self) -> bool {
-        matches!(self.passing, Passing::Borrowed)
+    /// What the function borrows, where the forked call owns it: the type without the reference.
+    pub(crate) fn borrowed(&self) -> Option<&Type> {
+        match (self.passing, bare(&self.given)) {
+            (Passing::Borrowed, Type::Reference(reference)) => Some(&reference.elem),
+            _ => None,
+        }
     }
 
     /// Whether the function changes it, and what it changes travels back; its type, without the reference.

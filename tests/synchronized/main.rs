@@ -3,6 +3,7 @@
 #![recursion_limit = "2048"]
 #![allow(
     clippy::needless_range_loop,
+    clippy::ptr_arg,
     clippy::needless_return,
     clippy::vec_init_then_push,
     clippy::useless_vec,
@@ -13,6 +14,7 @@ mod both;
 mod deco;
 mod fixture;
 mod forms;
+mod lent;
 mod order;
 
 mod programs;

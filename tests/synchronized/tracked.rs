@@ -3,7 +3,7 @@
 use crate::both::both;
 use crate::fixture::deadline;
 use std::collections::{BTreeMap, HashMap};
-use xfork::{Tracked, concurrent, synchronized};
+use xfork::{Conflict, Tracked, concurrent, synchronized};
 
 both! {
     #[concurrent]
@@ -199,12 +199,9 @@ fn a_call_that_has_read_what_an_earlier_one_wrote_is_made_again() {
 #[test]
 fn what_is_read_between_calls_is_what_they_have_written() {
     deadline(|| {
-        let run = |mixed: fn(&mut Tracked<Vec<i64>>) -> (i64, Vec<i64>)| {
-            let mut list = Tracked::new(vec![7; 9]);
-            let result = mixed(&mut list);
-            (result, list.into_inner())
-        };
-        assert_eq!(run(forked::mixed), run(serial::mixed));
+        let (mut forked, mut serial) = (Tracked::new(vec![7; 9]), Tracked::new(vec![7; 9]));
+        assert_eq!(forked::mixed(&mut forked), serial::mixed(&mut serial));
+        assert_eq!(forked, serial);
         let mut serial = serial::World { heights: Tracked::new(vec![1; 8]), steps: 3, sums: vec![] };
         let mut forked = forked::World { heights: Tracked::new(vec![1; 8]), steps: 3, sums: vec![] };
         for _ in 0..3 {
@@ -216,4 +213,100 @@ fn what_is_read_between_calls_is_what_they_have_written() {
             (&*serial.heights, serial.steps, serial.sums)
         );
     });
+}
+
+#[concurrent(io)]
+fn bump(i: usize, by: i64, list: &mut Tracked<Vec<i64>>) -> i64 {
+    assert_ne!(by, 13, "unlucky");
+    list[i] += by;
+    list[i]
+}
+
+#[concurrent]
+fn put(i: usize, value: i64, list: &mut Tracked<Vec<i64>>) {
+    list.set(i, value);
+}
+
+#[synchronized]
+fn bump_all(list: &mut Tracked<Vec<i64>>, calls: &[(usize, i64)]) {
+    for &(i, by) in calls {
+        bump(i, by, list);
+    }
+}
+
+#[synchronized]
+fn put_all(list: &mut Tracked<Vec<i64>>, calls: &[(usize, i64)]) {
+    for &(i, value) in calls {
+        put(i, value, list);
+    }
+}
+
+fn message(run: impl FnOnce()) -> String {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| payload.downcast_ref::<&str>().unwrap().to_string())
+}
+
+#[test]
+fn where_the_last_writer_wins_nothing_is_called_again() {
+    deadline(|| {
+        let mut list = Tracked::new(vec![0; 2]).conflicts(Conflict::Last);
+        bump_all(&mut list, &[(0, 1), (0, 2), (0, 4), (1, 8)]);
+        assert_eq!(*list, [4, 8]);
+        let mut list = Tracked::new(vec![0; 2]);
+        bump_all(&mut list, &[(0, 1), (0, 2), (0, 4), (1, 8)]);
+        assert_eq!(*list, [7, 8]);
+    });
+}
+
+#[test]
+fn conflicts_are_errors_that_name_both_calls_where_that_is_asked_for() {
+    deadline(|| {
+        let mut list = Tracked::new(vec![0; 3]).conflicts(Conflict::Error);
+        bump_all(&mut list, &[(0, 1), (1, 2), (2, 4)]);
+        assert_eq!(*list, [1, 2, 4], "each its own element");
+        let text = message(|| bump_all(&mut list, &[(0, 1), (2, 2), (0, 4)]));
+        for part in ["two calls", "the element 0", "bump", "tracked.rs:", "has written before"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(*list, [2, 2, 6], "what came before is in place");
+        let mut list = Tracked::new(vec![0; 3]).conflicts(Conflict::Error);
+        let text = message(|| put_all(&mut list, &[(1, 1), (1, 2)]));
+        assert!(text.contains("the element 1") && text.contains("put"), "{text}");
+    });
+}
+
+#[test]
+fn a_panic_of_a_task_comes_in_its_turn_and_what_was_called_before_is_in_place() {
+    deadline(|| {
+        let mut list = Tracked::new(vec![0; 3]);
+        let text = message(|| bump_all(&mut list, &[(0, 1), (1, 2), (2, 13), (0, 5)]));
+        assert!(text.contains("unlucky"), "{text}");
+        assert_eq!(*list, [1, 2, 0]);
+        let text = message(|| bump_all(&mut list, &[(0, 1), (3, 1)]));
+        assert!(text.contains("the len is 3 but the index is 3"), "{text}");
+        assert_eq!(*list, [2, 2, 0]);
+    });
+}
+
+#[test]
+fn a_list_reads_and_changes_as_what_it_holds() {
+    let mut list = Tracked::new(vec![3, 1, 2]);
+    list.sort();
+    list.push(4);
+    assert_eq!((list.len(), list.first(), list.get(9)), (4, Some(&1), None));
+    *list.get_mut(0).unwrap() += 10;
+    assert_eq!(list.iter().sum::<i32>(), 20);
+    assert_eq!((&list).into_iter().count(), 4);
+    let mut map: Tracked<HashMap<String, u32>> = Tracked::default();
+    map.set("one".to_string(), 1);
+    map["one"] += 1;
+    assert_eq!((map["one"], map.remove("one"), map.is_empty()), (2, Some(2), true));
+    assert_eq!(serde_json::to_string(&list).unwrap(), "[11,2,3,4]");
+    assert_eq!(serde_json::from_str::<Tracked<Vec<i32>>>("[11,2,3,4]").unwrap(), list);
+    assert!(message(|| list[4] = 1).contains("the len is 4 but the index is 4"));
+    assert!(message(|| list.set(4, 1)).contains("the len is 4 but the index is 4"));
+    assert!(message(|| map["two"] = 1).contains("no entry found for key"));
 }

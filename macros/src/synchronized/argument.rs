@@ -60,11 +60,12 @@ impl Walk {
             let path = path_of(call);
             let forked = self.fork(&callee, call, given);
             let unless_given = self.unless_given(&callee, given);
+            let then = position::method_at(call.func.span(), "__xfork_then");
             written = quote! {
                 let #callee = __xfork::Callee(&#path);
                 #unless_given
                 if #callee.__xfork_is_concurrent() {
-                    #forked.__xfork_then(&#session, &mut #queue, |_, _| {});
+                    #forked.#then(&#session, &mut #queue, |_, _| {});
                 } else {
                     #written
                 }

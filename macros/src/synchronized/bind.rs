@@ -15,6 +15,7 @@ use super::form::Value;
 use super::given::Given;
 use super::names::{bound, deeds, mentioned};
 use super::places::Way;
+use super::position::method_at;
 use super::site::{internal, mentioned_in, path_of};
 use super::walk::Walk;
 
@@ -120,9 +121,10 @@ impl Walk {
         let path = path_of(value.call());
         let behind = self.behind_effects();
         let (forked, method) = match value {
-            Value::Call(call) => (self.fork(&callee, call, given), quote!(__xfork_later)),
-            Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_later)),
+            Value::Call(call) => (self.fork(&callee, call, given), "__xfork_later"),
+            Value::Collect(_) => (self.fork_all(value), "__xfork_collect_later"),
         };
+        let method = method_at(path.span(), method);
         let unless_given = self.unless_given(&callee, given);
         quote! {{
             let #callee = __xfork::Callee(&#path);

@@ -81,7 +81,7 @@ impl Walk {
 
 impl Given {
     /// Behind the forked call.
-    pub(super) fn into_place(&self, session: &Ident) -> TokenStream {
+    pub(super) fn put_into_place(&self, session: &Ident) -> TokenStream {
         let Self { queue, reached, .. } = self;
         let here = internal("__xfork_here");
         quote!(.__xfork_into(&#session, &mut #queue, move |#here| &mut #reached))

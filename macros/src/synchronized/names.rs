@@ -38,7 +38,7 @@ impl Names {
     pub(super) fn overlaps(&self, name: &str, fields: &[Member]) -> bool {
         let is_along = |mentioned: &Vec<String>| {
             mentioned.iter().zip(fields).all(|(one, other)| match other {
-                Member::Named(other) => *one == other.unraw().to_string(),
+                Member::Named(other) => other.unraw() == *one,
                 Member::Unnamed(_) => true,
             })
         };

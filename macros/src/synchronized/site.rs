@@ -202,9 +202,10 @@ impl Walk {
         let callee = internal("__xfork_callee");
         let path = path_of(value.call());
         let (forked, method) = match value {
-            Value::Call(call) => (self.fork(&callee, call, *given), quote!(__xfork_then)),
-            Value::Collect(_) => (self.fork_all(value), quote!(__xfork_collect_then)),
+            Value::Call(call) => (self.fork(&callee, call, *given), "__xfork_then"),
+            Value::Collect(_) => (self.fork_all(value), "__xfork_collect_then"),
         };
+        let method = position::method_at(path.span(), method);
         let task = internal("__xfork_task");
         let unless_given = self.unless_given(&callee, *given);
         parse_quote! {{
@@ -236,7 +237,7 @@ impl Walk {
         let (lends, args) = (self.lends(call, others), self.checked_args(call));
         let span = call.func.span();
         let method = position::method_at(span, "__xfork_call");
-        let into_place = given.map(|given| given.into_place(&self.session));
+        let into_place = given.map(|given| given.put_into_place(&self.session));
         quote_spanned!(span=> #callee.#method(#lends, #args) #into_place)
     }
 

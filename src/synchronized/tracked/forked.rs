@@ -67,12 +67,15 @@ pub fn again<T: Again>(argument: &T) -> T {
     argument.clone()
 }
 
+/// A call with its result, and with what it has done to the collection.
+type Started<T, C> = Call<(T, Changes<C>)>;
+
 /// A forked call that changes a tracked collection.
 pub struct ForkedInto<T: Send + 'static, C: Indexed> {
-    call: Rc<Call<(T, Changes<C>)>>,
+    call: Rc<Started<T, C>>,
     since: Since,
     writer: Writer,
-    again: Box<dyn Fn(Snapshot<C>) -> Call<(T, Changes<C>)>>,
+    again: Box<dyn Fn(Snapshot<C>) -> Started<T, C>>,
 }
 
 impl<T: Send + 'static, C: Indexed> fmt::Debug for ForkedInto<T, C> {

@@ -1,0 +1,214 @@
+//! What calls borrow: serialised once, and never as it was before a change.
+
+use crate::both::{both, same};
+use crate::fixture::deadline;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use xfork::{concurrent, synchronized};
+
+both! {
+    #[concurrent]
+    pub(crate) fn sum(n: i64, data: &[i64]) -> i64 {
+        data.iter().sum::<i64>() * 10 + n
+    }
+
+    #[concurrent]
+    pub(crate) fn first(n: usize, data: &Vec<i64>) -> i64 {
+        data[n]
+    }
+
+    pub(crate) fn double(data: &mut [i64]) {
+        data.iter_mut().for_each(|value| *value *= 2);
+    }
+
+    /// Every way to change a variable between two calls that borrow it.
+    #[synchronized]
+    pub(crate) fn changed_between() -> Vec<i64> {
+        let mut data = vec![1, 2, 3];
+        let mut other = vec![9];
+        let mut out = vec![0; 20];
+        out[0] = sum(0, &data);
+        data.push(4);
+        out[1] = sum(1, &data);
+        data[0] = 7;
+        out[2] = sum(2, &data);
+        double(&mut data);
+        out[3] = sum(3, &data);
+        {
+            let reference = &mut data;
+            reference.push(1);
+            out[4] = sum(4, reference);
+            reference[0] = 5;
+            out[5] = sum(5, reference);
+        }
+        out[6] = sum(6, &data);
+        std::mem::swap(&mut data, &mut other);
+        out[7] = sum(7, &data);
+        out[8] = sum(8, &other);
+        let mut add = |n| data.push(n);
+        add(3);
+        add(4);
+        out[9] = sum(9, &data);
+        data = vec![100];
+        out[10] = sum(10, &data);
+        for value in data.iter_mut() {
+            *value += 1;
+        }
+        out[11] = sum(11, &data);
+        assert_eq!(data.pop(), Some(101));
+        out[12] = sum(12, &data);
+        if let Some(last) = other.last_mut() {
+            *last = 0;
+        }
+        out[13] = sum(13, &other);
+        [data, other] = [other, data];
+        out[14] = sum(14, &data);
+        out[15] = sum(15, &other);
+        out
+    }
+
+    /// In loops what is changed in one round is seen in the next.
+    #[synchronized]
+    pub(crate) fn changed_in_rounds(n: usize) -> Vec<i64> {
+        let mut data = vec![1, 2];
+        let mut out = Vec::new();
+        for i in 0..n {
+            out.push(sum(i as i64, &data));
+            if i % 2 == 0 {
+                data.push(i as i64);
+            }
+        }
+        while let Some(value) = data.pop() {
+            out.push(sum(value, &data));
+        }
+        loop {
+            data.push(1);
+            out.push(sum(0, &data));
+            if data.len() == 3 {
+                break;
+            }
+        }
+        for i in 0..n {
+            // Another one in each round, in the same place.
+            let fresh = vec![i as i64; 3];
+            out.push(sum(1, &fresh));
+            let data = [i as i64; 2];
+            out.push(sum(2, &data));
+        }
+        let all: Vec<i64> = (0..3).map(|n| first(n, &data)).collect();
+        out.extend(all);
+        out
+    }
+
+    /// What is put in place later changes it, too.
+    #[synchronized]
+    pub(crate) fn changed_by_results() -> Vec<i64> {
+        let mut data = vec![1, 2, 3];
+        for i in 0..6 {
+            data[i % 3] = sum(i as i64, &data);
+        }
+        data.push(sum(0, &data.clone()));
+        let total = sum(0, &data);
+        data.push(total);
+        data.push(sum(1, &[1]));
+        data[0] += sum(2, &data);
+        data
+    }
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Grid {
+        pub(crate) table: Vec<i64>,
+        pub(crate) rows: Vec<i64>,
+        pub(crate) count: i64,
+    }
+
+    impl Grid {
+        pub(crate) fn grow(&mut self) {
+            self.table.push(self.count);
+        }
+
+        #[synchronized]
+        pub(crate) fn fill(&mut self) {
+            for i in 0..5 {
+                self.rows.push(sum(i, &self.table));
+                self.count += 1;
+            }
+            self.table[0] = 50;
+            self.rows[0] = sum(5, &self.table);
+            self.grow();
+            self.rows[1] = sum(6, &self.table);
+            self.table[1] = sum(7, &self.table);
+            self.rows[2] = sum(8, &self.table);
+            self.table = vec![self.count];
+            self.rows[3] = sum(9, &self.table);
+            let Self { table, .. } = self;
+            table.push(3);
+            self.rows[4] = sum(10, &self.table);
+        }
+    }
+
+    #[concurrent]
+    pub(crate) fn times_read(_call: usize, table: &Counted) -> (usize, u64, u32) {
+        let total = table.0.iter().map(|value| u64::from(*value)).sum();
+        (READ.load(Ordering::Relaxed), total, std::process::id())
+    }
+
+    #[synchronized]
+    pub(crate) fn many(calls: usize, table: &Counted) -> Vec<(usize, u64, u32)> {
+        let mut results = vec![(0, 0, 0); calls];
+        for i in 0..calls {
+            results[i] = times_read(i, table);
+        }
+        let local = table.clone();
+        for i in 0..calls {
+            // Another value of the same content.
+            results.push(times_read(i, &local));
+        }
+        results
+    }
+}
+
+static READ: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how often this process has read it.
+#[derive(Clone, Serialize)]
+pub(crate) struct Counted(Vec<u32>);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        READ.fetch_add(1, Ordering::Relaxed);
+        Vec::deserialize(deserializer).map(Self)
+    }
+}
+
+#[test]
+fn what_is_borrowed_is_what_it_is_when_the_call_is_made() {
+    deadline(|| {
+        same!(changed_between());
+        same!(changed_in_rounds(6));
+        same!(changed_by_results());
+        let (mut forked, mut serial) = (
+            forked::Grid { table: vec![1, 2], ..Default::default() },
+            serial::Grid { table: vec![1, 2], ..Default::default() },
+        );
+        forked.fill();
+        serial.fill();
+        assert_eq!((forked.rows, forked.table), (serial.rows, serial.table));
+    });
+}
+
+#[test]
+fn a_large_value_is_read_once_by_each_worker_however_many_calls_borrow_it() {
+    deadline(|| {
+        let table = Counted((0..200_000).collect());
+        let sum = table.0.iter().map(|value| u64::from(*value)).sum();
+        let results = xfork::with_plan(xfork::Plan::processes(2), || forked::many(500, &table));
+        assert_eq!(results.len(), 1000);
+        assert!(
+            results.iter().all(|result| (result.0, result.1) == (1, sum)),
+            "read {:?}",
+            results.iter().max()
+        );
+        assert!(results.iter().all(|result| result.2 != std::process::id()));
+    });
+}
