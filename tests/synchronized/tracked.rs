@@ -152,6 +152,70 @@ both! {
         (total, sums)
     }
 
+    #[concurrent(io)]
+    pub(crate) fn reset(n: usize, list: &mut Tracked<Vec<i64>>) {
+        *list = Tracked::new(vec![3; n]);
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn advance(cursor: &mut Tracked<Vec<usize>>) -> i64 {
+        cursor[0] += 1;
+        7
+    }
+
+    /// Calls whose place or arguments are the collection itself.
+    #[synchronized]
+    pub(crate) fn around() -> (Vec<i64>, Vec<i64>, Vec<i64>) {
+        let mut cursor = Tracked::new(vec![0_usize]);
+        let mut out = vec![0; 4];
+        out[cursor[0]] = advance(&mut cursor);
+        out[cursor[0]] += advance(&mut cursor);
+        let mut list: Tracked<Vec<i64>> = initial(3);
+        fill(0, 4, &mut list);
+        list[1] = add(0, 1, &mut list);
+        list[0] += add(1, 1, &mut list);
+        let mut results = Vec::new();
+        results.push(add(2, 3, &mut list));
+        reset(2, &mut list);
+        results.push(sum(&list));
+        fill(1, 5, &mut list);
+        let sums: Vec<i64> = (0..2).map(|i| add(i, 1, &mut list)).collect();
+        results.extend(sums);
+        (out, results, list.into_inner())
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn initial(n: usize) -> Tracked<Vec<i64>> {
+        Tracked::new(vec![1; n])
+    }
+
+    /// A variable of the same name inside a loop.
+    #[synchronized]
+    pub(crate) fn shadowed(list: &mut Tracked<Vec<i64>>, other: &mut Tracked<Vec<i64>>) -> Vec<i64> {
+        let mut seen = Vec::new();
+        for i in 0..3 {
+            seen.push(other[0]);
+            let list = i;
+            add(list % 2, 5, other);
+        }
+        add(0, 1, list);
+        seen
+    }
+
+    /// The panic is the function's own, and not that of a call that would not have panicked.
+    #[synchronized]
+    pub(crate) fn ends_with_its_own_panic(results: &mut Vec<i64>) {
+        let mut list = Tracked::new(vec![0; 2]);
+        results[0] = add(0, 1, &mut list);
+        expects_one(&mut list);
+        panic!("mine");
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn expects_one(list: &mut Tracked<Vec<i64>>) {
+        assert_eq!(list[0], 1);
+    }
+
     pub(crate) struct World {
         pub(crate) heights: Tracked<Vec<i64>>,
         pub(crate) steps: usize,
@@ -162,11 +226,13 @@ both! {
         #[synchronized]
         pub(crate) fn step(&mut self) {
             for i in 1..self.heights.len() {
-                add(i, self.steps as i64, &mut self.heights);
+                let heights: &mut Tracked<_> = &mut self.heights;
+                add(i, self.steps as i64, heights);
                 self.steps += 1;
             }
             self.sums.push(sum(&self.heights));
-            next(2, &mut self.heights);
+            let heights: &mut Tracked<_> = &mut self.heights;
+            next(2, heights);
         }
     }
 }
@@ -199,6 +265,17 @@ fn a_call_that_has_read_what_an_earlier_one_wrote_is_made_again() {
 #[test]
 fn what_is_read_between_calls_is_what_they_have_written() {
     deadline(|| {
+        assert_eq!(forked::around(), serial::around());
+        let lists = || (Tracked::new(vec![1, 2]), Tracked::new(vec![3, 4]));
+        let ((mut a, mut b), (mut c, mut d)) = (lists(), lists());
+        assert_eq!(forked::shadowed(&mut a, &mut b), serial::shadowed(&mut c, &mut d));
+        assert_eq!((a, b), (c, d));
+        let (mut forked, mut serial) = (vec![0], vec![0]);
+        let texts = [
+            message(|| forked::ends_with_its_own_panic(&mut forked)),
+            message(|| serial::ends_with_its_own_panic(&mut serial)),
+        ];
+        assert_eq!((texts, forked), (["mine".to_string(), "mine".to_string()], serial));
         let (mut forked, mut serial) = (Tracked::new(vec![7; 9]), Tracked::new(vec![7; 9]));
         assert_eq!(forked::mixed(&mut forked), serial::mixed(&mut serial));
         assert_eq!(forked, serial);

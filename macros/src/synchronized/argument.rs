@@ -50,7 +50,9 @@ impl Walk {
         let whole = |args: TokenStream| quote_spanned!(call.span()=> #function(#args));
         self.check_statement(&mut statement);
         let (behind, statement) = (self.behind_effects(), ended(&statement));
-        let mut written = quote!(#behind #statement);
+        let calls = candidates.iter().filter_map(|&at| candidate(&call.args[at])).chain(itself.map(|_| call));
+        let forgets: Vec<Stmt> = calls.flat_map(|call| self.forgets_of_call(call)).collect();
+        let mut written = quote!(#behind #(#forgets)* #statement);
         let none = TokenStream::new();
         for &at in candidates.iter().rev() {
             written = self.if_argument(at, &call.args, &none, &note, queue, &whole, true, &written);
@@ -139,7 +141,10 @@ impl Walk {
         args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>,
         candidates: Vec<usize>,
     ) -> Vec<usize> {
-        let is_real = |&at: &usize| candidate(&args[at]).is_some_and(|call| !self.is_variable(call));
+        // A call that changes a collection is made where it stands.
+        let is_real = |&at: &usize| {
+            candidate(&args[at]).is_some_and(|call| !self.is_variable(call) && !self.may_change(call))
+        };
         candidates.into_iter().filter(is_real).collect()
     }
 

@@ -50,6 +50,8 @@ impl Walk {
         let names = bound.iter().map(|(ident, _)| ident.unraw().to_string()).collect();
         let variables: Vec<usize> =
             bound.into_iter().map(|(ident, is_mut)| self.declare(ident, is_mut)).collect();
+        let is_tracked = mentioned(pattern).contains("Tracked");
+        variables.iter().for_each(|&variable| self.variables[variable].is_tracked = is_tracked);
         // They may be references into what the call was given.
         let origins = mentioned_in(value, None);
         for &variable in &variables {
@@ -119,7 +121,7 @@ impl Walk {
         let (session, alone) = (&self.session, &self.alone);
         let callee = internal("__xfork_callee");
         let path = path_of(value.call());
-        let behind = self.behind_effects();
+        let (behind, forgets) = (self.behind_effects(), self.forgets_of_call(value.call()));
         let (forked, method) = match value {
             Value::Call(call) => (self.fork(&callee, call, given), "__xfork_later"),
             Value::Collect(_) => (self.fork_all(value), "__xfork_collect_later"),
@@ -133,6 +135,7 @@ impl Walk {
                 #forked.#method(&#session, &mut #alone)
             } else {
                 #behind
+                #(#forgets)*
                 __xfork::Later::now(#original)
             }
         }}

@@ -73,13 +73,16 @@ impl Walk {
             }
             let is_tail = at + 1 == count && matches!(statement, Stmt::Expr(_, None));
             declared.extend(self.take_lets(&mut lets, Some(&statement), &mut out));
-            self.forget_before(&statement, &mut out);
+            let (forgets, forgets_behind) = self.forget_at(&statement);
+            out.extend(forgets);
             if is_conditional(&statement) {
                 // It may not be there: nothing is pending behind it in any case, and it stays as it is.
                 self.settle(&mut out);
                 if let Stmt::Local(local) = &statement {
                     let init = local.init.as_ref().map(|init| &*init.expr);
-                    self.declare_pattern(&local.pat, init);
+                    let numbers = self.declare_pattern(&local.pat, init);
+                    // Nothing can stand beside what may not be there.
+                    numbers.iter().for_each(|&number| self.variables[number].is_initialised = false);
                 }
                 out.push(statement);
                 continue;
@@ -106,6 +109,9 @@ impl Walk {
                 if is_tail {
                     self.end_block(end, &mut out);
                 }
+            }
+            if !is_tail {
+                out.extend(forgets_behind);
             }
             self.moved.extend(gone);
             if self.scope.len() > before {
@@ -137,7 +143,13 @@ impl Walk {
     fn end_block(&mut self, end: End, out: &mut Vec<Stmt>) {
         let is_deep = |&number: &usize| self.variables[number].depth >= end.from;
         if end.from == 0 || self.state.places.iter().any(is_deep) {
+            // As `panic!()`, of which nobody should be told that nothing comes behind it.
+            let may_end = matches!(out.last(), Some(Stmt::Macro(_)));
+            let settles = out.len();
             self.settle(out);
+            if may_end && let Some(Stmt::Expr(settle, semicolon)) = out.get(settles).cloned() {
+                out[settles] = parse_quote!(#[allow(unreachable_code)] #settle #semicolon);
+            }
         } else if end.is_round {
             self.settle_effects(out);
         }

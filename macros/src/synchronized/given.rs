@@ -1,7 +1,7 @@
 //! A `Tracked` collection that a call changes: what the call writes is put into it in its turn.
 //!
 //! Which functions change one, their types say; which arguments may be one, the text: `&mut x` of a variable that is
-//! declared with the word `Tracked`, such a reference, and `&mut x.field`. Promises that nothing is pending of the collection where a task
+//! declared with the word `Tracked`, of a field of one, and a variable that is such a reference. Promises that nothing is pending of the collection where a task
 //! gets it, but what other such calls change, which is compared when its turn has come.
 
 use proc_macro2::{Ident, TokenStream};
@@ -42,7 +42,7 @@ impl Walk {
         let Some(number) = self.find(&root.ident) else { return false };
         let variable = &self.variables[number];
         match by_reference {
-            true => variable.is_tracked || !root.fields.is_empty(),
+            true => variable.is_tracked,
             false => variable.is_tracked && variable.refers,
         }
     }
@@ -52,6 +52,20 @@ impl Walk {
         let Value::Collect(collect) = value else { return false };
         let mut changed = collect.call.args.iter().filter_map(changed);
         changed.any(|(place, by_reference)| by_reference || self.may_be_tracked(place, false))
+    }
+
+    /// The places of all arguments that could be one.
+    pub(super) fn all_given(&mut self, call: &ExprCall) -> Vec<(usize, usize)> {
+        let found = call.args.iter().enumerate().filter_map(|(at, arg)| Some((at, changed(arg)?)));
+        let found: Vec<_> =
+            found.filter(|(_, (place, by_reference))| self.may_be_tracked(place, *by_reference)).collect();
+        found.into_iter().filter_map(|(at, (place, _))| Some((at, self.place(place, How::Called)?))).collect()
+    }
+
+    /// Whether a call may change a collection.
+    pub(super) fn may_change(&self, call: &ExprCall) -> bool {
+        let mut changed = call.args.iter().filter_map(changed);
+        changed.any(|(place, by_reference)| self.may_be_tracked(place, by_reference))
     }
 
     /// Settles what the task could not see.

@@ -1,40 +1,70 @@
 //! What calls borrow of variables: a large value is serialised once as long as its variable can't have changed.
 //!
 //! Beside a variable that is lent stands an `xfork` `Lend`. Promises that it is emptied before each statement that may change what is
-//! lent of the variable, and where something pending is put into that. A variable that is a shared reference does not change.
+//! lent of the variable, also behind one that borrows it as well, at the beginning of each round of a loop that does, and where something
+//! pending is put into it. A variable that is a shared reference does not change, but what is behind it may.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use quote::{ToTokens, quote};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use syn::ext::IdentExt as _;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprCall, Member, Stmt, parse_quote};
 
-use super::form::{bare, candidate};
+use super::form::{bare, candidate, is_assignment};
 use super::names::{is_format, mentioned};
 use super::places::{Root, is_variable_or_field, root};
+use super::position::arguments;
 use super::site::internal;
 use super::walk::Walk;
 
-/// Which fields of which variables calls may borrow, by the names of the variables.
-pub(super) type Lent = HashMap<String, Vec<Vec<Member>>>;
+/// What calls may borrow, by the names of the variables.
+#[derive(Default)]
+pub(super) struct Lent {
+    /// Which of its fields, by `&`.
+    borrowed: BTreeMap<String, Vec<Vec<Member>>>,
+    /// By the name alone, which lends nothing but of a shared reference.
+    named: BTreeSet<String>,
+}
 
-/// What is lent anywhere in a function by `&` of a variable or its fields.
+impl Lent {
+    fn is_empty(&self) -> bool {
+        self.borrowed.is_empty() && self.named.is_empty()
+    }
+}
+
+/// What is lent anywhere in a function.
 pub(super) fn lent(block: &syn::Block) -> Lent {
+    let mut all = Lent::default();
+    for statement in &block.stmts {
+        let Lent { borrowed, named } = lent_in(statement);
+        for (name, fields) in borrowed {
+            all.borrowed.entry(name).or_default().extend(fields);
+        }
+        all.named.extend(named);
+    }
+    all
+}
+
+/// What is lent in a statement, by `&` of a variable or its fields, or by the name of a variable.
+fn lent_in(statement: &Stmt) -> Lent {
     struct Look(Lent);
     impl<'ast> Visit<'ast> for Look {
         fn visit_expr(&mut self, expr: &'ast Expr) {
             if let Some(call) = candidate(expr) {
                 for Root { ident, fields } in call.args.iter().filter_map(borrowed) {
-                    self.0.entry(ident.unraw().to_string()).or_default().push(fields);
+                    self.0.borrowed.entry(ident.unraw().to_string()).or_default().push(fields);
                 }
+                let named =
+                    call.args.iter().filter(|arg| matches!(bare(arg), Expr::Path(_))).filter_map(root);
+                self.0.named.extend(named.map(|root| root.ident.unraw().to_string()));
             }
             visit::visit_expr(self, expr);
         }
     }
-    let mut look = Look(Lent::new());
-    look.visit_block(block);
+    let mut look = Look(Lent::default());
+    look.visit_stmt(statement);
     look.0
 }
 
@@ -84,50 +114,100 @@ impl Walk {
         (is_lent && variable.is_initialised).then_some(number)
     }
 
-    /// Before a statement that may change what is lent.
-    pub(super) fn forget_before(&self, statement: &Stmt, out: &mut Vec<Stmt>) {
+    /// Before a statement that may change what is lent, and behind one that also borrows it.
+    pub(super) fn forget_at(&self, statement: &Stmt) -> (Vec<Stmt>, Vec<Stmt>) {
         if self.lent.is_empty() {
-            return;
+            return (Vec::new(), Vec::new());
         }
-        let mut changing = statement.clone();
-        Reading.visit_stmt_mut(&mut changing);
-        let names = mentioned(&changing);
-        out.extend(self.forgets(|name, fields| names.overlaps(name, fields)));
+        let before = self.forgets_for(statement, |look, code| look.visit_stmt_mut(code));
+        let behind = match statement {
+            _ if lent_in(statement).borrowed.is_empty() => Vec::new(),
+            // A jump: nothing is behind it.
+            Stmt::Expr(Expr::Return(_) | Expr::Break(_) | Expr::Continue(_), _) => Vec::new(),
+            _ => before.clone(),
+        };
+        let unreachable = |forget: Stmt| -> Stmt { parse_quote!(#[allow(unreachable_code)] { #forget }) };
+        (before, behind.into_iter().map(unreachable).collect())
     }
 
-    /// Before each round of a loop with this condition.
-    pub(super) fn forgets_in(&self, condition: &Expr) -> Vec<Stmt> {
-        let mut changing = condition.clone();
-        Reading.visit_expr_mut(&mut changing);
-        let names = mentioned(&changing);
-        self.forgets(|name, fields| names.overlaps(name, fields))
+    /// At the beginning of each round of a loop.
+    pub(super) fn forgets_in_rounds(&self, each: &Expr) -> Vec<Stmt> {
+        if self.lent.is_empty() {
+            return Vec::new();
+        }
+        self.forgets_for(each, |look, code| look.visit_expr_mut(code))
+    }
+
+    /// An ordinary function may change what is behind a shared reference.
+    pub(super) fn forgets_of_call(&self, call: &ExprCall) -> Vec<Stmt> {
+        let none = HashSet::new();
+        let numbers: BTreeSet<usize> = call.args.iter().filter_map(|arg| self.lend(arg, &none)).collect();
+        numbers.into_iter().map(|number| self.forget_unless_plain(number)).collect()
     }
 
     /// Behind putting something into this place.
-    pub(super) fn forgets_of(&self, place: usize) -> Vec<Stmt> {
+    pub(super) fn forgets_of_place(&self, place: usize) -> Vec<Stmt> {
         let place = &self.variables[place];
-        self.forgets(|name, fields| {
-            name == place.name() && fields.iter().zip(&place.fields).all(|(one, other)| one == other)
+        let Some(parts) = self.lent.borrowed.get(&place.name()) else { return Vec::new() };
+        let is_apart = |fields: &Vec<Member>| match (fields.first(), place.fields.first()) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        self.forget(place.whole, parts.iter().all(is_apart)).into_iter().collect()
+    }
+
+    fn forgets_for<T: Clone + ToTokens>(
+        &self,
+        code: &T,
+        strip: impl Fn(&mut Strip<'_>, &mut T),
+    ) -> Vec<Stmt> {
+        let stripped = |keeps| {
+            let (mut code, mut is_unknown) = (code.clone(), false);
+            strip(&mut Strip { keeps, is_unknown: &mut is_unknown }, &mut code);
+            (mentioned(&code), is_unknown)
+        };
+        let (changing, is_unknown) = stripped(Keeps::Changes);
+        let (mentioning, _) = stripped(Keeps::Mentions);
+        let mut all = Vec::new();
+        let names: BTreeSet<&String> = self.lent.borrowed.keys().chain(&self.lent.named).collect();
+        for name in names {
+            let parts = self.lent.borrowed.get(name).map(Vec::as_slice).unwrap_or_default();
+            let of_name = |&&number: &&usize| self.variables[number].name() == *name;
+            let Some(&number) = self.scope.iter().rev().find(of_name) else { continue };
+            let variable = &self.variables[number];
+            if !variable.is_initialised || parts.is_empty() && !variable.is_shared {
+                continue;
+            }
+            let changes = is_unknown || changing.contains(name) && !variable.is_shared;
+            if changes {
+                let is_apart = |fields: &Vec<Member>| changing.is_apart(name, fields.first());
+                let is_apart = !is_unknown && parts.iter().all(is_apart);
+                all.extend(self.forget(number, is_apart));
+            } else if mentioning.contains(name) {
+                all.push(self.forget_unless_plain(number));
+            }
+        }
+        all
+    }
+
+    /// `is_apart`: what changes are other fields.
+    fn forget(&self, number: usize, is_apart: bool) -> Option<Stmt> {
+        let variable = &self.variables[number];
+        if !variable.is_initialised {
+            return None;
+        }
+        self.lent_variables.borrow_mut().insert(number);
+        let lend = name(number);
+        Some(match self.may_overlap(number).filter(|_| is_apart) {
+            Some(overlap) => parse_quote!(if #overlap { #lend.forget(); }),
+            None => parse_quote!(#lend.forget();),
         })
     }
 
-    fn forgets(&self, changes: impl Fn(&str, &[Member]) -> bool) -> Vec<Stmt> {
-        let names = self.lent.iter().filter(|(name, parts)| parts.iter().any(|fields| changes(name, fields)));
-        let numbers: BTreeSet<usize> = names
-            .filter_map(|(name, _)| {
-                let of_name = |&&number: &&usize| self.variables[number].name() == **name;
-                self.scope.iter().rev().find(of_name).copied()
-            })
-            .filter(|&number| self.variables[number].is_initialised && !self.variables[number].is_shared)
-            .collect();
-        self.lent_variables.borrow_mut().extend(&numbers);
-        numbers
-            .into_iter()
-            .map(|number| {
-                let lend = name(number);
-                parse_quote!(#lend.forget();)
-            })
-            .collect()
+    fn forget_unless_plain(&self, number: usize) -> Stmt {
+        self.lent_variables.borrow_mut().insert(number);
+        let lend = name(number);
+        parse_quote!(#lend.forget_unless_plain();)
     }
 
     /// Declares what stands beside a variable, if that is lent.
@@ -144,26 +224,130 @@ fn name(number: usize) -> syn::Ident {
     internal(&format!("__xfork_lend_{number}"))
 }
 
-/// Takes out what can't change anything: `&x`, and texts that are made.
-struct Reading;
+/// What is left of code when it is stripped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    /// What may change a variable: not `&x`, nor texts that are made of variables.
+    Changes,
+    /// What may change something behind a shared reference: not what is lent, nor what reads fields and elements.
+    Mentions,
+}
 
-impl VisitMut for Reading {
+struct Strip<'a> {
+    keeps: Keeps,
+    /// There is a macro of which nothing is known.
+    is_unknown: &'a mut bool,
+}
+
+impl Strip<'_> {
+    /// Takes out what the call of a statement lends.
+    fn lends(&self, expr: &mut Expr) {
+        if self.keeps == Keeps::Changes {
+            return;
+        }
+        let is_candidate = candidate(expr).is_some();
+        match expr {
+            Expr::Paren(paren) => self.lends(&mut paren.expr),
+            Expr::Group(group) => self.lends(&mut group.expr),
+            Expr::Assign(assign) => self.lends(&mut assign.right),
+            Expr::Binary(binary) if is_assignment(&binary.op) => self.lends(&mut binary.right),
+            Expr::Call(call) => {
+                for arg in &mut call.args {
+                    let is_lent =
+                        is_candidate && (borrowed(arg).is_some() || matches!(bare(arg), Expr::Path(_)));
+                    if is_lent {
+                        *arg = parse_quote!(());
+                    } else {
+                        self.lends(arg);
+                    }
+                }
+            }
+            Expr::MethodCall(call) => {
+                self.lends(&mut call.receiver);
+                for arg in &mut call.args {
+                    match arg {
+                        Expr::Closure(closure) => self.lends(&mut closure.body),
+                        arg => self.lends(arg),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn of_macro(&mut self, mac: &mut syn::Macro) {
+        let args = arguments(mac);
+        *self.is_unknown |= args.is_none();
+        let is_plain =
+            |arg: &Expr| matches!(bare(arg), Expr::Lit(_)) || root(arg).is_some() || borrowed(arg).is_some();
+        let writes =
+            mac.path.segments.last().is_some_and(|last| last.ident == "write" || last.ident == "writeln");
+        if is_format(mac) && !writes && args.is_some_and(|args| args.iter().all(is_plain)) {
+            mac.tokens = TokenStream::new();
+        }
+    }
+}
+
+impl VisitMut for Strip<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
-        let reads = match &*expr {
-            Expr::Macro(mac) => is_format(&mac.mac),
-            other => borrowed(other).is_some(),
+        // Of a shared reference, as of those that are not known by these names.
+        const READING: [&str; 12] = [
+            "len",
+            "is_empty",
+            "iter",
+            "get",
+            "first",
+            "last",
+            "contains",
+            "contains_key",
+            "keys",
+            "values",
+            "windows",
+            "chunks",
+        ];
+        let reads = match (&*expr, self.keeps) {
+            (expr, Keeps::Changes) => borrowed(expr).is_some(),
+            (Expr::Field(_), Keeps::Mentions) => is_variable_or_field(expr),
+            _ => false,
         };
         if reads {
             *expr = parse_quote!(());
-        } else {
-            visit_mut::visit_expr_mut(self, expr);
+            return;
         }
+        match expr {
+            Expr::Macro(mac) => return self.of_macro(&mut mac.mac),
+            Expr::Index(index) if self.keeps == Keeps::Mentions && is_variable_or_field(&index.expr) => {
+                return self.visit_expr_mut(&mut index.index);
+            }
+            Expr::MethodCall(call)
+                if self.keeps == Keeps::Mentions && is_variable_or_field(&call.receiver) =>
+            {
+                if READING.iter().any(|known| call.method == known) {
+                    *call.receiver = parse_quote!(());
+                }
+                return call.args.iter_mut().for_each(|arg| self.visit_expr_mut(arg));
+            }
+            _ => {}
+        }
+        visit_mut::visit_expr_mut(self, expr);
+    }
+
+    fn visit_arm_mut(&mut self, arm: &mut syn::Arm) {
+        self.lends(&mut arm.body);
+        visit_mut::visit_arm_mut(self, arm);
     }
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         match statement {
-            Stmt::Macro(mac) if is_format(&mac.mac) => *statement = parse_quote!(();),
-            other => visit_mut::visit_stmt_mut(self, other),
+            Stmt::Macro(mac) => return self.of_macro(&mut mac.mac),
+            Stmt::Local(local) => {
+                if let Some(init) = &mut local.init {
+                    self.lends(&mut init.expr);
+                }
+            }
+            Stmt::Expr(expr, _) => self.lends(expr),
+            Stmt::Item(_) => {}
         }
+        visit_mut::visit_stmt_mut(self, statement);
     }
 }

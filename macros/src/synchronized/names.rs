@@ -34,15 +34,12 @@ impl Names {
         self.0.keys().all(|name| !other.contains(name))
     }
 
-    /// Whether these fields of the variable, or a part of them, are mentioned, or what they are part of.
-    pub(super) fn overlaps(&self, name: &str, fields: &[Member]) -> bool {
-        let is_along = |mentioned: &Vec<String>| {
-            mentioned.iter().zip(fields).all(|(one, other)| match other {
-                Member::Named(other) => other.unraw() == *one,
-                Member::Unnamed(_) => true,
-            })
-        };
-        self.0.get(name).is_some_and(|all| all.iter().any(is_along))
+    /// Whether a variable is mentioned, but only by its fields, and not by this one.
+    pub(super) fn is_apart(&self, name: &str, field: Option<&Member>) -> bool {
+        let Some(Member::Named(field)) = field else { return false };
+        let is_other =
+            |mentioned: &Vec<String>| mentioned.first().is_some_and(|first| field.unraw() != *first);
+        self.0.get(name).is_some_and(|all| all.iter().all(is_other))
     }
 
     pub(super) fn into_names(self) -> impl Iterator<Item = String> {

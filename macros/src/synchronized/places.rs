@@ -42,6 +42,8 @@ pub(super) struct Variable {
     pub(super) depth: usize,
     /// Whether something is ever put into it later.
     pub(super) is_place: bool,
+    /// Its own number, or that of the variable of which it is a field.
+    pub(super) whole: usize,
     /// Which of its fields is meant; none for the variable itself.
     pub(super) fields: Vec<Member>,
     /// The numbers of those of its fields that are places themselves.
@@ -65,6 +67,7 @@ impl Variable {
             origins: Names::default(),
             depth,
             is_place: false,
+            whole: number,
             fields: Vec::new(),
             parts: Vec::new(),
         }

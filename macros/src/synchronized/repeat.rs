@@ -51,6 +51,17 @@ struct Round<'a> {
 impl Walk {
     /// A loop; `is_value` if its value is used.
     pub(super) fn looped(&mut self, expr: &mut Expr, is_value: bool, out: &mut Vec<Stmt>) {
+        let forgets = self.forgets_in_rounds(expr);
+        self.looped_as_is(expr, is_value, out);
+        if let Expr::ForLoop(syn::ExprForLoop { body, .. })
+        | Expr::While(syn::ExprWhile { body, .. })
+        | Expr::Loop(syn::ExprLoop { body, .. }) = expr
+        {
+            body.stmts.splice(0..0, forgets);
+        }
+    }
+
+    fn looped_as_is(&mut self, expr: &mut Expr, is_value: bool, out: &mut Vec<Stmt>) {
         match expr {
             Expr::ForLoop(each) => {
                 self.settle_before(&mentioned(&each.pat), Deeds::default(), out);
@@ -83,14 +94,12 @@ impl Walk {
                     _ => Settles::Nothing,
                 };
                 let round = Round { settles, condition: Some(&names), ..Round::default() };
-                let forgets = self.forgets_in(&condition);
                 self.repeated(&mut each.body, each.label.clone(), round, |walk| {
                     patterns
                         .iter()
                         .flat_map(|pattern| walk.declare_pattern(pattern, Some(&condition)))
                         .collect()
                 });
-                each.body.stmts.splice(0..0, forgets);
             }
             Expr::Loop(each) => {
                 let label = each.label.clone();

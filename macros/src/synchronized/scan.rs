@@ -79,11 +79,12 @@ impl Scan<'_> {
             | Form::Alone { call, .. } => Some(*call),
             Form::Assign { .. } | Form::Let { .. } | Form::Method { .. } => None,
         };
-        if let Some(call) = call
-            && let Some(given) = self.walk.given(call)
-            && !self.is_inner(&call.args[given.at])
-        {
-            self.found.places.insert(given.number);
+        if let Some(call) = call {
+            for (at, number) in self.walk.all_given(call) {
+                if !self.is_inner(&call.args[at]) {
+                    self.found.places.insert(number);
+                }
+            }
         }
         self.found.effects |= match form {
             Form::Method { .. } => true,

@@ -41,6 +41,10 @@ impl Walk {
                 let Some(number) = number else { return self.ordinary(statement, out) };
                 let given = self.given_to(&value);
                 let mut names = mentioned_in_indexes(place);
+                // The indexes come behind the call, and may see what it changes.
+                if given.as_ref().is_some_and(|given| names.contains(&self.variables[given.number].name())) {
+                    return self.ordinary(statement, out);
+                }
                 names.extend(mentioned_in(&value, given.as_ref()));
                 self.settle_before(&names, deeds_of(&[place], &value), out);
                 if self.sees_through(number) {
@@ -57,7 +61,9 @@ impl Walk {
                 };
                 let then = quote!(move |#here, #result| { #then; });
                 self.check_statement(&mut statement);
+                let forgets = self.forgets_of_call(value.call());
                 let statement = self.in_its_turn(number, &statement);
+                let statement = quote!(#(#forgets)* #statement);
                 let queue = self.variables[number].queue.clone();
                 let parts =
                     Parts { before: &later.before, queue: &queue, then: &then, given: given.as_ref() };
@@ -98,7 +104,10 @@ impl Walk {
                 let whole =
                     |args: TokenStream| quote_spanned!(call.span()=> #reached.#method #turbofish(#args));
                 self.check_statement(&mut statement);
+                let forgets = candidates.iter().filter_map(|&at| candidate(&call.args[at]));
+                let forgets: Vec<Stmt> = forgets.flat_map(|call| self.forgets_of_call(call)).collect();
                 let statement = self.in_its_turn(number, &statement);
+                let statement = quote!(#(#forgets)* #statement);
                 self.one_of(&statement, &call.args, &candidates, &later.before, &note, &queue, &whole, out);
                 self.put_into(number);
                 self.state.effects = true;

@@ -17,6 +17,7 @@ use super::lend::Lent;
 use super::names::{Deeds, Names, bound, deeds, is_unique, mentioned};
 use super::places::{State, Variable, Way, reaches_by_field, root};
 use super::repeat::Loop;
+use super::site::internal;
 
 pub(super) struct Walk {
     pub(super) variables: Vec<Variable>,
@@ -35,6 +36,8 @@ pub(super) struct Walk {
     pub(super) lent: Lent,
     /// Numbers of the variables that they do borrow.
     pub(super) lent_variables: RefCell<BTreeSet<usize>>,
+    /// Of which variables it is asked whether their fields may overlap.
+    asked: RefCell<BTreeSet<usize>>,
     pub(super) session: Ident,
     pub(super) alone: Ident,
     lets: usize,
@@ -62,8 +65,9 @@ impl Walk {
             locals,
             changed: HashMap::new(),
             moved: HashSet::new(),
-            lent: Lent::new(),
+            lent: Lent::default(),
             lent_variables: RefCell::default(),
+            asked: RefCell::default(),
             session: Ident::new("__xfork_session", Span::mixed_site()),
             alone: Ident::new("__xfork_alone", Span::mixed_site()),
             lets: 0,
@@ -116,7 +120,15 @@ impl Walk {
     pub(super) fn queues(&self, number: usize) -> Vec<Stmt> {
         let parts = self.variables[number].parts.iter().chain([&number]);
         let places = parts.map(|&part| &self.variables[part]).filter(|part| part.is_place);
-        places.map(Variable::declare).chain(self.declare_lend(number)).collect()
+        let asked = self.asked.borrow().contains(&number).then(|| {
+            let name = internal(&format!("__xfork_overlap_{number}"));
+            let place = self.variables[number].place();
+            parse_quote! {
+                #[allow(unused_variables)]
+                let #name = __xfork::Fields::of(&#place).__xfork_may_overlap();
+            }
+        });
+        places.map(Variable::declare).chain(self.declare_lend(number)).chain(asked).collect()
     }
 
     /// The variable of a place that something may be put into later.
@@ -163,7 +175,7 @@ impl Walk {
     pub(super) fn sees(&self, names: &Names) -> bool {
         self.state.places.iter().any(|&number| {
             let variable = &self.variables[number];
-            names.overlaps(&variable.name(), &variable.fields) || !variable.origins.is_disjoint(names)
+            names.contains(&variable.name()) || !variable.origins.is_disjoint(names)
         })
     }
 
@@ -184,7 +196,8 @@ impl Walk {
         let alone = self.state.alone.then(|| quote!(&mut #alone.at(&mut ())));
         let pending = places.chain(alone);
         let settle = quote!(__xfork::settle(&#session, #last, &mut [#(#pending),*]););
-        let forgets: Vec<Stmt> = self.state.places.iter().flat_map(|&place| self.forgets_of(place)).collect();
+        let forgets: Vec<Stmt> =
+            self.state.places.iter().flat_map(|&place| self.forgets_of_place(place)).collect();
         Some(match forgets.is_empty() {
             true => parse_quote!(#settle),
             false => parse_quote!({ #settle #(#forgets)* }),
@@ -197,10 +210,49 @@ impl Walk {
         self.state = State::default();
     }
 
+    /// Where all that code may see of what is pending are other fields than those that are pending: a condition for that to
+    /// be wrong.
+    fn sees_other_fields(&self, names: &Names) -> Option<TokenStream> {
+        let mut conditions = BTreeSet::new();
+        for &number in &self.state.places {
+            let variable = &self.variables[number];
+            if !variable.origins.is_disjoint(names) {
+                return None;
+            }
+            if names.contains(&variable.name()) {
+                let is_apart = names.is_apart(&variable.name(), variable.fields.first());
+                conditions.insert(self.may_overlap(variable.whole).filter(|_| is_apart)?.to_string());
+            }
+        }
+        let conditions = conditions.iter().map(|name| internal(name));
+        Some(quote!(#(#conditions)||*))
+    }
+
+    /// The name of what tells whether the fields of a variable may be parts of one another.
+    pub(super) fn may_overlap(&self, number: usize) -> Option<Ident> {
+        let variable = &self.variables[number];
+        let name = variable.has_parts.then(|| internal(&format!("__xfork_overlap_{number}")));
+        if name.is_some() {
+            self.asked.borrow_mut().insert(number);
+        }
+        name
+    }
+
     /// Settles what code may see that mentions these names and does this.
     pub(super) fn settle_before(&mut self, names: &Names, deeds: Deeds, out: &mut Vec<Stmt>) {
-        if self.sees(names) || deeds.leaves {
+        if deeds.leaves {
             self.settle(out);
+        } else if self.sees(names) {
+            match self.sees_other_fields(names) {
+                None => self.settle(out),
+                Some(condition) => {
+                    let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
+                    out.push(parse_quote!(if #condition { #settle }));
+                    if deeds.calls {
+                        self.settle_effects(out);
+                    }
+                }
+            }
         } else if deeds.calls {
             self.settle_effects(out);
         }

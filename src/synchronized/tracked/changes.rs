@@ -95,6 +95,13 @@ impl<C: Indexed> Draft<C> {
     pub(super) fn whole(&self) -> &C {
         // Relaxed: read when the task has ended.
         self.has_read_all.store(true, Ordering::Relaxed);
+        if self.writes.each().next().is_none() && self.whole.get().is_none() {
+            return &self.base;
+        }
+        self.merged()
+    }
+
+    fn merged(&self) -> &C {
         self.whole.get_or_init(|| {
             let mut whole = C::clone(&self.base);
             self.writes.each().for_each(|(key, value)| whole.put(key.clone(), value.clone()));
@@ -103,13 +110,14 @@ impl<C: Indexed> Draft<C> {
     }
 
     pub(super) fn whole_mut(&mut self) -> &mut C {
-        self.whole();
+        self.has_read_all.store(true, Ordering::Relaxed);
+        self.merged();
         self.is_whole_written = true;
         self.whole.get_mut().expect("just made")
     }
 
     pub(super) fn into_whole(self) -> C {
-        self.whole();
+        self.merged();
         self.whole.into_inner().expect("just made")
     }
 
@@ -140,6 +148,13 @@ pub struct Changes<C: Indexed> {
 impl<C: Indexed> fmt::Debug for Changes<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Changes")
+    }
+}
+
+impl<C: Indexed> Changes<C> {
+    /// Of a task that put another collection in its place.
+    pub(super) fn of_another(collection: C) -> Self {
+        Self { reads: Read::All, writes: Written::Whole(Box::new(collection)) }
     }
 }
 

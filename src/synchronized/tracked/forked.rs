@@ -35,9 +35,8 @@ impl<C: Indexed> Snapshot<C> {
         let result = function(&mut tracked);
         match tracked.state {
             State::Draft(draft) => (result, draft.into_changes()),
-            State::Own(_) => {
-                unreachable!("a task can't move what it has by reference, and nothing else makes one")
-            }
+            // Another one was put there.
+            State::Own(value) => (result, Changes::of_another(value.into_inner())),
         }
     }
 }
@@ -99,7 +98,7 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
     {
         let place = Location::caller();
         let again = move |snapshot| Call::start(function, args(snapshot), place);
-        let call = Rc::new(again(tracked.snapshot()));
+        let call = Rc::new(again(tracked.snapshot()).uncertain());
         Self { call, since: tracked.history.since(), writer: (F::name(), place), again: Box::new(again) }
     }
 
@@ -115,7 +114,7 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
     {
         session.add(&self.call);
         let first = self.call.clone();
-        let (forked, put) = Forked::put(move || first.value().0);
+        let (forked, put) = Forked::put(move || first.result().ok().map(|(value, _)| value));
         queue.push(session.next(), move |place| put(self.settle(reach(place))));
         forked
     }

@@ -160,6 +160,13 @@ where
     }
 }
 
+/// No element of a list is removed by its index, and what an earlier call has cut off is not there to be written.
+fn put<T>(list: &mut [T], key: usize, value: Option<T>) {
+    if let (Some(place), Some(value)) = (list.get_mut(key), value) {
+        *place = value;
+    }
+}
+
 impl<T: Clone + Send + Sync + 'static> Indexed for Vec<T> {
     type Key = usize;
     type Value = T;
@@ -175,7 +182,7 @@ impl<T: Clone + Send + Sync + 'static> Indexed for Vec<T> {
         self.get_mut(key)
     }
     fn put(&mut self, key: usize, value: Option<T>) {
-        self[key] = value.expect("no element of a list is removed");
+        put(self, key, value);
     }
 }
 
@@ -194,7 +201,7 @@ impl<T: Clone + Send + Sync + 'static, const N: usize> Indexed for [T; N] {
         self.get_mut(key)
     }
     fn put(&mut self, key: usize, value: Option<T>) {
-        self[key] = value.expect("no element of an array is removed");
+        put(self, key, value);
     }
 }
 
