@@ -26,7 +26,7 @@ use std::ops::{Deref, DerefMut, Index, IndexMut};
 /// A collection that `#[concurrent]` functions take as `&mut Tracked<..>` and change by index: a `Vec`, an array, a `HashMap` or a
 /// `BTreeMap`.
 ///
-/// It reads like the collection. In a [`#[synchronized]`](macro@crate::synchronized) function a task gets it as it is when the call
+/// It reads like the collection, by [`Deref`]. In a [`#[synchronized]`](macro@crate::synchronized) function a task gets it as it is when the call
 /// is forked, and what the task writes, and nothing else, travels back and is put in place at the next synchronisation, in the order of
 /// the calls. Without the attributes it is a plain collection, with the same result.
 ///
@@ -61,9 +61,16 @@ use std::ops::{Deref, DerefMut, Index, IndexMut};
 ///
 /// # Limits
 ///
-/// A concurrent function has one such parameter at most, and its other arguments are `Clone`, since it may be called again. The
-/// argument is written `&mut x` or `&mut x.field`, or is a variable that holds such a reference; any other is waited for.
-/// Serde writes arrays of up to 32 elements only, and so do tasks in worker processes.
+/// - A concurrent function has one such parameter at most, and its other arguments are `Clone`, since it may be called again.
+/// - In a call the argument is `&mut x`, or `x` if that is such a reference, and the declaration of `x` has the word `Tracked` in it:
+///   `let mut x = Tracked::new(..)`, `let x: &mut Tracked<_> = &mut self.heights`, a parameter `x: &mut Tracked<Vec<f64>>`. Anything
+///   else is a compile error that says so.
+/// - What the indexes of an assignment mention, and calls that are arguments of others, are called where they stand.
+/// - Keys that are looked for are made into keys of their own: a `&str` finds a `String`, and not a `&'static str`.
+/// - A slice is `(*list)[1..3]`; by index there is one element.
+/// - If the synchronized function itself panics while calls that change one of its own variables are pending, the results of those
+///   calls are those of the first try.
+/// - Serde writes arrays of up to 32 elements only, and so do tasks in worker processes.
 pub struct Tracked<C: Indexed> {
     state: State<C>,
     /// What was written since the first pending call was forked.
@@ -308,7 +315,7 @@ macro_rules! map {
             /// The value of this key, if there is one.
             ///
             /// ```
-            #[doc = concat!("let ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\", 36)]));")]
+            #[doc = concat!("let ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\".to_string(), 36)]));")]
             /// assert_eq!((ages.get("Ada"), ages.get("Bob")), (Some(&36), None));
             /// ```
             pub fn get<Q>(&self, key: &Q) -> Option<&T>
@@ -325,7 +332,7 @@ macro_rules! map {
             /// The value of this key, to be changed, if there is one.
             ///
             /// ```
-            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\", 36)]));")]
+            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\".to_string(), 36)]));")]
             /// *ages.get_mut("Ada").unwrap() += 1;
             /// assert_eq!(ages["Ada"], 37);
             /// ```
@@ -340,7 +347,7 @@ macro_rules! map {
             /// Whether there is a value of this key.
             ///
             /// ```
-            #[doc = concat!("let ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\", 36)]));")]
+            #[doc = concat!("let ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\".to_string(), 36)]));")]
             /// assert!(ages.contains_key("Ada"));
             /// ```
             pub fn contains_key<Q>(&self, key: &Q) -> bool
@@ -354,8 +361,8 @@ macro_rules! map {
             /// Gives the key this value, and returns the one it had. [`set`](Self::set) does not read that.
             ///
             /// ```
-            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\", 36)]));")]
-            /// assert_eq!(ages.insert("Ada", 37), Some(36));
+            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\".to_string(), 36)]));")]
+            /// assert_eq!(ages.insert("Ada".to_string(), 37), Some(36));
             /// ```
             pub fn insert(&mut self, key: K, value: T) -> Option<T> {
                 let before = self.read(&key).cloned();
@@ -367,7 +374,7 @@ macro_rules! map {
             ///
             /// ```
             #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::new());")]
-            /// ages.set("Ada", 36);
+            /// ages.set("Ada".to_string(), 36);
             /// assert_eq!(ages["Ada"], 36);
             /// ```
             pub fn set(&mut self, key: K, value: T) {
@@ -377,7 +384,7 @@ macro_rules! map {
             /// Removes the key, and returns the value it had.
             ///
             /// ```
-            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\", 36)]));")]
+            #[doc = concat!("let mut ages = xfork::Tracked::new(std::collections::", stringify!($map), "::from([(\"Ada\".to_string(), 36)]));")]
             /// assert_eq!((ages.remove("Ada"), ages.get("Ada")), (Some(36), None));
             /// ```
             pub fn remove<Q>(&mut self, key: &Q) -> Option<T>
