@@ -178,6 +178,7 @@ impl Walk {
             if !variable.is_initialised || parts.is_empty() && !variable.is_shared {
                 continue;
             }
+            let is_unknown = is_unknown && self.defines_macros;
             let changes = is_unknown || changing.contains(name) && !variable.is_shared;
             if changes {
                 let is_apart = |fields: &Vec<Member>| changing.is_apart(name, fields.first());
@@ -235,7 +236,7 @@ enum Keeps {
 
 struct Strip<'a> {
     keeps: Keeps,
-    /// There is a macro of which nothing is known.
+    /// There is a macro of which nothing is known: one that the function itself defines changes what it likes.
     is_unknown: &'a mut bool,
 }
 
@@ -277,12 +278,12 @@ impl Strip<'_> {
 
     fn of_macro(&mut self, mac: &mut syn::Macro) {
         let args = arguments(mac);
-        *self.is_unknown |= args.is_none();
+        *self.is_unknown |= args.is_none() && !is_format(mac);
         let is_plain =
             |arg: &Expr| matches!(bare(arg), Expr::Lit(_)) || root(arg).is_some() || borrowed(arg).is_some();
         let writes =
             mac.path.segments.last().is_some_and(|last| last.ident == "write" || last.ident == "writeln");
-        if is_format(mac) && !writes && args.is_some_and(|args| args.iter().all(is_plain)) {
+        if is_format(mac) && !writes && args.is_some_and(|args| args.list.iter().all(is_plain)) {
             mac.tokens = TokenStream::new();
         }
     }

@@ -66,6 +66,7 @@ pub(crate) fn expand(settings: &TokenStream, item: TokenStream) -> Result<TokenS
     let mut walk = Walk::new(variables(&function));
     walk.changed = changed(&function.block);
     walk.lent = lend::lent(&function.block);
+    walk.defines_macros = names::mentioned(&function.block).contains("macro_rules");
     let places = parameters(&mut walk, &function);
     let is_unit = matches!(function.sig.output, syn::ReturnType::Default);
     walk.function(&mut function.block, is_unit);

@@ -162,7 +162,7 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
         fn of_macro(&mut self, mac: &syn::Macro) {
             self.0.calls = true;
             match arguments(mac) {
-                Some(arguments) => arguments.iter().for_each(|argument| self.visit_expr(argument)),
+                Some(arguments) => arguments.list.iter().for_each(|argument| self.visit_expr(argument)),
                 // Anything may be in it, also an early return.
                 None => self.0.leaves = true,
             }

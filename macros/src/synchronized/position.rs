@@ -160,12 +160,11 @@ impl VisitMut for Check<'_> {
     }
 
     fn visit_macro_mut(&mut self, mac: &mut Macro) {
-        if let Some(arguments) = arguments(mac) {
-            let mut arguments = arguments;
-            for argument in &mut arguments {
+        if let Some(mut arguments) = arguments(mac) {
+            for argument in &mut arguments.list {
                 self.at(Place::Macro).visit_expr_mut(argument);
             }
-            mac.tokens = quote!(#arguments);
+            mac.tokens = arguments.tokens();
         }
     }
 
@@ -174,8 +173,25 @@ impl VisitMut for Check<'_> {
     fn visit_pat_mut(&mut self, _: &mut syn::Pat) {}
 }
 
-/// The arguments of a macro whose arguments are expressions.
-pub(super) fn arguments(mac: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
+/// The arguments of a macro, which are expressions.
+pub(super) struct Arguments {
+    pub(super) list: Vec<Expr>,
+    /// `vec![x; n]`
+    is_repeated: bool,
+}
+
+impl Arguments {
+    fn tokens(&self) -> TokenStream {
+        let list = &self.list;
+        match self.is_repeated {
+            true => quote!(#(#list);*),
+            false => quote!(#(#list),*),
+        }
+    }
+}
+
+/// The arguments of a macro whose arguments are known to be expressions.
+pub(super) fn arguments(mac: &Macro) -> Option<Arguments> {
     const KNOWN: [&str; 21] = [
         "print",
         "println",
@@ -203,8 +219,14 @@ pub(super) fn arguments(mac: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
     if !KNOWN.iter().any(|known| last.ident == known) {
         return None;
     }
-    // Named arguments of format strings are read as assignments, and `matches!` and `vec![x; n]` not at all.
-    Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone()).ok()
+    // Named arguments of format strings are read as assignments, and `matches!` not at all.
+    let list = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(mac.tokens.clone());
+    if let Ok(list) = list {
+        return Some(Arguments { list: list.into_iter().collect(), is_repeated: false });
+    }
+    let repeated = Punctuated::<Expr, Token![;]>::parse_separated_nonempty.parse2(mac.tokens.clone()).ok();
+    let repeated = repeated.filter(|list| last.ident == "vec" && list.len() == 2)?;
+    Some(Arguments { list: repeated.into_iter().collect(), is_repeated: true })
 }
 
 /// A method call with the span of the user's call, which is where a fork is said to be.

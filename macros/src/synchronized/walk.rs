@@ -32,6 +32,8 @@ pub(super) struct Walk {
     pub(super) changed: HashMap<String, Vec<Vec<syn::Member>>>,
     /// Names of variables that may have been moved by now.
     pub(super) moved: HashSet<String>,
+    /// There are macros of its own in the function, which may mention any variable.
+    pub(super) defines_macros: bool,
     /// What calls may borrow.
     pub(super) lent: Lent,
     /// Numbers of the variables that they do borrow.
@@ -65,6 +67,7 @@ impl Walk {
             locals,
             changed: HashMap::new(),
             moved: HashSet::new(),
+            defines_macros: false,
             lent: Lent::default(),
             lent_variables: RefCell::default(),
             asked: RefCell::default(),

@@ -48,58 +48,66 @@ pub trait Keyed<K, T>: Default + Send + Sync + 'static {
     fn into_each(self) -> impl Iterator<Item = (K, T)>;
 }
 
-impl<K, T, S> Keyed<K, T> for HashMap<K, T, S>
-where
-    K: Eq + Hash + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-    S: BuildHasher + Default + Send + Sync + 'static,
-{
-    fn at(&self, key: &K) -> Option<&T> {
-        self.get(key)
-    }
-    fn at_mut(&mut self, key: &K) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn set(&mut self, key: K, value: T) {
-        self.insert(key, value);
-    }
-    fn each<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a T)>
-    where
-        K: 'a,
-        T: 'a,
-    {
-        self.iter()
-    }
-    fn into_each(self) -> impl Iterator<Item = (K, T)> {
-        self.into_iter()
-    }
+macro_rules! keyed {
+    ($map:ident [$($parameter:ident: $($bound:path),+)?] [$($key:path),+]) => {
+        impl<K, T $(, $parameter)?> Keyed<K, T> for $map<K, T $(, $parameter)?>
+        where
+            K: $($key +)+ Send + Sync + 'static,
+            T: Send + Sync + 'static,
+            $($parameter: $($bound +)+ Send + Sync + 'static)?
+        {
+            fn at(&self, key: &K) -> Option<&T> {
+                self.get(key)
+            }
+            fn at_mut(&mut self, key: &K) -> Option<&mut T> {
+                self.get_mut(key)
+            }
+            fn set(&mut self, key: K, value: T) {
+                self.insert(key, value);
+            }
+            fn each<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a T)>
+            where
+                K: 'a,
+                T: 'a,
+            {
+                self.iter()
+            }
+            fn into_each(self) -> impl Iterator<Item = (K, T)> {
+                self.into_iter()
+            }
+        }
+
+        impl<K, T $(, $parameter)?> Indexed for $map<K, T $(, $parameter)?>
+        where
+            K: Clone + Debug + $($key +)+ Send + Sync + 'static,
+            T: Clone + Send + Sync + 'static,
+            $($parameter: Clone + $($bound +)+ Send + Sync + 'static)?
+        {
+            type Key = K;
+            type Value = T;
+            type Map<V: Send + Sync + 'static> = $map<K, V $(, $parameter)?>;
+            type Reads = Keys<$map<K, () $(, $parameter)?>>;
+            fn reads(&self) -> Self::Reads {
+                Keys(Mutex::default())
+            }
+            fn find(&self, key: &K) -> Option<&T> {
+                self.get(key)
+            }
+            fn find_mut(&mut self, key: &K) -> Option<&mut T> {
+                self.get_mut(key)
+            }
+            fn put(&mut self, key: K, value: Option<T>) {
+                match value {
+                    Some(value) => self.insert(key, value),
+                    None => self.remove(&key),
+                };
+            }
+        }
+    };
 }
 
-impl<K, T> Keyed<K, T> for BTreeMap<K, T>
-where
-    K: Ord + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-{
-    fn at(&self, key: &K) -> Option<&T> {
-        self.get(key)
-    }
-    fn at_mut(&mut self, key: &K) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn set(&mut self, key: K, value: T) {
-        self.insert(key, value);
-    }
-    fn each<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a T)>
-    where
-        K: 'a,
-        T: 'a,
-    {
-        self.iter()
-    }
-    fn into_each(self) -> impl Iterator<Item = (K, T)> {
-        self.into_iter()
-    }
-}
+keyed!(HashMap [S: BuildHasher, Default] [Eq, Hash]);
+keyed!(BTreeMap [] [Ord]);
 
 /// Indexes that were read, noted through a shared reference.
 pub trait Reads<K>: Send + Sync + 'static {
@@ -160,100 +168,31 @@ where
     }
 }
 
-/// No element of a list is removed by its index, and what an earlier call has cut off is not there to be written.
-fn put<T>(list: &mut [T], key: usize, value: Option<T>) {
-    if let (Some(place), Some(value)) = (list.get_mut(key), value) {
-        *place = value;
-    }
+macro_rules! list {
+    ([$($parameters:tt)*] $list:ty) => {
+        impl<T: Clone + Send + Sync + 'static, $($parameters)*> Indexed for $list {
+            type Key = usize;
+            type Value = T;
+            type Map<V: Send + Sync + 'static> = HashMap<usize, V, FxBuildHasher>;
+            type Reads = Bits;
+            fn reads(&self) -> Bits {
+                Bits::of(self.len())
+            }
+            fn find(&self, &key: &usize) -> Option<&T> {
+                self.get(key)
+            }
+            fn find_mut(&mut self, &key: &usize) -> Option<&mut T> {
+                self.get_mut(key)
+            }
+            fn put(&mut self, key: usize, value: Option<T>) {
+                // No element is removed by its index, and what an earlier call has cut off is not there to be written.
+                if let (Some(place), Some(value)) = (self.get_mut(key), value) {
+                    *place = value;
+                }
+            }
+        }
+    };
 }
 
-impl<T: Clone + Send + Sync + 'static> Indexed for Vec<T> {
-    type Key = usize;
-    type Value = T;
-    type Map<V: Send + Sync + 'static> = HashMap<usize, V, FxBuildHasher>;
-    type Reads = Bits;
-    fn reads(&self) -> Bits {
-        Bits::of(self.len())
-    }
-    fn find(&self, &key: &usize) -> Option<&T> {
-        self.get(key)
-    }
-    fn find_mut(&mut self, &key: &usize) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn put(&mut self, key: usize, value: Option<T>) {
-        put(self, key, value);
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static, const N: usize> Indexed for [T; N] {
-    type Key = usize;
-    type Value = T;
-    type Map<V: Send + Sync + 'static> = HashMap<usize, V, FxBuildHasher>;
-    type Reads = Bits;
-    fn reads(&self) -> Bits {
-        Bits::of(N)
-    }
-    fn find(&self, &key: &usize) -> Option<&T> {
-        self.get(key)
-    }
-    fn find_mut(&mut self, &key: &usize) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn put(&mut self, key: usize, value: Option<T>) {
-        put(self, key, value);
-    }
-}
-
-impl<K, T, S> Indexed for HashMap<K, T, S>
-where
-    K: Clone + Debug + Eq + Hash + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Default + Send + Sync + 'static,
-{
-    type Key = K;
-    type Value = T;
-    type Map<V: Send + Sync + 'static> = HashMap<K, V, S>;
-    type Reads = Keys<HashMap<K, (), S>>;
-    fn reads(&self) -> Self::Reads {
-        Keys(Mutex::default())
-    }
-    fn find(&self, key: &K) -> Option<&T> {
-        self.get(key)
-    }
-    fn find_mut(&mut self, key: &K) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn put(&mut self, key: K, value: Option<T>) {
-        match value {
-            Some(value) => self.insert(key, value),
-            None => self.remove(&key),
-        };
-    }
-}
-
-impl<K, T> Indexed for BTreeMap<K, T>
-where
-    K: Clone + Debug + Ord + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-{
-    type Key = K;
-    type Value = T;
-    type Map<V: Send + Sync + 'static> = BTreeMap<K, V>;
-    type Reads = Keys<BTreeMap<K, ()>>;
-    fn reads(&self) -> Self::Reads {
-        Keys(Mutex::default())
-    }
-    fn find(&self, key: &K) -> Option<&T> {
-        self.get(key)
-    }
-    fn find_mut(&mut self, key: &K) -> Option<&mut T> {
-        self.get_mut(key)
-    }
-    fn put(&mut self, key: K, value: Option<T>) {
-        match value {
-            Some(value) => self.insert(key, value),
-            None => self.remove(&key),
-        };
-    }
-}
+list!([] Vec<T>);
+list!([const N: usize] [T; N]);
