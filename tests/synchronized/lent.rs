@@ -158,6 +158,11 @@ both! {
         of.0.load(Ordering::Relaxed)
     }
 
+    #[concurrent(io)]
+    pub(crate) fn plus(n: i64, of: &Level) -> i64 {
+        of.0.load(Ordering::Relaxed) + n
+    }
+
     pub(crate) fn step(data: &mut Vec<i64>) -> bool {
         data[0] += 1;
         data[0] < 5
@@ -220,6 +225,28 @@ both! {
         let before = raise(&own);
         out[5] = height(&own);
         out.push(before);
+        out.push(height(&own));
+        let mut pairs = std::collections::BTreeMap::new();
+        pairs.insert(height(&own), raise(&own));
+        out.extend(pairs.into_iter().flat_map(|(key, value)| [key, value]));
+        out.push(height(&own));
+        out[0] = plus(raise(&own), &own);
+        out[1] = height(&own);
+        let value = match before {
+            0 => 1,
+            _ => raise(&own),
+        };
+        out.push(value);
+        out.push(height(&own));
+        #[cfg(unix)]
+        raise(&own);
+        out.push(height(&own));
+        let all: Vec<i64> = (0..2).map(|_| raise(&own)).collect();
+        out.extend(all);
+        out.push(height(&own));
+        if raise(&own) > 0 {
+            out.push(height(&own));
+        }
         out
     }
 

@@ -183,6 +183,8 @@ impl Walk {
 
     /// What a statement that is not of any [`Form`] does.
     pub(super) fn ordinary(&mut self, statement: Stmt, out: &mut Vec<Stmt>) {
+        let calls = Form::perhaps(&statement).map(|form| form.calls()).unwrap_or_default();
+        out.extend(calls.into_iter().flat_map(|call| self.forgets_of_call(call)));
         match statement {
             Stmt::Item(item) => out.push(Stmt::Item(item)),
             Stmt::Macro(mut statement) => {

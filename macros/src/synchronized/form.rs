@@ -89,6 +89,20 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// The calls that may be forked.
+    pub(super) fn calls(&self) -> Vec<&'a ExprCall> {
+        match self {
+            Self::Assign { value, .. } | Self::Let { value, .. } => vec![value.call()],
+            Self::Method { call, candidates } => {
+                candidates.iter().filter_map(|&at| candidate(&call.args[at])).collect()
+            }
+            Self::Alone { call, candidates } => {
+                let itself = is_candidate(call).then_some(*call);
+                candidates.iter().filter_map(|&at| candidate(&call.args[at])).chain(itself).collect()
+            }
+        }
+    }
+
     /// The place that something is put into.
     pub(super) fn place(&self) -> Option<&'a Expr> {
         match self {

@@ -12,10 +12,11 @@ use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprCall, Member, Stmt, parse_quote};
 
-use super::form::{bare, candidate, is_assignment};
+use super::form::{Value, bare, candidate, is_assignment, is_candidate};
 use super::names::{is_format, mentioned};
 use super::places::{Root, is_variable_or_field, root};
 use super::position::arguments;
+use super::shape::is_conditional;
 use super::site::internal;
 use super::walk::Walk;
 
@@ -121,7 +122,7 @@ impl Walk {
         }
         let before = self.forgets_for(statement, |look, code| look.visit_stmt_mut(code));
         let behind = match statement {
-            _ if lent_in(statement).borrowed.is_empty() => Vec::new(),
+            _ if lent_in(statement).is_empty() => Vec::new(),
             // A jump: nothing is behind it.
             Stmt::Expr(Expr::Return(_) | Expr::Break(_) | Expr::Continue(_), _) => Vec::new(),
             _ => before.clone(),
@@ -241,35 +242,33 @@ struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    /// Takes out what the call of a statement lends.
-    fn lends(&self, expr: &mut Expr) {
-        if self.keeps == Keeps::Changes {
-            return;
-        }
-        let is_candidate = candidate(expr).is_some();
+    /// Takes out what the call of a statement lends, where that may be forked; what it does if it is not, is known there.
+    fn lends(&self, expr: &mut Expr, is_ended: bool) {
+        let is_collected = matches!(Value::of(expr), Some(Value::Collect(_)));
         match expr {
-            Expr::Paren(paren) => self.lends(&mut paren.expr),
-            Expr::Group(group) => self.lends(&mut group.expr),
-            Expr::Assign(assign) => self.lends(&mut assign.right),
-            Expr::Binary(binary) if is_assignment(&binary.op) => self.lends(&mut binary.right),
-            Expr::Call(call) => {
-                for arg in &mut call.args {
-                    let is_lent =
-                        is_candidate && (borrowed(arg).is_some() || matches!(bare(arg), Expr::Path(_)));
-                    if is_lent {
-                        *arg = parse_quote!(());
-                    } else {
-                        self.lends(arg);
-                    }
+            _ if self.keeps == Keeps::Changes => {}
+            Expr::Paren(paren) => self.lends(&mut paren.expr, is_ended),
+            Expr::Group(group) => self.lends(&mut group.expr, is_ended),
+            Expr::Assign(assign) => self.lends(&mut assign.right, true),
+            Expr::Binary(binary) if is_assignment(&binary.op) => self.lends(&mut binary.right, true),
+            Expr::MethodCall(collect) if is_collected => {
+                if let Expr::MethodCall(map) = &mut *collect.receiver
+                    && let Some(Expr::Closure(closure)) = map.args.first_mut()
+                {
+                    self.lends(&mut closure.body, true);
                 }
             }
-            Expr::MethodCall(call) => {
-                self.lends(&mut call.receiver);
-                for arg in &mut call.args {
-                    match arg {
-                        Expr::Closure(closure) => self.lends(&mut closure.body),
-                        arg => self.lends(arg),
-                    }
+            Expr::Call(call) if is_ended && is_candidate(call) => {
+                let lent = |arg: &Expr| borrowed(arg).is_some() || matches!(bare(arg), Expr::Path(_));
+                call.args.iter_mut().filter(|arg| lent(arg)).for_each(|arg| *arg = parse_quote!(()));
+            }
+            Expr::Call(syn::ExprCall { args, .. }) | Expr::MethodCall(syn::ExprMethodCall { args, .. })
+                if is_ended =>
+            {
+                // Of several calls one may be forked, and the others are made.
+                let mut calls = args.iter_mut().filter(|arg| candidate(arg).is_some());
+                if let (Some(call), None) = (calls.next(), calls.next()) {
+                    self.lends(call, true);
                 }
             }
             _ => {}
@@ -334,20 +333,22 @@ impl VisitMut for Strip<'_> {
     }
 
     fn visit_arm_mut(&mut self, arm: &mut syn::Arm) {
-        self.lends(&mut arm.body);
+        self.lends(&mut arm.body, false);
         visit_mut::visit_arm_mut(self, arm);
     }
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
+        // What may not be there stays as it is.
+        let is_conditional = is_conditional(statement);
         match statement {
             Stmt::Macro(mac) => return self.of_macro(&mut mac.mac),
-            Stmt::Local(local) => {
+            Stmt::Local(local) if !is_conditional => {
                 if let Some(init) = &mut local.init {
-                    self.lends(&mut init.expr);
+                    self.lends(&mut init.expr, true);
                 }
             }
-            Stmt::Expr(expr, _) => self.lends(expr),
-            Stmt::Item(_) => {}
+            Stmt::Expr(expr, semicolon) if !is_conditional => self.lends(expr, semicolon.is_some()),
+            Stmt::Local(_) | Stmt::Expr(..) | Stmt::Item(_) => {}
         }
         visit_mut::visit_stmt_mut(self, statement);
     }

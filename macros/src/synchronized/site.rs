@@ -34,6 +34,7 @@ impl Walk {
     pub(super) fn statement(&mut self, mut statement: Stmt, lets: &mut Vec<Let>, out: &mut Vec<Stmt>) {
         let copy = statement.clone();
         let Some(form) = Form::of(&copy) else { return self.ordinary(statement, out) };
+        let calls = form.calls();
         match form {
             Form::Assign { place, operator, value } => {
                 let how = if operator.is_some() { How::Changed } else { How::Assigned };
@@ -104,8 +105,8 @@ impl Walk {
                 let whole =
                     |args: TokenStream| quote_spanned!(call.span()=> #reached.#method #turbofish(#args));
                 self.check_statement(&mut statement);
-                let forgets = candidates.iter().filter_map(|&at| candidate(&call.args[at]));
-                let forgets: Vec<Stmt> = forgets.flat_map(|call| self.forgets_of_call(call)).collect();
+                let forgets: Vec<Stmt> =
+                    calls.into_iter().flat_map(|call| self.forgets_of_call(call)).collect();
                 let statement = self.in_its_turn(number, &statement);
                 let statement = quote!(#(#forgets)* #statement);
                 self.one_of(&statement, &call.args, &candidates, &later.before, &note, &queue, &whole, out);
