@@ -188,6 +188,13 @@ impl Lend {
         self.0.lock().clear();
     }
 
+    /// Other fields of it are changed, which may overlap with what is lent.
+    pub fn forget_if(&self, may_overlap: bool) {
+        if may_overlap {
+            self.forget();
+        }
+    }
+
     /// It is mentioned, and is a shared reference.
     pub fn forget_unless_plain(&self) {
         self.0.lock().retain(|part| part.is_plain);

@@ -298,6 +298,76 @@ both! {
         n * weights[0]
     }
 
+    #[concurrent(io)]
+    pub(crate) fn plus_all(n: i64, data: &Vec<i64>) -> i64 {
+        data.iter().sum::<i64>() * 10 + n
+    }
+
+    pub(crate) fn fail(data: &[i64], of: usize) -> ! {
+        panic!("{of} of {data:?}")
+    }
+
+    macro_rules! reset {
+        ($variable:ident . $field:ident) => {
+            $variable.items.clear();
+            $variable.$field += 1;
+        };
+    }
+
+    /// What is hidden in macros, in closures that are called many times, and in fields.
+    #[synchronized]
+    pub(crate) fn changed_out_of_sight(given: Option<i64>) -> Vec<i64> {
+        let mut stack = vec![2_i64, 1, 0, 1, 2];
+        let names = ["a", "b", "c"];
+        let mut out = Vec::new();
+        out.push(plus_all(0, &stack));
+        let text = format!("{}", names[stack.pop().unwrap() as usize]);
+        out.push(plus_all(text.len() as i64, &stack));
+        macro_rules! bump {
+            () => {{
+                stack.push(1);
+                stack.len()
+            }};
+        }
+        assert!(bump!() == 5);
+        out.push(plus_all(0, &stack));
+        let popped: Vec<i64> = (0..3).map(|_| plus_all(stack.pop().unwrap(), &stack)).collect();
+        out.extend(popped);
+        let mut world = World { items: vec![1, 2], total: 0, name: String::new() };
+        out.push(plus_all(0, &world.items));
+        reset!(world.total);
+        out.push(plus_all(1, &world.items));
+        let fixed = World { items: vec![5], total: 2, name: String::new() };
+        for i in 0..fixed.total {
+            out.push(plus_all(i, &fixed.items));
+        }
+        let value: i64 = match given {
+            Some(value) => value,
+            None => {
+                fail(&stack, stack.len());
+            }
+        };
+        out.push(value);
+        out
+    }
+
+    impl World {
+        /// What is put off keeps another field borrowed.
+        #[synchronized]
+        pub(crate) fn keep(&mut self, table: &mut std::collections::BTreeMap<i64, i64>) -> i64 {
+            let at = self.name.len();
+            self.items.insert(at, sum(1, &[2]));
+            self.name.push('x');
+            self.total += 1;
+            for i in 0..self.items.len() {
+                self.items[i] = sum(i as i64, &[1]);
+                self.total += 2;
+            }
+            table.insert(self.total, sum(self.total, &self.items));
+            self.total
+        }
+    }
+
     pub(crate) struct World {
         pub(crate) items: Vec<i64>,
         pub(crate) total: i64,
@@ -397,6 +467,14 @@ fn what_is_borrowed_is_what_it_is_when_the_call_is_made() {
         same!(changed_behind_references(&level()));
         assert_eq!(forked::Outer::default().fill(), serial::Outer::default().fill());
         same!(ordinary(&[3]));
+        same!(changed_out_of_sight(Some(3)));
+        let (mut tables, items) = ([(); 2].map(|()| std::collections::BTreeMap::new()), vec![1, 2]);
+        let mut one = forked::World { items: items.clone(), total: 0, name: String::new() };
+        let mut other = serial::World { items, total: 0, name: String::new() };
+        let [a, b] = &mut tables;
+        assert_eq!(one.keep(a), other.keep(b));
+        assert_eq!((one.items, one.total, one.name), (other.items, other.total, other.name));
+        assert_eq!(tables[0], tables[1]);
         assert_eq!((forked.rows, forked.table), (serial.rows, serial.table));
     });
 }

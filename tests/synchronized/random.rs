@@ -51,11 +51,13 @@ fn random_programs_have_every_form_of_statement() {
 /// How many forms the generator knows.
 const FORMS: usize = 95;
 
-/// Builds the programs of these seeds as one, and runs it.
+/// Builds the programs of these seeds, together for each processor, and runs them.
 fn check(first: u64, end: u64) {
+    let parts = std::thread::available_parallelism().map_or(1, |count| count.get() as u64).min(end - first);
     let xfork = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("synchronized-random");
-    fs::create_dir_all(dir.join("src")).unwrap();
+    let _ = fs::remove_dir_all(dir.join("src"));
+    fs::create_dir_all(dir.join("src/bin")).unwrap();
     let manifest = format!(
         "[workspace]\n[package]\nname = \"programs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
          [dependencies]\nxfork = {{ path = {:?} }}\n[profile.dev]\ndebug = 0\nincremental = false\n",
@@ -66,19 +68,30 @@ fn check(first: u64, end: u64) {
     if !dir.join("Cargo.lock").exists() {
         let _ = fs::copy(xfork.join("Cargo.lock"), dir.join("Cargo.lock"));
     }
-    fs::write(dir.join("src/main.rs"), source(first, end)).unwrap();
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--offline", "--quiet", "--target-dir"]).arg(dir.join("target")).current_dir(&dir);
-    let output = command.env("RUST_BACKTRACE", "0").output().unwrap();
-    assert!(
-        output.status.success(),
-        "programs {first}..{end}, in {}:\n{}{}",
-        dir.display(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let ran = format!("{} programs\n", end - first);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), ran);
+    let bound = |part| first + (end - first) * part / parts;
+    for part in 0..parts {
+        let source = source(bound(part), bound(part + 1));
+        fs::write(dir.join(format!("src/bin/part_{part}.rs")), source).unwrap();
+    }
+    let run = |command: &mut Command| {
+        let output = command.current_dir(&dir).env("RUST_BACKTRACE", "0").output().unwrap();
+        let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "programs {first}..{end}, in {}:\n{}{}",
+            dir.display(),
+            shown(&output.stdout),
+            shown(&output.stderr)
+        );
+        shown(&output.stdout)
+    };
+    let target = dir.join("target");
+    let build = ["build", "--offline", "--quiet", "--bins", "--target-dir"];
+    run(Command::new(env!("CARGO")).args(build).arg(&target));
+    for part in 0..parts {
+        let ran = run(&mut Command::new(target.join(format!("debug/part_{part}"))));
+        assert_eq!(ran, format!("{} programs\n", bound(part + 1) - bound(part)));
+    }
 }
 
 /// A program that runs all of them, each both ways.

@@ -189,6 +189,20 @@ both! {
         Tracked::new(vec![1; n])
     }
 
+    pub(crate) fn report(pair: &mut (Tracked<Vec<i64>>, i64)) -> i64 {
+        pair.0[0] + pair.1
+    }
+
+    /// A part of a variable, and all of it.
+    #[synchronized]
+    pub(crate) fn parts(pair: &mut (Tracked<Vec<i64>>, i64)) -> i64 {
+        fill(0, 3, &mut pair.0);
+        let first = report(pair);
+        pair.1 = add(0, 2, &mut pair.0);
+        let second = report(pair);
+        first * 1000 + second
+    }
+
     /// A variable of the same name inside a loop.
     #[synchronized]
     pub(crate) fn shadowed(list: &mut Tracked<Vec<i64>>, other: &mut Tracked<Vec<i64>>) -> Vec<i64> {
@@ -270,6 +284,9 @@ fn what_is_read_between_calls_is_what_they_have_written() {
         let ((mut a, mut b), (mut c, mut d)) = (lists(), lists());
         assert_eq!(forked::shadowed(&mut a, &mut b), serial::shadowed(&mut c, &mut d));
         assert_eq!((a, b), (c, d));
+        let (mut forked, mut serial) = [(); 2].map(|()| (Tracked::new(vec![1, 2]), 5)).into();
+        assert_eq!(forked::parts(&mut forked), serial::parts(&mut serial));
+        assert_eq!(forked, serial);
         let (mut forked, mut serial) = (vec![0], vec![0]);
         let texts = [
             message(|| forked::ends_with_its_own_panic(&mut forked)),

@@ -70,9 +70,12 @@ impl Walk {
 
     /// Settles what the task could not see.
     pub(super) fn settle_given(&mut self, given: Option<&Given>, out: &mut Vec<syn::Stmt>) {
-        if let Some(given) = given
-            && (self.state.loose.contains(&given.number) || self.sees_through(given.number))
-        {
+        let Some(&Given { number, .. }) = given else { return };
+        // Another part of it, or the whole.
+        let is_same =
+            |&other: &usize| other != number && self.variables[other].whole == self.variables[number].whole;
+        let is_other = self.state.places.iter().any(is_same);
+        if is_other || self.state.loose.contains(&number) || self.sees_through(number) {
             self.settle(out);
         }
     }
@@ -88,8 +91,8 @@ impl Walk {
     /// A function that does not change it sees it as it is.
     pub(super) fn unless_given(&self, callee: &Ident, given: Option<&Given>) -> TokenStream {
         let given = given.filter(|given| self.state.places.contains(&given.number));
-        let settle = given.and_then(|_| self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
-        settle.map(|settle| quote!(if !#callee.__xfork_tracks() { #settle })).unwrap_or_default()
+        let settle = given.map(|_| self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
+        settle.map(|settle| quote!(if !#callee.__xfork_tracks() { #(#settle)* })).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprCall, Member, Stmt, parse_quote};
 
 use super::form::{Value, bare, candidate, is_assignment, is_candidate};
-use super::names::{is_format, mentioned};
+use super::names::{Names, is_format, mentioned};
 use super::places::{Root, is_variable_or_field, root};
 use super::position::arguments;
 use super::shape::is_conditional;
@@ -104,6 +104,19 @@ impl Walk {
         quote!(&[#(#lends),*])
     }
 
+    /// The names of what a closure may change, which is called many times in one statement.
+    pub(super) fn changed_in_rounds(&self, closure: &syn::ExprClosure) -> HashSet<String> {
+        let [(changing, _), (mentioning, _)] = stripped(&*closure.body, |look, code| {
+            look.lends(code, true);
+            look.visit_expr_mut(code);
+        });
+        let may_change = |name: &String| {
+            let of_name = |&&number: &&usize| self.variables[number].name() == *name;
+            self.scope.iter().rev().find(of_name).is_some_and(|&number| !self.variables[number].is_shared)
+        };
+        changing.into_names().filter(may_change).chain(mentioning.into_names()).collect()
+    }
+
     fn lend(&self, arg: &Expr, others: &HashSet<String>) -> Option<usize> {
         let ident = match bare(arg) {
             Expr::Path(path) => path.path.get_ident()?.clone(),
@@ -127,7 +140,13 @@ impl Walk {
             Stmt::Expr(Expr::Return(_) | Expr::Break(_) | Expr::Continue(_), _) => Vec::new(),
             _ => before.clone(),
         };
-        let unreachable = |forget: Stmt| -> Stmt { parse_quote!(#[allow(unreachable_code)] { #forget }) };
+        // Each ends with a semicolon: behind what never ends, a block would be the value of that around it.
+        let unreachable = |forget: Stmt| -> Stmt {
+            match forget {
+                Stmt::Expr(forget, _) => parse_quote!(#[allow(unreachable_code)] #forget;),
+                other => other,
+            }
+        };
         (before, behind.into_iter().map(unreachable).collect())
     }
 
@@ -162,13 +181,7 @@ impl Walk {
         code: &T,
         strip: impl Fn(&mut Strip<'_>, &mut T),
     ) -> Vec<Stmt> {
-        let stripped = |keeps| {
-            let (mut code, mut is_unknown) = (code.clone(), false);
-            strip(&mut Strip { keeps, is_unknown: &mut is_unknown }, &mut code);
-            (mentioned(&code), is_unknown)
-        };
-        let (changing, is_unknown) = stripped(Keeps::Changes);
-        let (mentioning, _) = stripped(Keeps::Mentions);
+        let [(changing, is_unknown), (mentioning, _)] = stripped(code, strip);
         let mut all = Vec::new();
         let names: BTreeSet<&String> = self.lent.borrowed.keys().chain(&self.lent.named).collect();
         for name in names {
@@ -179,8 +192,8 @@ impl Walk {
             if !variable.is_initialised || parts.is_empty() && !variable.is_shared {
                 continue;
             }
-            let is_unknown = is_unknown && self.defines_macros;
-            let changes = is_unknown || changing.contains(name) && !variable.is_shared;
+            let is_anything = is_unknown && self.defines_macros;
+            let changes = is_anything || changing.contains(name) && !variable.is_shared;
             if changes {
                 let is_apart = |fields: &Vec<Member>| changing.is_apart(name, fields.first());
                 let is_apart = !is_unknown && parts.iter().all(is_apart);
@@ -200,8 +213,9 @@ impl Walk {
         }
         self.lent_variables.borrow_mut().insert(number);
         let lend = name(number);
-        Some(match self.may_overlap(number).filter(|_| is_apart) {
-            Some(overlap) => parse_quote!(if #overlap { #lend.forget(); }),
+        let overlap = if is_apart { self.may_overlap(number) } else { None };
+        Some(match overlap {
+            Some(overlap) => parse_quote!(#lend.forget_if(#overlap);),
             None => parse_quote!(#lend.forget();),
         })
     }
@@ -224,6 +238,15 @@ impl Walk {
 
 fn name(number: usize) -> syn::Ident {
     internal(&format!("__xfork_lend_{number}"))
+}
+
+/// What code may change, and what it may pass on; whether there is a macro in it of which nothing is known.
+fn stripped<T: Clone + ToTokens>(code: &T, strip: impl Fn(&mut Strip<'_>, &mut T)) -> [(Names, bool); 2] {
+    [Keeps::Changes, Keeps::Mentions].map(|keeps| {
+        let (mut code, mut is_unknown) = (code.clone(), false);
+        strip(&mut Strip { keeps, is_unknown: &mut is_unknown }, &mut code);
+        (mentioned(&code), is_unknown)
+    })
 }
 
 /// What is left of code when it is stripped.
@@ -278,8 +301,13 @@ impl Strip<'_> {
     fn of_macro(&mut self, mac: &mut syn::Macro) {
         let args = arguments(mac);
         *self.is_unknown |= args.is_none() && !is_format(mac);
-        let is_plain =
-            |arg: &Expr| matches!(bare(arg), Expr::Lit(_)) || root(arg).is_some() || borrowed(arg).is_some();
+        // Macros in the arguments.
+        for arg in args.iter().flat_map(|args| &args.list) {
+            self.visit_expr_mut(&mut arg.clone());
+        }
+        let is_plain = |arg: &Expr| {
+            matches!(bare(arg), Expr::Lit(_)) || is_variable_or_field(arg) || borrowed(arg).is_some()
+        };
         let writes =
             mac.path.segments.last().is_some_and(|last| last.ident == "write" || last.ident == "writeln");
         if is_format(mac) && !writes && args.is_some_and(|args| args.list.iter().all(is_plain)) {

@@ -147,6 +147,8 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
                     self.0.leaves = true;
                 }
                 Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_) => self.0.calls = true,
+                // They may be functions of a type.
+                Expr::Binary(_) | Expr::Unary(_) | Expr::Index(_) => self.0.calls = true,
                 Expr::Macro(mac) => self.of_macro(&mac.mac),
                 Expr::Closure(_) | Expr::Async(_) => return,
                 _ => {}

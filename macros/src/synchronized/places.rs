@@ -116,6 +116,8 @@ pub(super) struct State {
     pub(super) places: BTreeSet<usize>,
     /// Those of them into which something is put that is not a change of a `Tracked` collection.
     pub(super) loose: BTreeSet<usize>,
+    /// Those of which something pending may keep something borrowed.
+    pub(super) holding: BTreeSet<usize>,
     /// Calls without a place.
     pub(super) alone: bool,
     /// Some with effects that may be seen anywhere.
@@ -130,6 +132,7 @@ impl State {
     pub(super) fn join(&mut self, other: &Self) {
         self.places.extend(&other.places);
         self.loose.extend(&other.loose);
+        self.holding.extend(&other.holding);
         self.alone |= other.alone;
         self.effects |= other.effects;
     }

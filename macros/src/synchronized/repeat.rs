@@ -66,6 +66,9 @@ impl Walk {
             Expr::ForLoop(each) => {
                 self.settle_before(&mentioned(&each.pat), Deeds::default(), out);
                 self.settle_before_expr(&each.expr, out);
+                if !is_calm(&each.expr) {
+                    self.settle_effects(out);
+                }
                 self.enter_loop(&each.body, &mentioned(&each.body), out);
                 check(&mut each.expr, Place::Condition, &self.locals);
                 let source = each.expr.clone();

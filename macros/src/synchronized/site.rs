@@ -70,7 +70,8 @@ impl Walk {
                     Parts { before: &later.before, queue: &queue, then: &then, given: given.as_ref() };
                 let written = self.forked_or(&value, &parts, &statement);
                 out.push(written);
-                self.put_into(number);
+                let holds = self.holds(number, place, None);
+                self.put_into(number, holds);
                 self.give(given.as_ref());
             }
             Form::Method { call, candidates } => {
@@ -110,7 +111,8 @@ impl Walk {
                 let statement = self.in_its_turn(number, &statement);
                 let statement = quote!(#(#forgets)* #statement);
                 self.one_of(&statement, &call.args, &candidates, &later.before, &note, &queue, &whole, out);
-                self.put_into(number);
+                let holds = self.holds(number, &call.receiver, Some(&call.args));
+                self.put_into(number, holds);
                 self.state.effects = true;
             }
             Form::Alone { call, candidates } => {
@@ -165,8 +167,26 @@ impl Walk {
         }
     }
 
+    /// Whether what is put off may keep something borrowed of the place's own variable: by an index, or by an argument.
+    fn holds(
+        &self,
+        number: usize,
+        place: &Expr,
+        args: Option<&syn::punctuated::Punctuated<Expr, syn::Token![,]>>,
+    ) -> bool {
+        let name = self.variables[number].name();
+        let mut names = mentioned_in_indexes(place);
+        let others = args.into_iter().flatten().filter(|arg| candidate(arg).is_none());
+        others.for_each(|arg| names.extend(mentioned(arg)));
+        let mut known = self.scope.iter().map(|&it| &self.variables[it]);
+        names.contains(&name) || known.any(|it| names.contains(&it.name()) && it.origins.contains(&name))
+    }
+
     /// Something is put into a place later.
-    fn put_into(&mut self, number: usize) {
+    fn put_into(&mut self, number: usize, holds: bool) {
+        if holds {
+            self.state.holding.insert(number);
+        }
         self.state.places.insert(number);
         self.state.loose.insert(number);
         self.variables[number].is_place = true;
@@ -191,7 +211,10 @@ impl Walk {
     /// The statement of an ordinary callee, behind what is pending of its place.
     fn in_its_turn(&self, number: usize, statement: &Stmt) -> TokenStream {
         let settle = match self.state.places.contains(&number) {
-            true => self.settle_up_to(&quote!(::core::primitive::u64::MAX)).to_token_stream(),
+            true => {
+                let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
+                quote!(#(#settle)*)
+            }
             false => self.behind_effects(),
         };
         let statement = ended(statement);
@@ -265,7 +288,8 @@ impl Walk {
         let Value::Collect(collect) = value else { unreachable!("called for collections alone") };
         let callee = internal("__xfork_callee");
         let inner = collect.closure.inputs.iter().flat_map(bound);
-        let inner = inner.map(|(ident, _)| ident.unraw().to_string()).collect();
+        let inner: HashSet<String> = inner.map(|(ident, _)| ident.unraw().to_string()).collect();
+        let inner = self.changed_in_rounds(collect.closure).into_iter().chain(inner).collect();
         let forked = self.fork_with(&callee, collect.call, None, &inner);
         let (receiver, closure) = (&collect.map.receiver, collect.closure);
         let (capture, input) = (&closure.capture, &closure.inputs);

@@ -88,6 +88,8 @@ impl Walk {
     /// The variables of a pattern, whose value comes from `source`.
     pub(super) fn declare_pattern(&mut self, pattern: &Pat, source: Option<&Expr>) -> Vec<usize> {
         let is_unique = source.is_some_and(is_unique);
+        // What a range runs over borrows nothing.
+        let source = source.filter(|source| !matches!(bare(source), Expr::Range(_)));
         let origins = source.map(mentioned).unwrap_or_default();
         let comes_from_tracked = self
             .scope
@@ -105,7 +107,7 @@ impl Walk {
             variable.refers |= is_unique;
             variable.is_shared = !is_mut && is_whole && is_borrow;
             variable.is_tracked = is_tracked;
-            variable.has_parts = matches!(source, Some(Expr::Struct(_)));
+            variable.has_parts = is_mut && is_whole && matches!(source, Some(Expr::Struct(_)));
             if !is_mut || is_unique {
                 variable.origins.clone_from(&origins);
             }
@@ -190,21 +192,18 @@ impl Walk {
     }
 
     /// Settles everything up to `last`, an expression for the number of a call.
-    pub(super) fn settle_up_to(&self, last: &TokenStream) -> Option<Stmt> {
+    pub(super) fn settle_up_to(&self, last: &TokenStream) -> Vec<Stmt> {
         if self.state.is_empty() {
-            return None;
+            return Vec::new();
         }
         let (session, alone) = (&self.session, &self.alone);
         let places = self.state.places.iter().map(|&number| self.variables[number].pending());
         let alone = self.state.alone.then(|| quote!(&mut #alone.at(&mut ())));
         let pending = places.chain(alone);
-        let settle = quote!(__xfork::settle(&#session, #last, &mut [#(#pending),*]););
+        let settle = parse_quote!(__xfork::settle(&#session, #last, &mut [#(#pending),*]););
         let forgets: Vec<Stmt> =
             self.state.places.iter().flat_map(|&place| self.forgets_of_place(place)).collect();
-        Some(match forgets.is_empty() {
-            true => parse_quote!(#settle),
-            false => parse_quote!({ #settle #(#forgets)* }),
-        })
+        [settle].into_iter().chain(forgets).collect()
     }
 
     /// Settles everything.
@@ -223,6 +222,9 @@ impl Walk {
                 return None;
             }
             if names.contains(&variable.name()) {
+                if self.state.holding.contains(&number) {
+                    return None;
+                }
                 let is_apart = names.is_apart(&variable.name(), variable.fields.first());
                 conditions.insert(self.may_overlap(variable.whole).filter(|_| is_apart)?.to_string());
             }
@@ -250,7 +252,7 @@ impl Walk {
                 None => self.settle(out),
                 Some(condition) => {
                     let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
-                    out.push(parse_quote!(if #condition { #settle }));
+                    out.push(parse_quote!(if #condition { #(#settle)* }));
                     if deeds.calls {
                         self.settle_effects(out);
                     }
@@ -268,10 +270,9 @@ impl Walk {
     /// Settles everything if something has effects that anybody may see.
     pub(super) fn settle_effects(&self, out: &mut Vec<Stmt>) {
         let session = &self.session;
-        if self.state.effects
-            && let Some(settle) = self.settle_up_to(&quote!(::core::primitive::u64::MAX))
-        {
-            out.push(parse_quote!(if #session.has_effects() { #settle }));
+        let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
+        if self.state.effects && !settle.is_empty() {
+            out.push(parse_quote!(if #session.has_effects() { #(#settle)* }));
         }
     }
 

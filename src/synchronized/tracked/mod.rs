@@ -68,6 +68,8 @@ use std::ops::{Deref, DerefMut, Index, IndexMut};
 /// - What the indexes of an assignment mention, and calls that are arguments of others, are called where they stand.
 /// - Keys that are looked for are made into keys of their own: a `&str` finds a `String`, and not a `&'static str`.
 /// - A slice is `(*list)[1..3]`; by index there is one element.
+/// - A task may work with old elements before it is called again: it has to end with these, too.
+/// - An ordinary function that gives a reference into a variable that is declared so, `let x = f(&mut list)`, is refused by the borrow checker.
 /// - If the synchronized function itself panics while calls that change one of its own variables are pending, the results of those
 ///   calls are those of the first try.
 /// - Serde writes arrays of up to 32 elements only, and so do tasks in worker processes.
