@@ -321,7 +321,7 @@ both! {
         let names = ["a", "b", "c"];
         let mut out = Vec::new();
         out.push(plus_all(0, &stack));
-        let text = format!("{}", names[stack.pop().unwrap() as usize]);
+        let text = format!("<{}>", names[stack.pop().unwrap() as usize]);
         out.push(plus_all(text.len() as i64, &stack));
         macro_rules! bump {
             () => {{
