@@ -11,7 +11,7 @@ use xfork::{
     Plan, ProxyState, ResultProxy, Runnable, Runner, TaskError, fork, lazy, process, ready, thread, wait,
 };
 
-const MINUTES: Duration = Duration::from_secs(180);
+const MINUTES: Duration = Duration::from_secs(600);
 /// More operators than any stack has room for, were evaluating or dropping recursive.
 const MANY: u64 = 10_000_000;
 
