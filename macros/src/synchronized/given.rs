@@ -91,7 +91,7 @@ impl Walk {
     /// A function that does not change it sees it as it is.
     pub(super) fn unless_given(&self, callee: &Ident, given: Option<&Given>) -> TokenStream {
         let given = given.filter(|given| self.state.places.contains(&given.number));
-        let settle = given.map(|_| self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
+        let settle = given.map(|_| self.settle_all());
         settle.map(|settle| quote!(if !#callee.__xfork_tracks() { #(#settle)* })).unwrap_or_default()
     }
 }

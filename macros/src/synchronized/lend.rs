@@ -110,10 +110,8 @@ impl Walk {
             look.lends(code, true);
             look.visit_expr_mut(code);
         });
-        let may_change = |name: &String| {
-            let of_name = |&&number: &&usize| self.variables[number].name() == *name;
-            self.scope.iter().rev().find(of_name).is_some_and(|&number| !self.variables[number].is_shared)
-        };
+        let may_change =
+            |name: &String| self.find_named(name).is_some_and(|number| !self.variables[number].is_shared);
         changing.into_names().filter(may_change).chain(mentioning.into_names()).collect()
     }
 
@@ -186,8 +184,7 @@ impl Walk {
         let names: BTreeSet<&String> = self.lent.borrowed.keys().chain(&self.lent.named).collect();
         for name in names {
             let parts = self.lent.borrowed.get(name).map(Vec::as_slice).unwrap_or_default();
-            let of_name = |&&number: &&usize| self.variables[number].name() == *name;
-            let Some(&number) = self.scope.iter().rev().find(of_name) else { continue };
+            let Some(number) = self.find_named(name) else { continue };
             let variable = &self.variables[number];
             if !variable.is_initialised || parts.is_empty() && !variable.is_shared {
                 continue;

@@ -212,7 +212,7 @@ impl Walk {
     fn in_its_turn(&self, number: usize, statement: &Stmt) -> TokenStream {
         let settle = match self.state.places.contains(&number) {
             true => {
-                let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
+                let settle = self.settle_all();
                 quote!(#(#settle)*)
             }
             false => self.behind_effects(),

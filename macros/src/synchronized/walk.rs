@@ -121,6 +121,11 @@ impl Walk {
         self.scope.iter().rev().copied().find(|&number| self.variables[number].ident == *ident)
     }
 
+    /// As [`find`](Self::find), by a name without `r#`.
+    pub(super) fn find_named(&self, name: &str) -> Option<usize> {
+        self.scope.iter().rev().copied().find(|&number| self.variables[number].name() == name)
+    }
+
     /// Declares the queues of a variable and of its parts.
     pub(super) fn queues(&self, number: usize) -> Vec<Stmt> {
         let parts = self.variables[number].parts.iter().chain([&number]);
@@ -206,9 +211,13 @@ impl Walk {
         [settle].into_iter().chain(forgets).collect()
     }
 
+    pub(super) fn settle_all(&self) -> Vec<Stmt> {
+        self.settle_up_to(&quote!(::core::primitive::u64::MAX))
+    }
+
     /// Settles everything.
     pub(super) fn settle(&mut self, out: &mut Vec<Stmt>) {
-        out.extend(self.settle_up_to(&quote!(::core::primitive::u64::MAX)));
+        out.extend(self.settle_all());
         self.state = State::default();
     }
 
@@ -246,19 +255,14 @@ impl Walk {
     /// Settles what code may see that mentions these names and does this.
     pub(super) fn settle_before(&mut self, names: &Names, deeds: Deeds, out: &mut Vec<Stmt>) {
         if deeds.leaves {
-            self.settle(out);
-        } else if self.sees(names) {
-            match self.sees_other_fields(names) {
-                None => self.settle(out),
-                Some(condition) => {
-                    let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
-                    out.push(parse_quote!(if #condition { #(#settle)* }));
-                    if deeds.calls {
-                        self.settle_effects(out);
-                    }
-                }
-            }
-        } else if deeds.calls {
+            return self.settle(out);
+        }
+        if self.sees(names) {
+            let Some(condition) = self.sees_other_fields(names) else { return self.settle(out) };
+            let settle = self.settle_all();
+            out.push(parse_quote!(if #condition { #(#settle)* }));
+        }
+        if deeds.calls {
             self.settle_effects(out);
         }
     }
@@ -269,9 +273,8 @@ impl Walk {
 
     /// Settles everything if something has effects that anybody may see.
     pub(super) fn settle_effects(&self, out: &mut Vec<Stmt>) {
-        let session = &self.session;
-        let settle = self.settle_up_to(&quote!(::core::primitive::u64::MAX));
-        if self.state.effects && !settle.is_empty() {
+        if self.state.effects && !self.state.is_empty() {
+            let (session, settle) = (&self.session, self.settle_all());
             out.push(parse_quote!(if #session.has_effects() { #(#settle)* }));
         }
     }
