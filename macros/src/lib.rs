@@ -510,8 +510,8 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// All that is pending is done, in the order of the calls, before a statement that mentions the variable of a pending place (also
 /// in a closure, in a macro or in the braces of a format string), or one that it may be a reference into; before
 /// a variable with something pending ends; before `return`, a `?` and the end of the function; and when the function panics. When it
-/// can't be sure, it waits. A method on anything but a collection of the standard library, and a function like `g`, may
-/// have effects that anybody sees: then it waits before the next statement that calls anything.
+/// can't be sure, it waits. A method or an operator like `+=` of anything but a collection, text or number of the standard library, and
+/// a function like `g`, may have effects that anybody sees: then it waits before the next statement that calls anything.
 ///
 /// # What calls borrow
 ///
@@ -558,9 +558,9 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// Not for `async fn` and `const fn`. What a statement that is done later borrows has to outlive that: the compiler says so if
 /// it doesn't. In a function whose result may borrow (a reference, a lifetime, `impl Trait`), what is pending at a panic of the
 /// function itself is not done. `f(..)?` is called in its place, since what comes behind it may not happen. Collecting goes into what takes
-/// all values: a `Result<Vec<_>, _>` would stop at the first error. An operator such as `+=` is taken to change its left
-/// side and nothing else. If the function itself panics while calls that change a `Tracked` of its own are pending, their results are
-/// those of their first try.
+/// all values: a `Result<Vec<_>, _>` would stop at the first error. What the drop of a replaced value does, and an `IndexMut` of
+/// one's own, is done with the assignment. If the function itself panics while calls that change a `Tracked` of its own are
+/// pending, their results are those of their first try.
 #[proc_macro_attribute]
 pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
     synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -14,6 +14,7 @@
 mod callee;
 mod later;
 mod lent;
+mod place;
 mod position;
 mod queue;
 mod tracked;
@@ -21,8 +22,9 @@ mod tracked;
 pub use callee::{Callee, Concurrent, Here};
 pub use later::{AsIs, Collected, Forked, HereCollected, Keep, Kept, Later, Plain, Whole};
 pub use lent::{Borrowed, Lend, Lent, Owned, lent};
+pub use place::{Container, Fields, Receiver};
 pub use position::{Beside, Position};
-pub use queue::{Apply, Container, Fields, Pending, Queue, Receiver, Session, settle, unwind};
+pub use queue::{Apply, Pending, Queue, Session, settle, unwind};
 pub use tracked::{
     Again, Changes, Conflict, ForkedInto, Indexed, IsTracked, Keyed, Reads, Snapshot, SnapshotOf, Tracked,
     again,
@@ -36,6 +38,6 @@ pub mod methods {
     };
     pub use super::later::{Collected as _, HereCollected as _, KeepAsIs as _};
     pub use super::lent::MayChange as _;
+    pub use super::place::{Apart as _, Unknown as _};
     pub use super::position::{Anywhere as _, AnywhereBeside as _};
-    pub use super::queue::{Apart as _, Unknown as _};
 }

@@ -2,10 +2,8 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
-use std::marker::PhantomData;
+use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
-use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::rc::{Rc, Weak};
 
@@ -178,82 +176,3 @@ pub fn unwind(session: &Session, payload: Box<dyn Any + Send>, pending: &mut [&m
     }
     resume_unwind(payload)
 }
-
-/// A container whose methods change it and nothing else, so that nobody sees when they are called who does not see the
-/// container.
-pub trait Container {}
-
-impl<T> Container for Vec<T> {}
-impl<T> Container for VecDeque<T> {}
-impl<T> Container for LinkedList<T> {}
-impl<T> Container for BinaryHeap<T> {}
-impl<K, V, S> Container for HashMap<K, V, S> {}
-impl<T, S> Container for HashSet<T, S> {}
-impl<K, V> Container for BTreeMap<K, V> {}
-impl<T> Container for BTreeSet<T> {}
-impl<T> Container for Option<T> {}
-impl Container for String {}
-impl<T: Container + ?Sized> Container for &mut T {}
-impl<T: Container + ?Sized> Container for Box<T> {}
-
-/// The type of a receiver, by which it is known whether that is a [`Container`]: a method of its own is found before that of
-/// [`Unknown`].
-pub struct Receiver<T: ?Sized>(PhantomData<fn(&T)>);
-
-impl<T: ?Sized> std::fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Receiver")
-    }
-}
-
-impl<T: ?Sized> Receiver<T> {
-    /// That of what the function, which is not called, would reach from the place.
-    pub fn of<R: ?Sized>(_: &R, _: impl FnOnce(&R) -> &T) -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: Container + ?Sized> Receiver<T> {
-    pub fn __xfork_has_effects(&self) -> bool {
-        false
-    }
-}
-
-/// The type of a variable, by which it is known whether its fields are its own: those behind a [`Deref`] may be parts of one.
-pub struct Fields<T: ?Sized>(PhantomData<fn(&T)>);
-
-impl<T: ?Sized> std::fmt::Debug for Fields<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Fields")
-    }
-}
-
-impl<T: ?Sized> Fields<T> {
-    pub fn of(_: &T) -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: Deref + ?Sized> Fields<T> {
-    pub fn __xfork_may_overlap(&self) -> bool {
-        true
-    }
-}
-
-/// See [`Fields`].
-pub trait Apart {
-    fn __xfork_may_overlap(&self) -> bool {
-        false
-    }
-}
-
-impl<T: ?Sized> Apart for Fields<T> {}
-
-/// See [`Receiver`].
-pub trait Unknown {
-    fn __xfork_has_effects(&self) -> bool {
-        true
-    }
-}
-
-impl<T: ?Sized> Unknown for Receiver<T> {}

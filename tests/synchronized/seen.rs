@@ -3,6 +3,8 @@
 use crate::both::both;
 use crate::fixture::deadline;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::{AddAssign, Index, IndexMut};
 use std::rc::Rc;
 use xfork::{concurrent, synchronized};
 
@@ -23,6 +25,45 @@ struct Guard;
 impl Drop for Guard {
     fn drop(&mut self) {
         note(99);
+    }
+}
+
+/// Says what is added to it.
+struct Loud(u32);
+
+impl AddAssign<u32> for Loud {
+    fn add_assign(&mut self, number: u32) {
+        note(number);
+        self.0 += number;
+    }
+}
+
+trait Announce {
+    fn announce(&mut self, number: u32);
+}
+
+impl Announce for Vec<u32> {
+    fn announce(&mut self, number: u32) {
+        note(number);
+        self.push(number);
+    }
+}
+
+/// Its index is taken by value.
+#[derive(Debug, Default, PartialEq)]
+struct Table(BTreeMap<String, Vec<u32>>);
+
+impl Index<String> for Table {
+    type Output = Vec<u32>;
+
+    fn index(&self, name: String) -> &Vec<u32> {
+        &self.0[&name]
+    }
+}
+
+impl IndexMut<String> for Table {
+    fn index_mut(&mut self, name: String) -> &mut Vec<u32> {
+        self.0.entry(name).or_insert_with(|| vec![0])
     }
 }
 
@@ -247,6 +288,41 @@ both! {
         number
     }
 
+    #[synchronized]
+    pub(crate) fn operators_with_effects() -> Vec<u32> {
+        let mut sums = [Loud(0), Loud(0)];
+        let mut counts = vec![];
+        for i in 0..4 {
+            sums[i % 2] += same(i as u32);
+            counts.push(noted());
+        }
+        counts.extend([sums[0].0, sums[1].0]);
+        counts
+    }
+
+    #[synchronized]
+    pub(crate) fn methods_of_own_traits() -> Vec<u32> {
+        let mut list = vec![];
+        let mut counts = vec![];
+        for i in 0..3 {
+            list.announce(same(i));
+            counts.push(noted());
+        }
+        counts.append(&mut list);
+        counts
+    }
+
+    #[synchronized]
+    pub(crate) fn indexes_by_value() -> Table {
+        let mut table = Table::default();
+        for i in 0..4 {
+            let name = String::from(if i % 2 == 0 { "even" } else { "odd" });
+            table[name.clone()][0] += same(i);
+            table[name].push(same(i));
+        }
+        table
+    }
+
     pub(crate) fn row_of(rows: &mut [Vec<u32>], at: usize) -> &mut Vec<u32> {
         &mut rows[at]
     }
@@ -325,6 +401,9 @@ seen! {
         it::lent_references(&mut out, |number| called.push(number));
         (out, called)
     };
+    an_operator_with_effects: |it| it::operators_with_effects();
+    a_method_of_a_trait_with_effects: |it| it::methods_of_own_traits();
+    an_index_that_is_taken_by_value: |it| it::indexes_by_value();
     a_branch_that_does_not_return: |it| it::a_branch_that_never_returns("5");
     fields_of_a_guard: |it| {
         let pair = std::sync::Mutex::new(Pair::default());

@@ -5,7 +5,8 @@
 //! block.
 //!
 //! `form` tells which statements may have a concurrent call. `site` writes what becomes of such a statement, `bind` of one whose
-//! value comes later, `argument` of one whose arguments may be concurrent calls, and `places` of a place.
+//! value comes later, `argument` of one whose arguments may be concurrent calls, `places` of a place, and `effects` of what may be
+//! seen elsewhere.
 //!
 //! `names` finds what code mentions and may do, `shape` tells by its shape what may stay pending beside it, and `position` refuses
 //! concurrent calls elsewhere.
@@ -16,6 +17,7 @@ mod argument;
 mod bind;
 mod block;
 mod branch;
+mod effects;
 mod form;
 mod given;
 mod lend;

@@ -89,7 +89,8 @@ impl Scan<'_> {
         self.found.effects |= match form {
             Form::Method { .. } => true,
             Form::Alone { candidates, .. } => !candidates.is_empty(),
-            Form::Assign { .. } | Form::Let { .. } => false,
+            Form::Assign { operator, .. } => operator.is_some(),
+            Form::Let { .. } => false,
         };
     }
 }

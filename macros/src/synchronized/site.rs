@@ -12,6 +12,7 @@ use syn::{Expr, ExprCall, Path, Stmt, parse_quote};
 
 use super::argument::borrows;
 use super::bind::Let;
+use super::effects::is_of_a_container;
 use super::form::{Form, Value, bare, candidate, is_candidate};
 use super::given::Given;
 use super::names::{Deeds, Names, bound, deeds, mentioned};
@@ -61,17 +62,20 @@ impl Walk {
                     Some(operator) => quote!(#reached #operator #result),
                 };
                 let then = quote!(move |#here, #result| { #then; });
+                let note = operator.map(|_| self.note_effects(number, reached, true));
+                let before = &later.before;
+                let before = quote!(#before #note);
                 self.check_statement(&mut statement);
                 let forgets = self.forgets_of_call(value.call());
                 let statement = self.in_its_turn(number, &statement);
                 let statement = quote!(#(#forgets)* #statement);
                 let queue = self.variables[number].queue.clone();
-                let parts =
-                    Parts { before: &later.before, queue: &queue, then: &then, given: given.as_ref() };
+                let parts = Parts { before: &before, queue: &queue, then: &then, given: given.as_ref() };
                 let written = self.forked_or(&value, &parts, &statement);
                 out.push(written);
                 let holds = self.holds(number, place, None);
                 self.put_into(number, holds);
+                self.state.effects |= operator.is_some();
                 self.give(given.as_ref());
             }
             Form::Method { call, candidates } => {
@@ -93,15 +97,8 @@ impl Walk {
                 let here = internal("__xfork_here");
                 let later = Later::of(&call.receiver, &self.variables[number], &here);
                 let (method, turbofish) = (&call.method, &call.turbofish);
-                let session = self.session.clone();
                 let reached = &later.place;
-                let whole_place = self.variables[number].place();
-                // Only the type of the receiver is asked.
-                let note = quote! {
-                    #session.note_effects(
-                        __xfork::Receiver::of(&#whole_place, |#here| &#reached).__xfork_has_effects(),
-                    );
-                };
+                let note = self.note_effects(number, reached, is_of_a_container(method));
                 let queue = self.variables[number].queue.clone();
                 let whole =
                     |args: TokenStream| quote_spanned!(call.span()=> #reached.#method #turbofish(#args));
@@ -219,13 +216,6 @@ impl Walk {
         };
         let statement = ended(statement);
         quote!(#settle #statement)
-    }
-
-    /// Settles what an ordinary callee may see.
-    pub(super) fn behind_effects(&self) -> TokenStream {
-        let mut settle = Vec::new();
-        self.settle_effects(&mut settle);
-        quote!(#(#settle)*)
     }
 
     /// The value is forked, or the statement is done.

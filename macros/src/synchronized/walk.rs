@@ -271,14 +271,6 @@ impl Walk {
         self.settle_before(&mentioned(expr), deeds(expr), out);
     }
 
-    /// Settles everything if something has effects that anybody may see.
-    pub(super) fn settle_effects(&self, out: &mut Vec<Stmt>) {
-        if self.state.effects && !self.state.is_empty() {
-            let (session, settle) = (&self.session, self.settle_all());
-            out.push(parse_quote!(if #session.has_effects() { #(#settle)* }));
-        }
-    }
-
     pub(super) fn next_let(&mut self) -> usize {
         self.lets += 1;
         self.lets
