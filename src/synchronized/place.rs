@@ -19,6 +19,8 @@ impl<T, S> Container for HashSet<T, S> {}
 impl<K, V> Container for BTreeMap<K, V> {}
 impl<T> Container for BTreeSet<T> {}
 impl<T> Container for Option<T> {}
+impl<T> Container for [T] {}
+impl<T, const N: usize> Container for [T; N] {}
 impl Container for String {}
 impl<T: Container + ?Sized> Container for &mut T {}
 impl<T: Container + ?Sized> Container for Box<T> {}

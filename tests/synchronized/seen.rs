@@ -289,6 +289,146 @@ both! {
     }
 
     #[synchronized]
+    pub(crate) fn an_index_that_leaves(rows: &mut [Vec<u32>], keys: &[&str]) -> bool {
+        for key in keys {
+            let filled = fill(rows, key);
+            if filled.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[synchronized]
+    pub(crate) fn fill(rows: &mut [Vec<u32>], keys: &str) -> Result<(), std::num::ParseIntError> {
+        for key in keys.split(' ') {
+            rows[key.parse::<usize>()?].push(same(1));
+        }
+        Ok(())
+    }
+
+    #[synchronized]
+    pub(crate) fn calls_inside_calls() -> Vec<u32> {
+        let mut out = vec![];
+        for number in 0..3 {
+            note(same(noted()));
+            both_of(noted(), same(number));
+            both_of(same(number), noted());
+        }
+        note(same(0));
+        let bound = same(noted());
+        note(same(0));
+        out.push(same(noted()));
+        note(same(0));
+        let collected: Vec<u32> = (0..2).map(|_| same(noted())).collect();
+        note(same(0));
+        out[noted() as usize % 1] += same(noted());
+        note(same(0));
+        let mut rows = vec![vec![]; 100];
+        rows[noted() as usize].push(same(1));
+        out.push(bound);
+        out.extend(collected);
+        out.extend(rows.iter().map(|row| row.len() as u32));
+        out
+    }
+
+    pub(crate) fn both_of(a: u32, b: u32) {
+        note(a);
+        note(b);
+    }
+
+    #[synchronized]
+    pub(crate) fn guards_of_branches(lock: &std::sync::Mutex<u32>) {
+        if let Some(_guard) = Some(Guard) {
+            note(same(1));
+        }
+        match Some(Guard) {
+            Some(_guard) => note(same(2)),
+            None => {}
+        }
+        match lock.lock().map(|number| (*number, Guard)) {
+            Ok((5, _)) => note(same(3)),
+            _ => note(same(4)),
+        }
+        {
+            let _guard = &Guard;
+            note(same(5));
+        }
+        let mut guard = Some(Guard);
+        assert!(guard.is_some());
+        note(same(6));
+        guard = None;
+        note(same(7));
+        assert!(guard.is_none());
+    }
+
+    pub(crate) fn named(name: String, number: u32) {
+        note(name.len() as u32 + number);
+    }
+
+    pub(crate) fn named_for_ever(name: &'static str, number: u32) {
+        note(name.len() as u32 + number);
+    }
+
+    pub(crate) fn with(number: u32, change: impl Fn(u32, u32) -> u32) {
+        note(change(number, 1));
+    }
+
+    #[synchronized]
+    pub(crate) fn arguments_of_every_kind(name: &str) {
+        const NAME: &str = "constant";
+        let times = 3;
+        named(name.into(), same(1));
+        named(Default::default(), same(2));
+        named(name.parse().unwrap(), same(3));
+        named(name.chars().collect(), same(4));
+        named(String::from(name), same(5));
+        named_for_ever("literal", same(6));
+        named_for_ever(NAME, same(7));
+        with(same(8), |number, one| number.max(one));
+        with(same(9), |number, one| number * times + one);
+    }
+
+    pub(crate) struct Writer<'a> {
+        data: &'a mut Vec<u32>,
+    }
+
+    #[synchronized]
+    pub(crate) fn borrowed_by_a_field() -> Vec<u32> {
+        let mut list = vec![];
+        let writer = Writer { data: &mut list };
+        writer.data.push(same(1));
+        writer.data.push(same(2));
+        let count = list.len() as u32;
+        list.push(count);
+        list
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Builder(Vec<u32>);
+
+    impl Builder {
+        pub(crate) fn add(&mut self, number: u32) {
+            self.0.push(number);
+        }
+
+        pub(crate) fn finish(self) -> u32 {
+            self.0.len() as u32
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn consumed_in_a_branch(is_said: bool) -> String {
+        let mut text = String::new();
+        let mut builder = Builder::default();
+        builder.add(same(1));
+        if is_said {
+            text = format!("{}", builder.finish());
+        }
+        text
+    }
+
+    #[synchronized]
     pub(crate) fn operators_with_effects() -> Vec<u32> {
         let mut sums = [Loud(0), Loud(0)];
         let mut counts = vec![];
@@ -401,6 +541,16 @@ seen! {
         it::lent_references(&mut out, |number| called.push(number));
         (out, called)
     };
+    an_index_with_an_error_that_leaves: |it| {
+        let mut rows = vec![vec![]; 3];
+        let all = it::an_index_that_leaves(&mut rows, &["0 1 no 2", "2"]);
+        (rows, all)
+    };
+    an_effect_before_calls_in_arguments: |it| it::calls_inside_calls();
+    an_effect_before_the_guard_of_a_branch_ends: |it| it::guards_of_branches(&std::sync::Mutex::new(5));
+    arguments_beside_a_call: |it| it::arguments_of_every_kind("name");
+    a_list_that_a_field_borrows: |it| it::borrowed_by_a_field();
+    a_builder_that_is_consumed_in_a_branch: |it| [true, false].map(it::consumed_in_a_branch);
     an_operator_with_effects: |it| it::operators_with_effects();
     a_method_of_a_trait_with_effects: |it| it::methods_of_own_traits();
     an_index_that_is_taken_by_value: |it| it::indexes_by_value();

@@ -4,12 +4,15 @@
 //! with them when the result has come.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
+use std::collections::HashSet;
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprCall, Stmt, parse_quote};
 
 use super::form::{bare, candidate};
 use super::given::Given;
+use super::names::{bound, mentioned};
 use super::position;
 use super::site::{ended, internal, path_of};
 use super::walk::Walk;
@@ -61,12 +64,14 @@ impl Walk {
             let callee = internal("__xfork_callee");
             let path = path_of(call);
             let forked = self.fork(&callee, call, given);
+            let behind = (!candidates.is_empty()).then(|| self.behind_effects());
             let unless_given = self.unless_given(&callee, given);
             let then = position::method_at(call.func.span(), "__xfork_then");
             written = quote! {
                 let #callee = __xfork::Callee(&#path);
                 #unless_given
                 if #callee.__xfork_is_concurrent() {
+                    #behind
                     #forked.#then(&#session, &mut #queue, |_, _| {});
                 } else {
                     #written
@@ -104,23 +109,32 @@ impl Walk {
             } else {
                 let name = internal(&format!("__xfork_argument_{number}"));
                 let mut arg = arg.clone();
+                let time = self.time(&arg);
                 position::check_beside(&mut arg, &callee, &self.locals);
-                if keeps {
-                    computed.extend(quote! {
-                        #[allow(unused_mut)]
-                        let mut #name = __xfork::Keep(#arg).__xfork_keep();
-                    });
-                    names.push(quote!(#name.__xfork_give()));
-                } else {
-                    computed.extend(quote!(let #name = #arg;));
-                    names.push(quote!(#name));
+                match time {
+                    Time::Any => names.push(arg.to_token_stream()),
+                    Time::Now if keeps && !is_untyped(&arg) => {
+                        computed.extend(quote! {
+                            #[allow(unused_mut)]
+                            let mut #name = __xfork::Keep(#arg).__xfork_keep();
+                        });
+                        names.push(quote!(#name.__xfork_give()));
+                    }
+                    Time::Now => {
+                        computed.extend(quote!(let #name = #arg;));
+                        names.push(quote!(#name));
+                    }
                 }
             }
         }
         let whole = whole(quote!(#(#names),*));
+        // The others are called before.
+        let behind =
+            (args.iter().filter(|arg| candidate(arg).is_some()).count() > 1).then(|| self.behind_effects());
         quote! {
             let #callee = __xfork::Callee(&#path);
             if #callee.__xfork_is_concurrent() {
+                #behind
                 #before
                 #note
                 #computed
@@ -148,19 +162,68 @@ impl Walk {
         candidates.into_iter().filter(is_real).collect()
     }
 
-    /// Whether one of the arguments is a unique reference, which the statement lends and does not give away.
-    pub(super) fn gives_unique(&self, args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
+    /// Whether one of the arguments can't wait for the result beside it: it borrows what may be changed, or gone, by then, or is a unique
+    /// reference, which the statement lends and does not give away.
+    pub(super) fn needs_its_turn(&self, args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
         args.iter().any(|arg| match bare(arg) {
+            Expr::Reference(_) => true,
             Expr::Path(path) => {
                 let variable = path.path.get_ident().and_then(|name| self.find(name));
                 variable.is_some_and(|number| self.variables[number].refers)
             }
+            Expr::Closure(closure) => self.captures(closure),
             _ => false,
         })
     }
+
+    /// When an argument is computed. What is passed where it is written has the type that is expected there.
+    fn time(&self, arg: &Expr) -> Time {
+        match bare(arg) {
+            Expr::Lit(_) => Time::Any,
+            Expr::Closure(closure) if !self.captures(closure) => Time::Any,
+            // A constant, or a function.
+            Expr::Path(path) if path.qself.is_none() => {
+                let is_variable = path
+                    .path
+                    .get_ident()
+                    .is_some_and(|name| name == "self" || self.locals.contains(&name.to_string()));
+                if is_variable { Time::Now } else { Time::Any }
+            }
+            _ => Time::Now,
+        }
+    }
+
+    /// Whether a closure may use variables of the function.
+    fn captures(&self, closure: &syn::ExprClosure) -> bool {
+        let names = mentioned(&closure.body);
+        let own: HashSet<String> =
+            closure.inputs.iter().flat_map(bound).map(|(name, _)| name.unraw().to_string()).collect();
+        let variables = self.scope.iter().map(|&number| self.variables[number].name());
+        variables.chain(["self".to_owned()]).any(|name| names.contains(&name) && !own.contains(&name))
+    }
 }
 
-/// Whether one of the arguments borrows what may be changed, or gone, when a call is made later.
-pub(super) fn borrows(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> bool {
-    args.iter().any(|arg| matches!(bare(arg), Expr::Reference(_)))
+/// When an argument is computed.
+enum Time {
+    /// Where the statement stands.
+    Now,
+    /// It is the same whenever it is.
+    Any,
+}
+
+/// Whether the type of an expression may be known only by what is expected of it.
+fn is_untyped(expr: &Expr) -> bool {
+    const GENERIC: [&str; 8] = ["into", "try_into", "parse", "collect", "sum", "product", "default", "from"];
+    match bare(expr) {
+        Expr::MethodCall(call) => {
+            call.turbofish.is_none()
+                && (GENERIC.iter().any(|name| call.method == name) || is_untyped(&call.receiver))
+        }
+        Expr::Call(call) => match bare(&call.func) {
+            Expr::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "default"),
+            _ => false,
+        },
+        Expr::Try(tried) => is_untyped(&tried.expr),
+        _ => false,
+    }
 }

@@ -11,9 +11,10 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Pat, Stmt, parse_quote};
 
+use super::deeds::deeds;
 use super::form::Value;
 use super::given::Given;
-use super::names::{bound, deeds, mentioned};
+use super::names::{bound, mentioned};
 use super::places::Way;
 use super::position::method_at;
 use super::site::{internal, mentioned_in, path_of};

@@ -6,8 +6,9 @@
 use syn::{Block, Expr, Stmt, parse_quote};
 
 use super::bind::Let;
+use super::deeds::{Deeds, moved};
 use super::form::Form;
-use super::names::{Deeds, mentioned, moved};
+use super::names::mentioned;
 use super::position::{Place, check, check_statement};
 use super::shape::{holds, is_compound, is_conditional, is_nothing, is_unit};
 use super::walk::Walk;

@@ -7,9 +7,11 @@ use proc_macro2::TokenStream;
 use syn::{Block, Expr, Pat, Stmt};
 
 use super::block::End;
-use super::names::{Deeds, mentioned, moved, patterns_of};
+use super::deeds::{Deeds, moved};
+use super::names::{mentioned, patterns_of, sources_of};
 use super::places::State;
 use super::position::{Place, check};
+use super::shape::is_held;
 use super::walk::Walk;
 
 impl Walk {
@@ -61,7 +63,8 @@ impl Walk {
                     self.state.clone_from(&state);
                     let given = self.declare_pattern(&arm.pat, Some(&matched.expr));
                     let mut block = into_block(&mut arm.body);
-                    self.block_with(&mut block, end, given);
+                    let is_round = end.is_round || is_held(&matched.expr, !given.is_empty());
+                    self.block_with(&mut block, End { is_round, ..end }, given);
                     *arm.body = from_block(block);
                     joined.join(&self.state);
                 }
@@ -103,7 +106,11 @@ impl Walk {
         let given: Vec<usize> =
             patterns.iter().flat_map(|pattern| self.declare_pattern(pattern, Some(&condition))).collect();
         let is_unit = end.is_unit || branch.else_branch.is_none();
-        self.block_with(&mut branch.then_branch, End { is_unit, ..end }, given);
+        let binds = !given.is_empty();
+        // What is made for a `let` lives as long as the branch.
+        let is_round =
+            end.is_round || sources_of(&branch.cond).into_iter().any(|source| is_held(source, binds));
+        self.block_with(&mut branch.then_branch, End { is_unit, is_round, ..end }, given);
         let mut joined = self.state.clone();
         match &mut branch.else_branch {
             Some((_, other)) => joined.join(&self.branches(other, end, state)),

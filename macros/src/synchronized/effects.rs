@@ -28,24 +28,28 @@ impl Walk {
     }
 
     /// Settles everything if something has effects that anybody may see.
-    pub(super) fn settle_effects(&self, out: &mut Vec<Stmt>) {
-        if self.state.effects && !self.state.is_empty() {
-            let (session, settle) = (&self.session, self.settle_all());
-            out.push(parse_quote!(if #session.has_effects() { #(#settle)* }));
-        }
+    pub(super) fn settle_effects(&mut self, out: &mut Vec<Stmt>) {
+        let settle: Option<Stmt> = self.settling_effects().map(|settle| parse_quote!(#settle));
+        out.extend(settle);
+        self.state.effects = false;
     }
 
     /// Settles what an ordinary callee may see.
     pub(super) fn behind_effects(&self) -> TokenStream {
-        let mut settle = Vec::new();
-        self.settle_effects(&mut settle);
-        quote!(#(#settle)*)
+        self.settling_effects().unwrap_or_default()
+    }
+
+    fn settling_effects(&self) -> Option<TokenStream> {
+        (self.state.effects && !self.state.is_empty()).then(|| {
+            let (session, settle) = (&self.session, self.settle_all());
+            quote!(if #session.has_effects() { #(#settle)* })
+        })
     }
 }
 
 /// Whether it is a method of collections, which changes them and nothing else. Another one may be of the user's own trait.
 pub(super) fn is_of_a_container(method: &Ident) -> bool {
-    const METHODS: [&str; 17] = [
+    const METHODS: [&str; 20] = [
         "append",
         "copy_from_slice",
         "clone_from_slice",
@@ -62,6 +66,9 @@ pub(super) fn is_of_a_container(method: &Ident) -> bool {
         "remove",
         "replace",
         "resize",
+        "rotate_left",
+        "rotate_right",
+        "swap_remove",
         "truncate",
     ];
     METHODS.iter().any(|name| method == name)

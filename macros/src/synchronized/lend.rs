@@ -12,8 +12,9 @@ use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprCall, Member, Stmt, parse_quote};
 
+use super::deeds::is_format;
 use super::form::{Value, bare, candidate, is_assignment, is_candidate};
-use super::names::{Names, is_format, mentioned};
+use super::names::{Names, mentioned};
 use super::places::{Root, is_variable_or_field, root};
 use super::position::arguments;
 use super::shape::is_conditional;

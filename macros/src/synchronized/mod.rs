@@ -8,7 +8,7 @@
 //! value comes later, `argument` of one whose arguments may be concurrent calls, `places` of a place, and `effects` of what may be
 //! seen elsewhere.
 //!
-//! `names` finds what code mentions and may do, `shape` tells by its shape what may stay pending beside it, and `position` refuses
+//! `names` finds what code mentions, `deeds` what it may do, `shape` tells by its shape what may stay pending beside it, and `position` refuses
 //! concurrent calls elsewhere.
 //!
 //! What is written refers to `xfork::__private::synchronized`, whose README says why it is right.
@@ -17,6 +17,7 @@ mod argument;
 mod bind;
 mod block;
 mod branch;
+mod deeds;
 mod effects;
 mod form;
 mod given;

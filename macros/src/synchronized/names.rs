@@ -1,9 +1,8 @@
-//! Which names a piece of code mentions, and what it may do, as far as its text tells.
+//! Which names a piece of code mentions, and which references it makes, as far as its text tells.
 //!
 //! Promises to find every use of a local variable: by name, also inside the arguments of macros and in the braces of
 //! format strings. It may find more, which costs parallelism and no correctness.
 
-use super::position::arguments;
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::collections::{HashMap, HashSet};
@@ -128,136 +127,19 @@ pub(super) fn patterns_of(condition: &Expr) -> Vec<&Pat> {
     }
 }
 
-/// What a piece of code may do besides mentioning names.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Deeds {
-    /// It leaves the function: by `?` or `return`.
-    pub(super) leaves: bool,
-    /// It calls something, so that anything may happen.
-    pub(super) calls: bool,
-}
-
-/// What the code may do, outside of closures and items in it.
-pub(super) fn deeds(code: &Expr) -> Deeds {
-    struct Look(Deeds);
-    impl<'ast> Visit<'ast> for Look {
-        fn visit_expr(&mut self, expr: &'ast Expr) {
-            match expr {
-                Expr::Try(_) | Expr::Return(_) | Expr::Yield(_) | Expr::Break(_) | Expr::Continue(_) => {
-                    self.0.leaves = true;
-                }
-                Expr::Call(_) | Expr::MethodCall(_) | Expr::Await(_) => self.0.calls = true,
-                // They may be functions of a type.
-                Expr::Binary(_) | Expr::Unary(_) | Expr::Index(_) => self.0.calls = true,
-                Expr::Macro(mac) => self.of_macro(&mac.mac),
-                Expr::Closure(_) | Expr::Async(_) => return,
-                _ => {}
-            }
-            visit::visit_expr(self, expr);
+/// What those patterns are matched with.
+pub(super) fn sources_of(condition: &Expr) -> Vec<&Expr> {
+    match condition {
+        Expr::Let(binding) => vec![&binding.expr],
+        Expr::Binary(binary) => {
+            let mut sources = sources_of(&binary.left);
+            sources.extend(sources_of(&binary.right));
+            sources
         }
-        fn visit_item(&mut self, _: &'ast syn::Item) {}
-        fn visit_stmt_macro(&mut self, statement: &'ast syn::StmtMacro) {
-            self.of_macro(&statement.mac);
-        }
+        Expr::Paren(paren) => sources_of(&paren.expr),
+        Expr::Group(group) => sources_of(&group.expr),
+        _ => Vec::new(),
     }
-    impl Look {
-        fn of_macro(&mut self, mac: &syn::Macro) {
-            self.0.calls = true;
-            match arguments(mac) {
-                Some(arguments) => arguments.list.iter().for_each(|argument| self.visit_expr(argument)),
-                // Anything may be in it, also an early return.
-                None => self.0.leaves = true,
-            }
-        }
-    }
-    let mut look = Look(Deeds::default());
-    match code {
-        // A jump that is a statement is seen by its walk.
-        Expr::Break(jump) => jump.expr.iter().for_each(|value| look.visit_expr(value)),
-        Expr::Continue(_) => {}
-        _ => look.visit_expr(code),
-    }
-    look.0
-}
-
-/// The names of variables that stand where a value is moved to.
-pub(super) fn moved(statements: &[syn::Stmt]) -> HashSet<String> {
-    struct Look(HashSet<String>);
-    impl Look {
-        fn note(&mut self, expr: &Expr) {
-            match expr {
-                Expr::Path(path) => {
-                    self.0.extend(path.path.get_ident().map(|name| name.unraw().to_string()));
-                }
-                Expr::Paren(paren) => self.note(&paren.expr),
-                _ => {}
-            }
-        }
-
-        /// A format string only reads.
-        fn of_macro(&mut self, mac: &syn::Macro) {
-            if !is_format(mac) {
-                self.0.extend(mentioned(&mac.tokens).into_names());
-            }
-        }
-    }
-    impl<'ast> Visit<'ast> for Look {
-        fn visit_stmt_macro(&mut self, statement: &'ast syn::StmtMacro) {
-            self.of_macro(&statement.mac);
-        }
-        fn visit_expr(&mut self, expr: &'ast Expr) {
-            match expr {
-                Expr::Call(call) => call.args.iter().for_each(|arg| self.note(arg)),
-                Expr::MethodCall(call) => {
-                    // By the conventions for names.
-                    let name = call.method.to_string();
-                    if ["into", "unwrap", "expect"].iter().any(|begin| name.starts_with(begin)) {
-                        self.note(&call.receiver);
-                    }
-                    call.args.iter().for_each(|arg| self.note(arg));
-                }
-                Expr::Tuple(tuple) => tuple.elems.iter().for_each(|part| self.note(part)),
-                Expr::Array(array) => array.elems.iter().for_each(|part| self.note(part)),
-                Expr::Struct(fields) => fields.fields.iter().for_each(|field| self.note(&field.expr)),
-                Expr::Assign(assign) => self.note(&assign.right),
-                Expr::Break(jump) => jump.expr.iter().for_each(|value| self.note(value)),
-                Expr::ForLoop(each) => self.note(&each.expr),
-                Expr::Match(matched) => {
-                    self.note(&matched.expr);
-                    matched.arms.iter().for_each(|arm| self.note(&arm.body));
-                }
-                Expr::Let(binding) => self.note(&binding.expr),
-                Expr::Closure(closure) if closure.capture.is_some() => {
-                    self.0.extend(mentioned(&closure.body).into_names());
-                }
-                Expr::Macro(mac) => self.of_macro(&mac.mac),
-                _ => {}
-            }
-            visit::visit_expr(self, expr);
-        }
-        fn visit_local(&mut self, local: &'ast syn::Local) {
-            if let Some(init) = &local.init {
-                self.note(&init.expr);
-            }
-            visit::visit_local(self, local);
-        }
-        fn visit_stmt(&mut self, statement: &'ast syn::Stmt) {
-            if let syn::Stmt::Expr(tail, None) = statement {
-                self.note(tail);
-            }
-            visit::visit_stmt(self, statement);
-        }
-    }
-    let mut look = Look(HashSet::new());
-    statements.iter().for_each(|statement| look.visit_stmt(statement));
-    look.0
-}
-
-/// Whether a macro writes a text.
-pub(super) fn is_format(mac: &syn::Macro) -> bool {
-    const KNOWN: [&str; 9] =
-        ["print", "println", "eprint", "eprintln", "format", "write", "writeln", "panic", "format_args"];
-    mac.path.segments.last().is_some_and(|last| KNOWN.iter().any(|known| last.ident == known))
 }
 
 /// Whether an expression, or what a pattern takes out of it, is a unique reference, as far as its text tells.
@@ -291,4 +173,19 @@ pub(super) fn is_unique(expr: &Expr) -> bool {
         Expr::Binary(binary) => is_unique(&binary.left) || is_unique(&binary.right),
         _ => false,
     }
+}
+
+/// Whether a `&mut` is in an expression, so that its value may hold it.
+pub(super) fn borrows_uniquely(expr: &Expr) -> bool {
+    struct Look(bool);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_expr_reference(&mut self, reference: &'ast syn::ExprReference) {
+            self.0 |= reference.mutability.is_some();
+            visit::visit_expr_reference(self, reference);
+        }
+        fn visit_block(&mut self, _: &'ast syn::Block) {}
+    }
+    let mut look = Look(false);
+    look.visit_expr(expr);
+    look.0
 }

@@ -6,11 +6,12 @@
 use syn::{Block, Expr, Pat, Stmt};
 
 use super::block::End;
+use super::deeds::{Deeds, deeds, moved};
 use super::form::bare;
-use super::names::{Deeds, Names, deeds, mentioned, moved, patterns_of};
+use super::names::{Names, mentioned, patterns_of, sources_of};
 use super::places::State;
 use super::position::{Place, check};
-use super::shape::is_calm;
+use super::shape::{is_calm, is_held};
 use super::walk::Walk;
 
 /// A loop around.
@@ -94,6 +95,9 @@ impl Walk {
                 let settles = match before {
                     Deeds { leaves: true, .. } => Settles::Everything,
                     Deeds { calls: true, .. } => Settles::Effects,
+                    _ if sources_of(&condition).into_iter().any(|source| is_held(source, true)) => {
+                        Settles::Effects
+                    }
                     _ => Settles::Nothing,
                 };
                 let round = Round { settles, condition: Some(&names), ..Round::default() };

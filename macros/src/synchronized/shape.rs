@@ -61,8 +61,9 @@ pub(super) fn is_calm(iterator: &Expr) -> bool {
     }
 }
 
+/// A variable or a part of one; by the conventions for names, what begins with a capital is a constant or is made there.
 fn is_place(expr: &Expr) -> bool {
-    root(expr).is_some()
+    root(expr).is_some_and(|root| !root.ident.to_string().starts_with(char::is_uppercase))
 }
 
 /// Whether a statement declares what may do something when it ends.
@@ -73,15 +74,19 @@ pub(super) fn holds(statement: &Stmt) -> bool {
     }
 }
 
+/// Whether what a branch is chosen by may do something when the branch ends: by what its patterns take out of it, or by what is made
+/// for it.
+pub(super) fn is_held(matched: &Expr, binds: bool) -> bool {
+    !is_value(matched) && (binds || !is_place(matched))
+}
+
 /// Whether an expression gives a plain value, or a text or list of them, as far as its form tells.
 fn is_value(expr: &Expr) -> bool {
     match expr {
-        Expr::Lit(_)
-        | Expr::Binary(_)
-        | Expr::Unary(_)
-        | Expr::Cast(_)
-        | Expr::Reference(_)
-        | Expr::Range(_) => true,
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => is_place(expr),
+        Expr::Lit(_) | Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_) | Expr::Range(_) => true,
+        // What it refers to may be made for it, and end with it.
+        Expr::Reference(reference) => is_place(bare(&reference.expr)) || is_value(bare(&reference.expr)),
         Expr::Closure(_) | Expr::Index(_) | Expr::Repeat(_) => true,
         Expr::Paren(paren) => is_value(&paren.expr),
         Expr::Tuple(tuple) => tuple.elems.iter().all(is_value),

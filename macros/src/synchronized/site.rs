@@ -10,12 +10,12 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprCall, Path, Stmt, parse_quote};
 
-use super::argument::borrows;
 use super::bind::Let;
+use super::deeds::{of_arguments, of_indexes, of_value};
 use super::effects::is_of_a_container;
 use super::form::{Form, Value, bare, candidate, is_candidate};
 use super::given::Given;
-use super::names::{Deeds, Names, bound, deeds, mentioned};
+use super::names::{Names, bound, mentioned};
 use super::places::{Later, mentioned_in_indexes};
 use super::position::{self, Place};
 use super::walk::{How, Walk};
@@ -48,7 +48,7 @@ impl Walk {
                     return self.ordinary(statement, out);
                 }
                 names.extend(mentioned_in(&value, given.as_ref()));
-                self.settle_before(&names, deeds_of(&[place], &value), out);
+                self.settle_before(&names, of_indexes(place).and(of_value(&value)), out);
                 if self.sees_through(number) {
                     self.settle(out);
                 }
@@ -81,15 +81,14 @@ impl Walk {
             Form::Method { call, candidates } => {
                 let number = self.place(&call.receiver, How::Called);
                 let candidates = self.real(&call.args, candidates);
-                let is_kept = borrows(&call.args) || self.gives_unique(&call.args);
+                let is_kept = self.needs_its_turn(&call.args);
                 let candidates = if is_kept { Vec::new() } else { candidates };
                 let Some(number) = number.filter(|_| !candidates.is_empty()) else {
                     return self.ordinary(statement, out);
                 };
                 let mut names = mentioned_in_indexes(&call.receiver);
                 names.extend(mentioned(&call.args));
-                let mut done = all_deeds(&call.args);
-                done.calls |= call.args.iter().any(|arg| candidate(arg).is_none() && deeds(arg).calls);
+                let done = of_indexes(&call.receiver).and(of_arguments(&call.args, &candidates));
                 self.settle_before(&names, done, out);
                 if self.sees_through(number) {
                     self.settle(out);
@@ -116,7 +115,7 @@ impl Walk {
                 let candidates = self.real(&call.args, candidates);
                 // A variable that is called may be another one by then, or be changed by it.
                 let is_variable = !matches!(bare(&call.func), Expr::Path(_)) || self.is_variable(call);
-                let is_kept = borrows(&call.args) || is_variable || self.gives_unique(&call.args);
+                let is_kept = is_variable || self.needs_its_turn(&call.args);
                 let candidates = if is_kept { Vec::new() } else { candidates };
                 let is_candidate = is_candidate(call) && !self.is_variable(call);
                 if candidates.is_empty() && !is_candidate {
@@ -127,8 +126,7 @@ impl Walk {
                     false => None,
                 };
                 let names = mentioned_in(&Value::Call(call), given.as_ref());
-                let done = all_deeds(&call.args);
-                self.settle_before(&names, done, out);
+                self.settle_before(&names, of_arguments(&call.args, &candidates), out);
                 self.settle_given(given.as_ref(), out);
                 self.alone(statement, call, &candidates, is_candidate.then_some(given.as_ref()), out);
                 self.give(given.as_ref());
@@ -142,7 +140,7 @@ impl Walk {
                 let given = self.given_to(&value);
                 let mut names = mentioned_in(&value, given.as_ref());
                 names.extend(mentioned(&local.pat));
-                self.settle_before(&names, deeds_of(&[], &value), out);
+                self.settle_before(&names, of_value(&value), out);
                 self.settle_given(given.as_ref(), out);
                 lets.push(self.bind(local, &value, given.as_ref(), out));
                 self.give(given.as_ref());
@@ -316,33 +314,6 @@ pub(super) fn mentioned_in(value: &Value<'_>, given: Option<&Given>) -> Names {
         }
         Value::Collect(collect) => mentioned(collect.whole),
     }
-}
-
-/// What is done beside the call itself.
-fn deeds_of(places: &[&Expr], value: &Value<'_>) -> Deeds {
-    let mut all = match value {
-        Value::Call(call) => all_deeds(&call.args),
-        Value::Collect(collect) => deeds(&collect.map.receiver),
-    };
-    for place in places {
-        let of_place = deeds(place);
-        all.leaves |= of_place.leaves;
-        all.calls |= of_place.calls;
-    }
-    all
-}
-
-fn all_deeds(args: &syn::punctuated::Punctuated<Expr, syn::Token![,]>) -> Deeds {
-    let mut all = Deeds::default();
-    for arg in args {
-        let of_arg = match candidate(arg) {
-            Some(call) => all_deeds(&call.args),
-            None => deeds(arg),
-        };
-        all.leaves |= of_arg.leaves;
-        all.calls |= of_arg.calls;
-    }
-    all
 }
 
 /// The statement with a semicolon.

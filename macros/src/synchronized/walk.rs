@@ -12,9 +12,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use syn::{Expr, Pat, Stmt, parse_quote};
 
+use super::deeds::{Deeds, deeds};
 use super::form::bare;
 use super::lend::Lent;
-use super::names::{Deeds, Names, bound, deeds, is_unique, mentioned};
+use super::names::{Names, borrows_uniquely, bound, is_unique, mentioned};
 use super::places::{State, Variable, Way, reaches_by_field, root};
 use super::repeat::Loop;
 use super::site::internal;
@@ -100,6 +101,7 @@ impl Walk {
             comes_from_tracked || origins.contains("Tracked") || mentioned(pattern).contains("Tracked");
         let is_borrow = matches!(source, Some(Expr::Reference(borrow)) if borrow.mutability.is_none());
         let is_whole = matches!(pattern, Pat::Ident(_));
+        let borrows_uniquely = source.is_some_and(borrows_uniquely);
         let declare = |(ident, is_mut): (Ident, bool)| {
             let number = self.declare(ident, is_mut);
             let variable = &mut self.variables[number];
@@ -108,7 +110,7 @@ impl Walk {
             variable.is_shared = !is_mut && is_whole && is_borrow;
             variable.is_tracked = is_tracked;
             variable.has_parts = is_mut && is_whole && matches!(source, Some(Expr::Struct(_)));
-            if !is_mut || is_unique {
+            if !is_mut || is_unique || borrows_uniquely {
                 variable.origins.clone_from(&origins);
             }
             number
