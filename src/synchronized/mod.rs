@@ -17,6 +17,7 @@ mod lent;
 mod place;
 mod position;
 mod queue;
+mod source;
 mod tracked;
 
 pub use callee::{Callee, Concurrent, Here};
@@ -25,6 +26,7 @@ pub use lent::{Borrowed, Lend, Lent, Owned, lent};
 pub use place::{Container, Fields, Receiver};
 pub use position::{Beside, Position};
 pub use queue::{Apply, Pending, Queue, Session, settle, unwind};
+pub use source::{Calm, Source};
 pub use tracked::{
     Again, Changes, Conflict, ForkedInto, Indexed, IsTracked, Keyed, Reads, Snapshot, SnapshotOf, Tracked,
     again,
@@ -40,4 +42,5 @@ pub mod methods {
     pub use super::lent::MayChange as _;
     pub use super::place::{Apart as _, Unknown as _};
     pub use super::position::{Anywhere as _, AnywhereBeside as _};
+    pub use super::source::Unknown as _;
 }

@@ -118,6 +118,19 @@ fn effects() -> Vec<u32> {
     noted()
 }
 
+#[synchronized]
+fn effects_of(list: &[u32]) -> Vec<u32> {
+    for &number in list.iter().rev() {
+        note(together(number));
+    }
+    let mut noted = noted();
+    for number in vec![4, 5, 6] {
+        note(together(number));
+    }
+    noted.extend(self::noted());
+    noted
+}
+
 /// Each of these would wait for ever if its calls were made one after the other.
 #[test]
 fn calls_run_at_once_in_every_form() {
@@ -187,6 +200,7 @@ fn calls_run_at_once_in_every_form() {
         fields(&mut total);
         assert_eq!(total, Total { parts: [1; 3] });
         assert_eq!(effects(), [0, 1, 2]);
+        assert_eq!(effects_of(&[1, 2, 3]), [3, 2, 1, 4, 5, 6]);
         alone();
         let mut out = [5, 5];
         assert_eq!((mixed(&mut out), out), (2, [1, 8]));
@@ -287,4 +301,4 @@ fn an_index_out_of_bounds_is_the_panic_of_its_assignment() {
 }
 
 /// Where `an_index_out_of_bounds_…` assigns.
-const INDEX_LINE: u32 = 269;
+const INDEX_LINE: u32 = 283;

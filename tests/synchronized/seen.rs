@@ -322,7 +322,7 @@ both! {
         note(same(0));
         let collected: Vec<u32> = (0..2).map(|_| same(noted())).collect();
         note(same(0));
-        out[noted() as usize % 1] += same(noted());
+        out[noted() as usize / 1000] += same(noted());
         note(same(0));
         let mut rows = vec![vec![]; 100];
         rows[noted() as usize].push(same(1));
@@ -344,7 +344,7 @@ both! {
         }
         match Some(Guard) {
             Some(_guard) => note(same(2)),
-            None => {}
+            None => note(0),
         }
         match lock.lock().map(|number| (*number, Guard)) {
             Ok((5, _)) => note(same(3)),
@@ -360,6 +360,29 @@ both! {
         guard = None;
         note(same(7));
         assert!(guard.is_none());
+    }
+
+    /// Its `iter` says what it gives.
+    pub(crate) struct Inbox(pub(crate) u32);
+
+    impl Inbox {
+        pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+            (0..self.0).inspect(|number| note(100 + number))
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn answers(inbox: &Inbox) {
+        for number in inbox.iter() {
+            note(same(number));
+        }
+        for number in inbox.iter().take(2).enumerate() {
+            note(same(number.1));
+        }
+        let guards = vec![Guard, Guard];
+        for _guard in guards {
+            note(same(1));
+        }
     }
 
     pub(crate) fn named(name: String, number: u32) {
@@ -548,6 +571,7 @@ seen! {
     };
     an_effect_before_calls_in_arguments: |it| it::calls_inside_calls();
     an_effect_before_the_guard_of_a_branch_ends: |it| it::guards_of_branches(&std::sync::Mutex::new(5));
+    an_effect_before_the_next_round: |it| it::answers(&it::Inbox(3));
     arguments_beside_a_call: |it| it::arguments_of_every_kind("name");
     a_list_that_a_field_borrows: |it| it::borrowed_by_a_field();
     a_builder_that_is_consumed_in_a_branch: |it| [true, false].map(it::consumed_in_a_branch);

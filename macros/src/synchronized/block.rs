@@ -21,19 +21,34 @@ pub(super) struct End {
     pub(super) from: usize,
     /// Its value is `()`, so that a call at its end is a statement.
     pub(super) is_unit: bool,
-    /// Nothing with effects is pending behind it.
-    pub(super) is_round: bool,
+    /// If so, nothing with effects is pending behind it.
+    pub(super) seen: Seen,
+}
+
+/// Whether something else happens where a block ends, before which effects are seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    No,
+    Yes,
+    /// Unless the values that the loop of this number runs over are computed by nobody.
+    UnlessCalm(usize),
+}
+
+impl Seen {
+    pub(super) fn or(self, is_seen: bool) -> Self {
+        if is_seen { Self::Yes } else { self }
+    }
 }
 
 impl End {
     /// Of a block that is not the value of the block around it.
     pub(super) fn own(is_unit: bool) -> Self {
-        Self { from: usize::MAX, is_unit, is_round: false }
+        Self { from: usize::MAX, is_unit, seen: Seen::No }
     }
 
     /// Everything is settled.
     pub(super) fn everything(is_unit: bool) -> Self {
-        Self { from: 0, is_unit, is_round: false }
+        Self { from: 0, is_unit, seen: Seen::No }
     }
 }
 
@@ -52,8 +67,8 @@ impl Walk {
         let scope = self.scope.len() - given.len();
         self.depth += 1;
         // What its variables do when they end is seen behind what is pending.
-        let is_round = end.is_round || block.stmts.iter().any(holds);
-        let end = End { from: end.from.min(self.depth), is_round, ..end };
+        let seen = end.seen.or(block.stmts.iter().any(holds));
+        let end = End { from: end.from.min(self.depth), seen, ..end };
         for &number in &given {
             // Its parts come later.
             self.variables[number].depth = self.depth;
@@ -151,8 +166,12 @@ impl Walk {
             if may_end && let Some(Stmt::Expr(settle, semicolon)) = out.get(settles).cloned() {
                 out[settles] = parse_quote!(#[allow(unreachable_code)] #settle #semicolon);
             }
-        } else if end.is_round {
-            self.settle_effects(out);
+        } else {
+            match end.seen {
+                Seen::No => {}
+                Seen::Yes => self.settle_effects(out),
+                Seen::UnlessCalm(number) => self.settle_effects_unless_calm(number, out),
+            }
         }
     }
 

@@ -63,8 +63,8 @@ impl Walk {
                     self.state.clone_from(&state);
                     let given = self.declare_pattern(&arm.pat, Some(&matched.expr));
                     let mut block = into_block(&mut arm.body);
-                    let is_round = end.is_round || is_held(&matched.expr, !given.is_empty());
-                    self.block_with(&mut block, End { is_round, ..end }, given);
+                    let seen = end.seen.or(is_held(&matched.expr, !given.is_empty()));
+                    self.block_with(&mut block, End { seen, ..end }, given);
                     *arm.body = from_block(block);
                     joined.join(&self.state);
                 }
@@ -108,9 +108,8 @@ impl Walk {
         let is_unit = end.is_unit || branch.else_branch.is_none();
         let binds = !given.is_empty();
         // What is made for a `let` lives as long as the branch.
-        let is_round =
-            end.is_round || sources_of(&branch.cond).into_iter().any(|source| is_held(source, binds));
-        self.block_with(&mut branch.then_branch, End { is_unit, is_round, ..end }, given);
+        let seen = end.seen.or(sources_of(&branch.cond).into_iter().any(|source| is_held(source, binds)));
+        self.block_with(&mut branch.then_branch, End { is_unit, seen, ..end }, given);
         let mut joined = self.state.clone();
         match &mut branch.else_branch {
             Some((_, other)) => joined.join(&self.branches(other, end, state)),

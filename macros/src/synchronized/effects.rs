@@ -3,7 +3,8 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Stmt, parse_quote};
+use syn::spanned::Spanned as _;
+use syn::{Expr, Stmt, parse_quote, parse_quote_spanned};
 
 use super::site::internal;
 use super::walk::Walk;
@@ -34,6 +35,23 @@ impl Walk {
         self.state.effects = false;
     }
 
+    /// As [`settle_effects`](Self::settle_effects), at the end of a round of the loop of this number.
+    pub(super) fn settle_effects_unless_calm(&self, number: usize, out: &mut Vec<Stmt>) {
+        let calm = calm(number);
+        let settle: Option<Stmt> =
+            self.settling_effects().map(|settle| parse_quote!(if !#calm.get() { #settle }));
+        out.extend(settle);
+    }
+
+    /// Has a loop ask the type of what it runs over whether it is calm; gives its number.
+    pub(super) fn ask_calm(&mut self, source: &mut Expr, out: &mut Vec<Stmt>) -> usize {
+        let number = self.next_loop();
+        let calm = calm(number);
+        out.push(parse_quote!(let #calm = ::core::cell::Cell::new(false);));
+        *source = parse_quote_spanned!(source.span()=> __xfork::Source(#source).__xfork_is_calm(&#calm));
+        number
+    }
+
     /// Settles what an ordinary callee may see.
     pub(super) fn behind_effects(&self) -> TokenStream {
         self.settling_effects().unwrap_or_default()
@@ -45,6 +63,10 @@ impl Walk {
             quote!(if #session.has_effects() { #(#settle)* })
         })
     }
+}
+
+fn calm(number: usize) -> Ident {
+    internal(&format!("__xfork_calm_{number}"))
 }
 
 /// Whether it is a method of collections, which changes them and nothing else. Another one may be of the user's own trait.

@@ -5,7 +5,7 @@
 
 use syn::{Block, Expr, Pat, Stmt};
 
-use super::block::End;
+use super::block::{End, Seen};
 use super::deeds::{Deeds, deeds, moved};
 use super::form::bare;
 use super::names::{Names, mentioned, patterns_of, sources_of};
@@ -35,6 +35,8 @@ enum Settles {
     Nothing,
     /// Everything, if something has effects that anybody may see: the next round may begin with that.
     Effects,
+    /// So, unless the loop of this number is calm.
+    EffectsUnlessCalm(usize),
     Everything,
 }
 
@@ -74,7 +76,13 @@ impl Walk {
                 check(&mut each.expr, Place::Condition, &self.locals);
                 let source = each.expr.clone();
                 let (pattern, label) = (each.pat.clone(), each.label.clone());
-                let settles = if is_calm(&each.expr) { Settles::Nothing } else { Settles::Effects };
+                let settles = if is_calm(&each.expr) {
+                    Settles::Nothing
+                } else if self.state.effects || self.scan(&each.body).effects {
+                    Settles::EffectsUnlessCalm(self.ask_calm(&mut each.expr, out))
+                } else {
+                    Settles::Effects
+                };
                 self.repeated(&mut each.body, label, Round { settles, ..Round::default() }, |walk| {
                     walk.declare_pattern(&pattern, Some(&source))
                 });
@@ -160,7 +168,8 @@ impl Walk {
         let given = declare(self);
         let end = match settles {
             Settles::Everything => End::everything(true),
-            Settles::Effects => End { is_round: true, ..End::own(true) },
+            Settles::Effects => End { seen: Seen::Yes, ..End::own(true) },
+            Settles::EffectsUnlessCalm(number) => End { seen: Seen::UnlessCalm(number), ..End::own(true) },
             Settles::Nothing => End::own(true),
         };
         self.block_with(body, end, given);

@@ -44,6 +44,8 @@ pub(super) struct Walk {
     pub(super) session: Ident,
     pub(super) alone: Ident,
     lets: usize,
+    /// How many loops ask for the type of what they run over.
+    asked_loops: usize,
 }
 
 /// What is done to a place.
@@ -75,6 +77,7 @@ impl Walk {
             session: Ident::new("__xfork_session", Span::mixed_site()),
             alone: Ident::new("__xfork_alone", Span::mixed_site()),
             lets: 0,
+            asked_loops: 0,
         }
     }
 
@@ -271,6 +274,11 @@ impl Walk {
 
     pub(super) fn settle_before_expr(&mut self, expr: &Expr, out: &mut Vec<Stmt>) {
         self.settle_before(&mentioned(expr), deeds(expr), out);
+    }
+
+    pub(super) fn next_loop(&mut self) -> usize {
+        self.asked_loops += 1;
+        self.asked_loops
     }
 
     pub(super) fn next_let(&mut self) -> usize {

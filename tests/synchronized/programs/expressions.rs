@@ -230,9 +230,11 @@ impl Writer {
             self.form("method that reads self");
             return Some("self.sum()".into());
         }
-        if self.random.percent(4) {
-            self.form("reads the log");
-            return Some("(logged() as i64)".into());
+        if self.random.percent(8) {
+            // A call that is the whole argument could be forked itself, if it were one of a marked function.
+            let is_call = self.random.percent(50);
+            self.form(if is_call { "reads the log by a call" } else { "reads the log" });
+            return Some(if is_call { "noted()" } else { "(logged() as i64)" }.into());
         }
         let at =
             self.find(|var| var.readable() && (!var.ty.is_copy() || matches!(var.ty, Ty::Usize | Ty::Opt)))?;

@@ -234,6 +234,7 @@ fn prelude(body: &str) -> String {
         ),
         ("note(", "fn note(line: &str) { LOG.with(|log| log.borrow_mut().push(line.to_string())); }\n"),
         ("logged(", "fn logged() -> usize { LOG.with(|log| log.borrow().len()) }\n"),
+        ("noted()", "fn noted() -> i64 { LOG.with(|log| log.borrow().len() as i64) }\n"),
         (
             "tick(",
             "fn tick(at: usize) -> usize {\n    LOG.with(|log| log.borrow_mut().push(format!(\"tick {at}\")));\n    at\n}\n",
