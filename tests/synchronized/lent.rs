@@ -314,6 +314,18 @@ both! {
         };
     }
 
+    /// The iterator runs between the calls.
+    #[synchronized]
+    pub(crate) fn changed_by_the_iterator() -> Vec<i64> {
+        let level = Level(AtomicI64::new(0));
+        (0..3)
+            .inspect(|_| {
+                level.0.fetch_add(1, Ordering::Relaxed);
+            })
+            .map(|_| height(&level))
+            .collect()
+    }
+
     /// What is hidden in macros, in closures that are called many times, and in fields.
     #[synchronized]
     pub(crate) fn changed_out_of_sight(given: Option<i64>) -> Vec<i64> {
@@ -468,6 +480,7 @@ fn what_is_borrowed_is_what_it_is_when_the_call_is_made() {
         assert_eq!(forked::Outer::default().fill(), serial::Outer::default().fill());
         same!(ordinary(&[3]));
         same!(changed_out_of_sight(Some(3)));
+        same!(changed_by_the_iterator());
         let (mut tables, items) = ([(); 2].map(|()| std::collections::BTreeMap::new()), vec![1, 2]);
         let mut one = forked::World { items: items.clone(), total: 0, name: String::new() };
         let mut other = serial::World { items, total: 0, name: String::new() };

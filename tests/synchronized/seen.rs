@@ -73,6 +73,12 @@ struct Pair {
     total: u32,
 }
 
+macro_rules! declare {
+    ($name:ident = $value:expr) => {
+        let mut $name = $value;
+    };
+}
+
 both! {
     #[concurrent(io)]
     pub(crate) fn same(number: u32) -> u32 {
@@ -362,6 +368,79 @@ both! {
         assert!(guard.is_none());
     }
 
+    #[concurrent(io)]
+    pub(crate) fn lasting(seconds: u64) -> std::time::Duration {
+        std::time::Duration::from_secs(seconds)
+    }
+
+    pub(crate) fn next(number: &mut usize) -> usize {
+        *number += 1;
+        *number - 1
+    }
+
+    /// The place is computed first, but for numbers.
+    #[synchronized]
+    pub(crate) fn places_before_values() -> (Vec<u64>, Vec<u32>, usize) {
+        let mut times = vec![std::time::Duration::ZERO; 8];
+        let mut sums = vec![0; 8];
+        let mut at = 0;
+        times[at] += lasting({
+            at += 1;
+            at as u64
+        });
+        times[next(&mut at)] += lasting(next(&mut at) as u64);
+        sums[at] += same({
+            at += 1;
+            at as u32
+        });
+        sums[next(&mut at)] += same(next(&mut at) as u32);
+        (times.iter().map(std::time::Duration::as_secs).collect(), sums, at)
+    }
+
+    #[synchronized]
+    pub(crate) fn guards_in_lists() {
+        for number in 0..2 {
+            let mut guards = vec![];
+            guards.push(Guard);
+            note(same(number));
+            let kept = vec![Guard];
+            let keep = move || kept.len();
+            note(same(number));
+            let last;
+            {
+                last = Guard;
+            }
+            note(same(keep() as u32));
+            let _ = &last;
+        }
+    }
+
+    #[synchronized]
+    pub(crate) fn captured_by_a_macro() -> u32 {
+        let mut sum = 0;
+        macro_rules! now {
+            () => {
+                sum
+            };
+        }
+        sum += same(1);
+        let show = move || now!();
+        show()
+    }
+
+    #[synchronized]
+    pub(crate) fn declared_by_a_macro() -> (u32, u32) {
+        let mut number = 0;
+        let mut inner = 0;
+        {
+            declare!(number = 5);
+            number += same(2);
+            inner += number;
+        }
+        number += same(1);
+        (number, inner)
+    }
+
     /// Its `iter` says what it gives.
     pub(crate) struct Inbox(pub(crate) u32);
 
@@ -572,6 +651,10 @@ seen! {
     an_effect_before_calls_in_arguments: |it| it::calls_inside_calls();
     an_effect_before_the_guard_of_a_branch_ends: |it| it::guards_of_branches(&std::sync::Mutex::new(5));
     an_effect_before_the_next_round: |it| it::answers(&it::Inbox(3));
+    a_place_that_is_computed_before_its_value: |it| it::places_before_values();
+    an_effect_before_a_list_of_guards_ends: |it| it::guards_in_lists();
+    a_variable_that_a_macro_captures: |it| it::captured_by_a_macro();
+    a_variable_that_a_macro_declares: |it| it::declared_by_a_macro();
     arguments_beside_a_call: |it| it::arguments_of_every_kind("name");
     a_list_that_a_field_borrows: |it| it::borrowed_by_a_field();
     a_builder_that_is_consumed_in_a_branch: |it| [true, false].map(it::consumed_in_a_branch);

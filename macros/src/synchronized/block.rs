@@ -9,7 +9,7 @@ use super::bind::Let;
 use super::deeds::{Deeds, moved};
 use super::form::Form;
 use super::names::mentioned;
-use super::position::{Place, check, check_statement};
+use super::position::{Place, arguments, check, check_statement};
 use super::shape::{holds, is_compound, is_conditional, is_nothing, is_unit};
 use super::walk::Walk;
 
@@ -65,6 +65,7 @@ impl Walk {
     /// A block in which these variables are already declared.
     pub(super) fn block_with(&mut self, block: &mut Block, end: End, given: Vec<usize>) {
         let scope = self.scope.len() - given.len();
+        let hidden = self.hidden.len();
         self.depth += 1;
         // What its variables do when they end is seen behind what is pending.
         let seen = end.seen.or(block.stmts.iter().any(holds));
@@ -151,6 +152,7 @@ impl Walk {
             }
         }
         block.stmts = out;
+        self.show(hidden);
         self.scope.truncate(scope);
         self.depth -= 1;
     }
@@ -213,6 +215,10 @@ impl Walk {
                 check(&mut expr, Place::Macro, &self.locals);
                 if let Expr::Macro(checked) = expr {
                     statement.mac = checked.mac;
+                }
+                // It may declare variables of names that it is given.
+                if arguments(&statement.mac).is_none() {
+                    self.hide(&mentioned(&statement.mac.tokens));
                 }
                 out.push(Stmt::Macro(statement));
             }

@@ -42,7 +42,10 @@ pub(super) fn deeds(code: &Expr) -> Deeds {
                 // The value that was there ends, and a static may be used.
                 Expr::Assign(_) | Expr::Unsafe(_) => self.0.calls = true,
                 Expr::Macro(mac) => self.of_macro(&mac.mac),
-                Expr::Closure(_) | Expr::Async(_) => return,
+                Expr::Closure(_) | Expr::Async(_) => {
+                    self.0.leaves |= has_unknown_macro(expr);
+                    return;
+                }
                 _ => {}
             }
             visit::visit_expr(self, expr);
@@ -100,6 +103,22 @@ pub(super) fn of_arguments(args: &Punctuated<Expr, Token![,]>, candidates: &[usi
 
 fn of_all<'a>(code: impl IntoIterator<Item = &'a Expr>) -> Deeds {
     code.into_iter().map(deeds).fold(Deeds::default(), Deeds::and)
+}
+
+/// Whether there is a macro in a closure of which it is not known which variables it captures.
+fn has_unknown_macro(closure: &Expr) -> bool {
+    struct Look(bool);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_macro(&mut self, mac: &'ast syn::Macro) {
+            match arguments(mac) {
+                Some(arguments) => arguments.list.iter().for_each(|argument| self.visit_expr(argument)),
+                None => self.0 = true,
+            }
+        }
+    }
+    let mut look = Look(false);
+    look.visit_expr(closure);
+    look.0
 }
 
 /// The names of variables that stand where a value is moved to.

@@ -13,7 +13,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprCall, Member, Stmt, parse_quote};
 
 use super::deeds::is_format;
-use super::form::{Value, bare, candidate, is_assignment, is_candidate};
+use super::form::{Collect, Value, bare, candidate, is_assignment, is_candidate};
 use super::names::{Names, mentioned};
 use super::places::{Root, is_variable_or_field, root};
 use super::position::arguments;
@@ -105,15 +105,28 @@ impl Walk {
         quote!(&[#(#lends),*])
     }
 
-    /// The names of what a closure may change, which is called many times in one statement.
-    pub(super) fn changed_in_rounds(&self, closure: &syn::ExprClosure) -> HashSet<String> {
-        let [(changing, _), (mentioning, _)] = stripped(&*closure.body, |look, code| {
-            look.lends(code, true);
-            look.visit_expr_mut(code);
-        });
+    /// The names of what the closures may change that are called many times in one statement: the one that makes the calls, and
+    /// those of the iterator.
+    pub(super) fn changed_in_rounds(&self, collect: &Collect<'_>) -> HashSet<String> {
+        struct Closures<'ast>(Vec<&'ast syn::ExprClosure>);
+        impl<'ast> Visit<'ast> for Closures<'ast> {
+            fn visit_expr_closure(&mut self, closure: &'ast syn::ExprClosure) {
+                self.0.push(closure);
+            }
+        }
+        let mut closures = Closures(vec![collect.closure]);
+        closures.visit_expr(&collect.map.receiver);
         let may_change =
             |name: &String| self.find_named(name).is_some_and(|number| !self.variables[number].is_shared);
-        changing.into_names().filter(may_change).chain(mentioning.into_names()).collect()
+        let mut changed = HashSet::new();
+        for closure in closures.0 {
+            let [(changing, _), (mentioning, _)] = stripped(&*closure.body, |look, code| {
+                look.lends(code, true);
+                look.visit_expr_mut(code);
+            });
+            changed.extend(changing.into_names().filter(may_change).chain(mentioning.into_names()));
+        }
+        changed
     }
 
     fn lend(&self, arg: &Expr, others: &HashSet<String>) -> Option<usize> {
@@ -124,7 +137,7 @@ impl Walk {
         let number = self.find(&ident).filter(|_| !others.contains(&ident.unraw().to_string()))?;
         let variable = &self.variables[number];
         let is_lent = variable.is_shared || !matches!(bare(arg), Expr::Path(_));
-        (is_lent && variable.is_initialised).then_some(number)
+        (is_lent && variable.is_initialised && !variable.is_hidden).then_some(number)
     }
 
     /// Before a statement that may change what is lent, and behind one that also borrows it.

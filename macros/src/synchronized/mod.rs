@@ -5,8 +5,8 @@
 //! block.
 //!
 //! `form` tells which statements may have a concurrent call. `site` writes what becomes of such a statement, `bind` of one whose
-//! value comes later, `argument` of one whose arguments may be concurrent calls, `places` of a place, and `effects` of what may be
-//! seen elsewhere.
+//! value comes later, `argument` of one whose arguments may be concurrent calls, `places` of a place, `effects` of what may be
+//! seen elsewhere, and `sequence` of the order in which the parts of an assignment are computed.
 //!
 //! `names` finds what code mentions, `deeds` what it may do, `shape` tells by its shape what may stay pending beside it, and `position` refuses
 //! concurrent calls elsewhere.
@@ -27,6 +27,7 @@ mod places;
 mod position;
 mod repeat;
 mod scan;
+mod sequence;
 mod shape;
 mod site;
 mod walk;

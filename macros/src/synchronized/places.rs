@@ -26,6 +26,8 @@ pub(super) struct Variable {
     pub(super) way: Way,
     /// It has a value where it is declared.
     pub(super) is_initialised: bool,
+    /// Its name may be that of another one.
+    pub(super) is_hidden: bool,
     /// It may be a unique reference, as far as is seen where it is declared.
     pub(super) may_be_unique: bool,
     /// It is a unique reference, as far as is seen where it is declared.
@@ -59,6 +61,7 @@ impl Variable {
             queue: Ident::new(&format!("__xfork_queue_{number}"), Span::mixed_site()),
             ident,
             is_initialised: true,
+            is_hidden: false,
             may_be_unique: is_mut,
             refers: false,
             is_shared: false,

@@ -6,6 +6,7 @@ use syn::{Expr, Stmt};
 
 use super::form::bare;
 use super::places::root;
+use super::position::arguments;
 
 pub(super) fn is_compound(expr: &Expr) -> bool {
     matches!(
@@ -50,7 +51,7 @@ fn is_place(expr: &Expr) -> bool {
 /// Whether a statement declares what may do something when it ends.
 pub(super) fn holds(statement: &Stmt) -> bool {
     match statement {
-        Stmt::Local(local) => local.init.as_ref().is_some_and(|init| !is_value(&init.expr)),
+        Stmt::Local(local) => local.init.as_ref().is_none_or(|init| !is_value(&init.expr)),
         _ => false,
     }
 }
@@ -68,13 +69,16 @@ fn is_value(expr: &Expr) -> bool {
         Expr::Lit(_) | Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_) | Expr::Range(_) => true,
         // What it refers to may be made for it, and end with it.
         Expr::Reference(reference) => is_place(bare(&reference.expr)) || is_value(bare(&reference.expr)),
-        Expr::Closure(_) | Expr::Index(_) | Expr::Repeat(_) => true,
+        Expr::Closure(closure) => closure.capture.is_none(),
+        Expr::Repeat(list) => is_value(&list.expr),
+        Expr::Index(_) => true,
         Expr::Paren(paren) => is_value(&paren.expr),
         Expr::Tuple(tuple) => tuple.elems.iter().all(is_value),
         Expr::Array(array) => array.elems.iter().all(is_value),
-        Expr::Macro(mac) => ["format", "vec"]
-            .iter()
-            .any(|known| mac.mac.path.segments.last().is_some_and(|last| last.ident == known)),
+        Expr::Macro(mac) if mac.mac.path.is_ident("format") => true,
+        // What is put into an empty list is not known.
+        Expr::Macro(mac) if mac.mac.path.is_ident("vec") => arguments(&mac.mac)
+            .is_some_and(|arguments| !arguments.list.is_empty() && arguments.list.iter().all(is_value)),
         _ => false,
     }
 }

@@ -41,6 +41,9 @@ impl Walk {
                 let how = if operator.is_some() { How::Changed } else { How::Assigned };
                 let number = self.place(place, how).filter(|_| self.is_forked(&value));
                 let Some(number) = number else { return self.ordinary(statement, out) };
+                if operator.is_some() && !self.is_any_order(place, &value) {
+                    return self.ordinary(statement, out);
+                }
                 let given = self.given_to(&value);
                 let mut names = mentioned_in_indexes(place);
                 // The indexes come behind the call, and may see what it changes.
@@ -277,7 +280,7 @@ impl Walk {
         let callee = internal("__xfork_callee");
         let inner = collect.closure.inputs.iter().flat_map(bound);
         let inner: HashSet<String> = inner.map(|(ident, _)| ident.unraw().to_string()).collect();
-        let inner = self.changed_in_rounds(collect.closure).into_iter().chain(inner).collect();
+        let inner = self.changed_in_rounds(collect).into_iter().chain(inner).collect();
         let forked = self.fork_with(&callee, collect.call, None, &inner);
         let (receiver, closure) = (&collect.map.receiver, collect.closure);
         let (capture, input) = (&closure.capture, &closure.inputs);

@@ -33,6 +33,8 @@ pub(super) struct Walk {
     pub(super) changed: HashMap<String, Vec<Vec<syn::Member>>>,
     /// Names of variables that may have been moved by now.
     pub(super) moved: HashSet<String>,
+    /// Numbers of the variables of whose names a macro may have declared others.
+    pub(super) hidden: Vec<usize>,
     /// There are macros of its own in the function, which may mention any variable.
     pub(super) defines_macros: bool,
     /// What calls may borrow.
@@ -70,6 +72,7 @@ impl Walk {
             locals,
             changed: HashMap::new(),
             moved: HashSet::new(),
+            hidden: Vec::new(),
             defines_macros: false,
             lent: Lent::default(),
             lent_variables: RefCell::default(),
@@ -131,6 +134,25 @@ impl Walk {
         self.scope.iter().rev().copied().find(|&number| self.variables[number].name() == name)
     }
 
+    /// Until the block ends, variables of these names may be others.
+    pub(super) fn hide(&mut self, names: &Names) {
+        let known: Vec<usize> = self.scope.clone();
+        for number in known {
+            let variable = &mut self.variables[number];
+            if !variable.is_hidden && names.contains(&variable.name()) {
+                variable.is_hidden = true;
+                self.hidden.push(number);
+            }
+        }
+    }
+
+    /// Those that have been hidden since there were so many are themselves again.
+    pub(super) fn show(&mut self, hidden: usize) {
+        for number in self.hidden.split_off(hidden) {
+            self.variables[number].is_hidden = false;
+        }
+    }
+
     /// Declares the queues of a variable and of its parts.
     pub(super) fn queues(&self, number: usize) -> Vec<Stmt> {
         let parts = self.variables[number].parts.iter().chain([&number]);
@@ -160,7 +182,7 @@ impl Walk {
             && (how != How::Assigned
                 || !matches!(bare(place), Expr::Path(_))
                 || !self.moved.contains(&variable.name()));
-        (can && variable.is_initialised).then_some(number)
+        (can && variable.is_initialised && !variable.is_hidden).then_some(number)
     }
 
     /// The part of a variable that is changed as one: its fields, as far as no shorter place of it is changed.
