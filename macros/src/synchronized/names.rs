@@ -114,30 +114,24 @@ pub(super) fn bound(pattern: &Pat) -> Vec<(syn::Ident, bool)> {
 
 /// The patterns of the `let`s in a condition.
 pub(super) fn patterns_of(condition: &Expr) -> Vec<&Pat> {
-    match condition {
-        Expr::Let(binding) => vec![&binding.pat],
-        Expr::Binary(binary) => {
-            let mut patterns = patterns_of(&binary.left);
-            patterns.extend(patterns_of(&binary.right));
-            patterns
-        }
-        Expr::Paren(paren) => patterns_of(&paren.expr),
-        Expr::Group(group) => patterns_of(&group.expr),
-        _ => Vec::new(),
-    }
+    lets_of(condition).into_iter().map(|binding| &*binding.pat).collect()
 }
 
 /// What those patterns are matched with.
 pub(super) fn sources_of(condition: &Expr) -> Vec<&Expr> {
+    lets_of(condition).into_iter().map(|binding| &*binding.expr).collect()
+}
+
+fn lets_of(condition: &Expr) -> Vec<&syn::ExprLet> {
     match condition {
-        Expr::Let(binding) => vec![&binding.expr],
+        Expr::Let(binding) => vec![binding],
         Expr::Binary(binary) => {
-            let mut sources = sources_of(&binary.left);
-            sources.extend(sources_of(&binary.right));
-            sources
+            let mut lets = lets_of(&binary.left);
+            lets.extend(lets_of(&binary.right));
+            lets
         }
-        Expr::Paren(paren) => sources_of(&paren.expr),
-        Expr::Group(group) => sources_of(&group.expr),
+        Expr::Paren(paren) => lets_of(&paren.expr),
+        Expr::Group(group) => lets_of(&group.expr),
         _ => Vec::new(),
     }
 }
