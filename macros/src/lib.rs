@@ -560,12 +560,11 @@ pub fn concurrent(settings: TokenStream, item: TokenStream) -> TokenStream {
 /// A concurrent function shares nothing with the function that calls it but its arguments and its result: a lock or a channel
 /// that both use is used at once. Not for `async fn` and `const fn`. What a statement that is done later borrows has to
 /// outlive that: the compiler says so if it doesn't. In a function whose result may borrow (a reference, a lifetime, `impl
-/// Trait`), what is pending at a panic of the function itself is not done. `f(..)?` is called in its place, since what comes
-/// behind it may not happen. Collecting goes into what takes all values: a `Result<Vec<_>, _>` would stop at the first error.
-/// What the drop of a replaced value does, and an `IndexMut` of one's own, is done with the assignment. A `&mut` that a
-/// function or a pattern gave is passed on beside a concurrent call as `&mut *x`, and a `&'static str` as a literal or a
-/// constant. If the function itself panics while calls that change a `Tracked` of its own are pending, their results are
-/// those of their first try.
+/// Trait`), or that gives a parameter another `&mut`, what is pending at a panic of the function itself is not done. `f(..)?`
+/// is called in its place, since what comes behind it may not happen. Collecting goes into what takes all values: a
+/// `Result<Vec<_>, _>` would stop at the first error. What the drop of a replaced value does, and an `IndexMut` of one's own,
+/// is done with the assignment. A `&mut` that a function or a pattern gave is passed on beside a concurrent call as `&mut
+/// *x`, and a `&'static str` as a literal or a constant.
 #[proc_macro_attribute]
 pub fn synchronized(settings: TokenStream, item: TokenStream) -> TokenStream {
     synchronized::expand(&settings.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -39,8 +39,6 @@ impl<T> fmt::Debug for First<T> {
 #[derive(Debug)]
 pub(super) struct Call<T: Send + 'static> {
     proxy: RefCell<Option<ResultProxy<T>>>,
-    /// It is the first try, and its failure need not be that of the serial program.
-    is_uncertain: bool,
 }
 
 impl<T: Send + 'static> Call<T> {
@@ -52,11 +50,7 @@ impl<T: Send + 'static> Call<T> {
     {
         let inputs = Inputs::of_values(args);
         let proxy = F::Mark::start(Task::of_inputs(function, inputs, place));
-        Self { proxy: RefCell::new(Some(proxy)), is_uncertain: false }
-    }
-
-    pub(super) fn uncertain(self) -> Self {
-        Self { is_uncertain: true, ..self }
+        Self { proxy: RefCell::new(Some(proxy)) }
     }
 
     fn take(&self) -> ResultProxy<T> {
@@ -91,8 +85,7 @@ impl<T: Send + 'static> Abandon for Call<T> {
     }
 
     fn check(&self) {
-        if !self.is_uncertain
-            && let Some(proxy) = &*self.proxy.borrow()
+        if let Some(proxy) = &*self.proxy.borrow()
             && let Err(error) = ResultProxy::wait(proxy)
         {
             rethrow(&error);
@@ -112,11 +105,11 @@ impl<T: Send + 'static> Forked<T> {
         Self(Value::Called(Rc::new(Call::start(function, args, Location::caller()))))
     }
 
-    /// One whose value is put there by what is settled before it; where that is gone, because the function panics, it is `first`, if there is one.
-    pub(super) fn put(first: impl FnOnce() -> Option<T> + 'static) -> (Self, impl FnOnce(T)) {
+    /// One whose value is put there by what is settled before it; where that is not done, because the function panics, it is `first`, if
+    /// there is one.
+    pub(super) fn put(first: impl FnOnce() -> Option<T> + 'static) -> (Self, Rc<RefCell<Option<T>>>) {
         let value = Rc::new(RefCell::new(None));
-        let put = value.clone();
-        (Self(Value::Put(value, First(Box::new(first)))), move |value| *put.borrow_mut() = Some(value))
+        (Self(Value::Put(value.clone(), First(Box::new(first)))), value)
     }
 
     /// Forked in this run.

@@ -225,6 +225,53 @@ both! {
         panic!("mine");
     }
 
+    /// What each call gives depends on the one before, and the collection has ended when the results are put in place.
+    #[synchronized]
+    pub(crate) fn ends_behind_calls_that_depend(results: &mut [i64], last: i64) {
+        let mut list = Tracked::new(vec![0; 2]);
+        for i in 0..3 {
+            results[i] = add(0, 1, &mut list);
+        }
+        expects(last, &mut list);
+        results[3] = add(0, 1, &mut list);
+        panic!("mine");
+    }
+
+    /// It panics where a serial program does not come to, as a call before it has panicked.
+    #[synchronized]
+    pub(crate) fn ends_behind_a_call_that_panicked(results: &mut [i64], at: usize) {
+        let mut list = Tracked::new(vec![0; 2]);
+        expects(1, &mut list);
+        results[at] = add(0, results[at], &mut list);
+    }
+
+    #[synchronized]
+    pub(crate) fn put_by_a_redirected_reference<'a>(mut results: &'a mut [i64], other: &'a mut [i64]) {
+        results[0] = same(4);
+        if results.len() < other.len() {
+            results = other;
+        }
+        results[0] = same(5);
+    }
+
+    #[synchronized]
+    pub(crate) fn put_by_a_variable_reference(mut results: &mut [i64]) {
+        let all = &mut results;
+        all[1] = 7;
+        results[0] = same(5);
+        panic!("mine");
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn same(number: i64) -> i64 {
+        number
+    }
+
+    #[concurrent(io)]
+    pub(crate) fn expects(number: i64, list: &mut Tracked<Vec<i64>>) {
+        assert!(list[0] == number, "it is not {number}");
+    }
+
     #[concurrent(io)]
     pub(crate) fn expects_one(list: &mut Tracked<Vec<i64>>) {
         assert_eq!(list[0], 1);
@@ -293,6 +340,31 @@ fn what_is_read_between_calls_is_what_they_have_written() {
             message(|| serial::ends_with_its_own_panic(&mut serial)),
         ];
         assert_eq!((texts, forked), (["mine".to_string(), "mine".to_string()], serial));
+        for last in [0, 3] {
+            let (mut forked, mut serial) = ([0; 4], [0; 4]);
+            let texts = [
+                message(|| forked::ends_behind_calls_that_depend(&mut forked, last)),
+                message(|| serial::ends_behind_calls_that_depend(&mut serial, last)),
+            ];
+            assert_eq!(texts[0], texts[1]);
+            assert_eq!(forked, serial);
+        }
+        let (mut forked, mut serial) = ([0; 4], [0; 4]);
+        let texts = [
+            message(|| forked::ends_behind_a_call_that_panicked(&mut forked, 7)),
+            message(|| serial::ends_behind_a_call_that_panicked(&mut serial, 7)),
+        ];
+        assert_eq!((&texts[0], forked), (&texts[1], serial));
+        assert_eq!(texts[0], "it is not 1");
+        let texts = [
+            message(|| forked::put_by_a_variable_reference(&mut forked)),
+            message(|| serial::put_by_a_variable_reference(&mut serial)),
+        ];
+        assert_eq!((&texts[0], forked), (&texts[1], serial));
+        let ((mut a, mut b), (mut c, mut d)) = (([0], [0; 2]), ([0], [0; 2]));
+        forked::put_by_a_redirected_reference(&mut a, &mut b);
+        serial::put_by_a_redirected_reference(&mut c, &mut d);
+        assert_eq!((a, b), (c, d));
         let (mut forked, mut serial) = (Tracked::new(vec![7; 9]), Tracked::new(vec![7; 9]));
         assert_eq!(forked::mixed(&mut forked), serial::mixed(&mut serial));
         assert_eq!(forked, serial);

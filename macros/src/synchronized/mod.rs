@@ -137,10 +137,11 @@ fn changed(block: &syn::Block) -> HashMap<String, Vec<Vec<syn::Member>>> {
 }
 
 /// The statements of the function, such that a panic of it finds done what it had called before. A function whose result may
-/// borrow from its parameters is left as it is.
+/// borrow from its parameters, or that gives one of these another reference, is left as it is.
 fn unwinding(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> TokenStream {
     let statements = &function.block.stmts;
     let output = match &function.sig.output {
+        _ if redirects(walk, function, parameters) => return quote!(#(#statements)*),
         syn::ReturnType::Default => quote!(()),
         syn::ReturnType::Type(_, output) if may_borrow(output) => return quote!(#(#statements)*),
         syn::ReturnType::Type(_, output) => quote!(#output),
@@ -150,7 +151,10 @@ fn unwinding(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> TokenStrea
     let kept = parameters.iter().filter(|&&number| !walk.moved.contains(&walk.variables[number].name()));
     let parts = kept.flat_map(|&number| walk.variables[number].parts.iter().copied().chain([number]));
     let pending = parts
-        .filter(|&part| walk.variables[part].is_place && walk.variables[part].way == places::Way::Behind)
+        .filter(|&part| {
+            let variable = &walk.variables[part];
+            variable.is_place && (variable.way == places::Way::Behind || variable.refers)
+        })
         .map(|part| walk.variables[part].pending());
     let result = proc_macro2::Ident::new("__xfork_result", proc_macro2::Span::mixed_site());
     quote! {
@@ -168,6 +172,25 @@ fn unwinding(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> TokenStrea
             }
         }
     }
+}
+
+/// Whether a parameter that is a unique reference is made to refer to something else, which can't be done from within a closure.
+fn redirects(walk: &Walk, function: &ItemFn, parameters: &[usize]) -> bool {
+    struct Look(HashSet<String>, bool);
+    impl<'ast> Visit<'ast> for Look {
+        fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
+            if let syn::Expr::Path(path) = form::bare(&assign.left) {
+                self.1 |=
+                    path.path.get_ident().is_some_and(|name| self.0.contains(&name.unraw().to_string()));
+            }
+            syn::visit::visit_expr_assign(self, assign);
+        }
+    }
+    let references = parameters.iter().map(|&number| &walk.variables[number]);
+    let references = references.filter(|it| it.refers && it.way == places::Way::Itself);
+    let mut look = Look(references.map(places::Variable::name).collect(), false);
+    look.visit_block(&function.block);
+    look.1
 }
 
 /// Whether a type, by its text, may borrow, or is not to be named.

@@ -1,12 +1,13 @@
 //! What a task reads and changes of a tracked collection, and what of it others have changed meanwhile.
 
+use super::Tracked;
 use super::indexed::{Indexed, Keyed, Reads};
 use crate::synchronized::lent::Lent;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A tracked collection as a task gets it: as it was when the task was forked.
 #[derive(Serialize, Deserialize)]
@@ -181,7 +182,9 @@ pub(super) type Writer = (&'static str, &'static Location<'static>);
 /// What was written while calls were pending, so that each of them can be compared with what came before it.
 pub(super) struct History<C: Indexed> {
     /// Each pending call has one.
-    pending: Arc<()>,
+    pending: Arc<Left<C>>,
+    /// Calls are pending, though none of them has that.
+    is_left: bool,
     writes: usize,
     /// When an element was written last, and by which call.
     last: C::Map<(usize, Option<Writer>)>,
@@ -191,25 +194,57 @@ pub(super) struct History<C: Indexed> {
 
 impl<C: Indexed> Default for History<C> {
     fn default() -> Self {
-        Self { pending: Arc::default(), writes: 0, last: Default::default(), whole: None }
+        Self { pending: Arc::default(), is_left: false, writes: 0, last: Default::default(), whole: None }
+    }
+}
+
+/// A collection that has ended while calls were pending, as it was then.
+pub(super) struct Left<C: Indexed>(Mutex<Option<Tracked<C>>>);
+
+impl<C: Indexed> Default for Left<C> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
     }
 }
 
 /// A call that was forked at this time.
-pub(super) struct Since {
+pub(super) struct Since<C: Indexed> {
     writes: usize,
-    _pending: Arc<()>,
+    pending: Arc<Left<C>>,
+}
+
+impl<C: Indexed> Clone for Since<C> {
+    fn clone(&self) -> Self {
+        Self { writes: self.writes, pending: self.pending.clone() }
+    }
+}
+
+impl<C: Indexed> Since<C> {
+    /// The collection, where it has ended.
+    pub(super) fn left(&self) -> MutexGuard<'_, Option<Tracked<C>>> {
+        self.pending.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<C: Indexed> History<C> {
     /// A call is forked now.
-    pub(super) fn since(&mut self) -> Since {
+    pub(super) fn since(&mut self) -> Since<C> {
         self.forget_if_settled();
-        Since { writes: self.writes, _pending: self.pending.clone() }
+        Since { writes: self.writes, pending: self.pending.clone() }
+    }
+
+    /// The collection ends. If calls are pending, `collection` is what becomes of them.
+    pub(super) fn leave(&mut self, collection: impl FnOnce(Self) -> Tracked<C>) {
+        if Arc::get_mut(&mut self.pending).is_none() && !self.is_left {
+            let pending = std::mem::take(&mut self.pending);
+            let history = Self { is_left: true, ..std::mem::take(self) };
+            let left = collection(history);
+            *pending.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+        }
     }
 
     fn forget_if_settled(&mut self) -> bool {
-        let is_settled = Arc::get_mut(&mut self.pending).is_some();
+        let is_settled = !self.is_left && Arc::get_mut(&mut self.pending).is_some();
         if is_settled && self.writes > 0 {
             *self = Self::default();
         }
@@ -231,7 +266,7 @@ impl<C: Indexed> History<C> {
     }
 
     /// Something that was written after the call was forked.
-    pub(super) fn write_after(&self, since: &Since) -> Option<Clash<C::Key>> {
+    pub(super) fn write_after(&self, since: &Since<C>) -> Option<Clash<C::Key>> {
         let is_later = |(at, _): &(usize, Option<Writer>)| *at > since.writes;
         if let Some((_, writer)) = self.whole.filter(is_later) {
             return Some(Clash { key: None, writer });
@@ -243,7 +278,7 @@ impl<C: Indexed> History<C> {
     /// Something that was written after the call was forked, and that it has read, or, for `writes`, written.
     pub(super) fn conflict(
         &self,
-        since: &Since,
+        since: &Since<C>,
         changes: &Changes<C>,
         writes: bool,
     ) -> Option<Clash<C::Key>> {

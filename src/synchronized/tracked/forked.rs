@@ -6,8 +6,9 @@ use crate::args::Args;
 use crate::callable::Callable;
 use crate::proxy::rethrow;
 use crate::synchronized::later::{Call, Forked, Later};
-use crate::synchronized::queue::{Queue, Session};
+use crate::synchronized::queue::{Abandon, Queue, Session};
 use crate::task::Route;
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -33,7 +34,7 @@ impl<C: Indexed> Snapshot<C> {
     pub fn run<R>(self, function: impl FnOnce(&mut Tracked<C>) -> R) -> (R, Changes<C>) {
         let mut tracked = Tracked::of(self);
         let result = function(&mut tracked);
-        match tracked.state {
+        match tracked.take() {
             State::Draft(draft) => (result, draft.into_changes()),
             // Another one was put there.
             State::Own(value) => (result, Changes::of_another(value.into_inner())),
@@ -72,7 +73,7 @@ type Started<T, C> = Call<(T, Changes<C>)>;
 /// A forked call that changes a tracked collection.
 pub struct ForkedInto<T: Send + 'static, C: Indexed> {
     call: Rc<Started<T, C>>,
-    since: Since,
+    since: Since<C>,
     writer: Writer,
     again: Box<dyn Fn(Snapshot<C>) -> Started<T, C>>,
 }
@@ -98,7 +99,7 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
     {
         let place = Location::caller();
         let again = move |snapshot| Call::start(function, args(snapshot), place);
-        let call = Rc::new(again(tracked.snapshot()).uncertain());
+        let call = Rc::new(again(tracked.snapshot()));
         Self { call, since: tracked.history.since(), writer: (F::name(), place), again: Box::new(again) }
     }
 
@@ -112,10 +113,11 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
     where
         T: 'q,
     {
-        session.add(&self.call);
         let first = self.call.clone();
-        let (forked, put) = Forked::put(move || first.result().ok().map(|(value, _)| value));
-        queue.push(session.next(), move |place| put(self.settle(reach(place))));
+        let (forked, value) = Forked::put(move || first.result().ok().map(|(value, _)| value));
+        let pending = Rc::new(Pending { forked: RefCell::new(Some(self)), value });
+        session.add(&pending);
+        queue.push(session.next(), move |place| pending.settle(reach(place)));
         forked
     }
 
@@ -159,6 +161,36 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
         };
         tracked.apply(changes, writer);
         value
+    }
+}
+
+/// Such a call until its turn has come.
+struct Pending<T: Send + 'static, C: Indexed> {
+    forked: RefCell<Option<ForkedInto<T, C>>>,
+    value: Rc<RefCell<Option<T>>>,
+}
+
+impl<T: Send + 'static, C: Indexed> Pending<T, C> {
+    fn settle(&self, tracked: &mut Tracked<C>) {
+        let forked = self.forked.take();
+        let value = forked.map(|forked| forked.settle(tracked));
+        *self.value.borrow_mut() = value;
+    }
+}
+
+impl<T: Send + 'static, C: Indexed> Abandon for Pending<T, C> {
+    fn abandon(&self) {
+        self.forked.borrow().iter().for_each(|forked| forked.call.abandon());
+    }
+
+    /// The collection has ended with the function that panics: what comes of the call is found with what is left of that.
+    fn check(&self) {
+        let Some(since) = self.forked.borrow().as_ref().map(|forked| forked.since.clone()) else { return };
+        let left = since.left().take();
+        if let Some(mut tracked) = left {
+            self.settle(&mut tracked);
+            *since.left() = Some(tracked);
+        }
     }
 }
 

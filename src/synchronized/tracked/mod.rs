@@ -70,11 +70,10 @@ use std::ops::{Deref, DerefMut, Index, IndexMut};
 /// - A slice is `(*list)[1..3]`; by index there is one element.
 /// - A task may work with old elements before it is called again: it has to end with these, too.
 /// - An ordinary function that gives a reference into a variable that is declared so, `let x = f(&mut list)`, is refused by the borrow checker.
-/// - If the synchronized function itself panics while calls that change one of its own variables are pending, the results of those
-///   calls are those of the first try.
 /// - Serde writes arrays of up to 32 elements only, and so do tasks in worker processes.
 pub struct Tracked<C: Indexed> {
-    state: State<C>,
+    /// Taken only by what consumes the collection.
+    state: Option<State<C>>,
     /// What was written since the first pending call was forked.
     history: History<C>,
     conflicts: Conflict,
@@ -113,7 +112,7 @@ impl<C: Indexed> Tracked<C> {
     }
 
     fn with(state: State<C>) -> Self {
-        Self { state, history: History::default(), conflicts: Conflict::default() }
+        Self { state: Some(state), history: History::default(), conflicts: Conflict::default() }
     }
 
     /// Says what to do with a call that has read what an earlier one wrote.
@@ -144,15 +143,27 @@ impl<C: Indexed> Tracked<C> {
     /// ```
     /// assert_eq!(xfork::Tracked::new([1, 2]).into_inner(), [1, 2]);
     /// ```
-    pub fn into_inner(self) -> C {
-        match self.state {
+    pub fn into_inner(mut self) -> C {
+        match self.take() {
             State::Own(value) => value.into_inner(),
             State::Draft(draft) => draft.into_whole(),
         }
     }
 
+    fn take(&mut self) -> State<C> {
+        self.state.take().expect("consumed once")
+    }
+
+    fn state(&self) -> &State<C> {
+        self.state.as_ref().expect("it is not consumed")
+    }
+
+    fn state_mut(&mut self) -> &mut State<C> {
+        self.state.as_mut().expect("it is not consumed")
+    }
+
     fn read(&self, key: &C::Key) -> Option<&C::Value> {
-        match &self.state {
+        match self.state() {
             State::Own(value) => value.find(key),
             State::Draft(draft) => draft.read(key),
         }
@@ -160,7 +171,7 @@ impl<C: Indexed> Tracked<C> {
 
     fn change(&mut self, key: &C::Key) -> Option<&mut C::Value> {
         self.history.note(key, None);
-        match &mut self.state {
+        match self.state_mut() {
             State::Own(value) => value.make_mut().find_mut(key),
             State::Draft(draft) => draft.change(key),
         }
@@ -168,7 +179,7 @@ impl<C: Indexed> Tracked<C> {
 
     fn put(&mut self, key: C::Key, value: Option<C::Value>, writer: Option<Writer>) {
         self.history.note(&key, writer);
-        match &mut self.state {
+        match self.state_mut() {
             State::Own(own) => own.make_mut().put(key, value),
             State::Draft(draft) => draft.put(key, value),
         }
@@ -182,7 +193,7 @@ impl<C: Indexed> Tracked<C> {
             }
             Written::Whole(whole) => {
                 self.history.note_whole(Some(writer));
-                match &mut self.state {
+                match self.state_mut() {
                     State::Own(value) => *value = Lent::new(*whole),
                     State::Draft(draft) => *draft.whole_mut() = *whole,
                 }
@@ -192,7 +203,7 @@ impl<C: Indexed> Tracked<C> {
 
     /// What no write by index changes.
     fn shape(&self) -> &C {
-        match &self.state {
+        match self.state() {
             State::Own(value) => value,
             State::Draft(draft) => draft.base(),
         }
@@ -205,10 +216,20 @@ impl<C: Indexed> Tracked<C> {
 
     /// As it is now, for a task.
     fn snapshot(&self) -> Snapshot<C> {
-        match &self.state {
+        match self.state() {
             State::Own(value) => Snapshot(value.clone()),
             // A task that forks calls of its own.
             State::Draft(draft) => Snapshot(Lent::new(draft.whole().clone())),
+        }
+    }
+}
+
+impl<C: Indexed> Drop for Tracked<C> {
+    /// Where a function panics, calls may be pending of what ends with it: they are done to what is left of that.
+    fn drop(&mut self) {
+        if let Some(state) = self.state.take() {
+            let conflicts = self.conflicts;
+            self.history.leave(|history| Self { state: Some(state), history, conflicts });
         }
     }
 }
@@ -325,7 +346,7 @@ macro_rules! map {
                 K: Borrow<Q>,
                 Q: $($query)* + ToKey<K> + ?Sized,
             {
-                match &self.state {
+                match self.state() {
                     State::Own(value) => $map::get(value, key),
                     State::Draft(draft) => draft.read(&key.to_key()),
                 }
@@ -459,7 +480,7 @@ impl<C: Indexed> Deref for Tracked<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
-        match &self.state {
+        match self.state() {
             State::Own(value) => value,
             State::Draft(draft) => draft.whole(),
         }
@@ -470,7 +491,7 @@ impl<C: Indexed> Deref for Tracked<C> {
 impl<C: Indexed> DerefMut for Tracked<C> {
     fn deref_mut(&mut self) -> &mut C {
         self.history.note_whole(None);
-        match &mut self.state {
+        match self.state_mut() {
             State::Own(value) => value.make_mut(),
             State::Draft(draft) => draft.whole_mut(),
         }

@@ -69,8 +69,13 @@ impl Writer {
             let block = self.loops.iter().rposition(|around| around.block);
             let hindered = self.loops[inner].label.is_none() && block > Some(inner);
             let target = self.loops[block.filter(|_| hindered).unwrap_or(inner)].clone();
+            // Without a label it is the innermost loop that is meant.
+            let can_continue = match &target.label {
+                Some(_) => target.can_continue,
+                None => self.loops[out - 1].can_continue,
+            };
             let label = target.label.map_or(String::new(), |label| format!(" {label}"));
-            let word = if target.can_continue && self.random.percent(50) { "continue" } else { "break" };
+            let word = if can_continue && self.random.percent(50) { "continue" } else { "break" };
             self.form(match (word, label.is_empty()) {
                 ("continue", true) => "continue",
                 ("continue", false) => "continue 'label",
