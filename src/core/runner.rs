@@ -257,8 +257,25 @@ impl fmt::Debug for Ending<'_> {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sleep {
-    Begins,
-    Ends,
+    Begins(Haste),
+    Ends(Haste),
+}
+
+/// How soon a thread that waits for a result wants it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// It goes on with this result.
+    Now,
+    /// It waits for others next: it need not be woken for each of them.
+    Soon,
+}
+
+impl Haste {
+    /// For one of several results, each of which is waited for in turn.
+    pub(crate) fn of(is_last: bool) -> Self {
+        if is_last { Self::Now } else { Self::Soon }
+    }
 }
 
 /// The end of a block: a result that somebody else is computing, and perhaps a deadline.

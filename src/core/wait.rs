@@ -10,7 +10,7 @@
 
 use crate::core::error::TaskError;
 use crate::core::expression::{Progress, evaluate};
-use crate::core::runner::{Runner, Sleep, Until};
+use crate::core::runner::{Haste, Runner, Sleep, Until};
 use crate::core::slot::{AnySlot, State, run_waiting_calls};
 use crate::core::{context, cycle};
 use crate::ground::sys;
@@ -28,6 +28,19 @@ const FRESH_STACK: usize = 64 * 1024 * 1024;
 ///
 /// If the wait would never end, because the value is computed by code that waits for this very value.
 pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<bool, TaskError> {
+    wait_in(Haste::Now, slot, deadline)
+}
+
+/// As [`wait`], with this haste.
+///
+/// # Errors
+///
+/// As [`wait`].
+pub(crate) fn wait_in(
+    haste: Haste,
+    slot: &Arc<dyn AnySlot>,
+    deadline: Option<Instant>,
+) -> Result<bool, TaskError> {
     if deadline.is_some() && slot.state() == State::Deferred && !slot.is_closure() {
         // What only has to be calculated is not too late, even if there is no time at all.
         evaluate(slot);
@@ -49,13 +62,13 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
         if top.state() == State::Deferred {
             match evaluate(top) {
                 Progress::Settled => {}
-                Progress::Busy => block(top, deadline)?,
+                Progress::Busy => block(haste, top, deadline)?,
                 Progress::Blocked(blockers) => needed.extend(blockers.into_iter().rev()),
             }
             continue;
         }
         let Some(task) = top.task() else {
-            block(top, deadline)?;
+            block(haste, top, deadline)?;
             continue;
         };
         if let Some(input) = task.next_unready() {
@@ -69,7 +82,7 @@ pub(crate) fn wait(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result
         {
             run_here(task);
         } else if !top.is_settled() {
-            block(top, deadline)?;
+            block(haste, top, deadline)?;
         }
     }
 }
@@ -88,7 +101,7 @@ pub(crate) fn wait_helping(
     if slot.is_settled() || run_waiting_calls() {
         return Ok(());
     }
-    block_with(slot, Some(helper), deadline)
+    block_with(Haste::Now, slot, Some(helper), deadline)
 }
 
 /// Evaluates what `slot` needs without waiting for anything that a task still computes.
@@ -143,7 +156,7 @@ fn has_stack() -> bool {
 }
 
 /// Blocks until `slot` has changed, or until the deadline, in the way that the owner of the thread wants.
-fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskError> {
+fn block(haste: Haste, slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskError> {
     if run_waiting_calls() {
         return Ok(());
     }
@@ -151,10 +164,11 @@ fn block(slot: &Arc<dyn AnySlot>, deadline: Option<Instant>) -> Result<(), TaskE
         return Err(cycle::error(slot));
     }
     let helper = slot.task().map(|task| task.core().runner().clone());
-    block_with(slot, helper.as_ref(), deadline)
+    block_with(haste, slot, helper.as_ref(), deadline)
 }
 
 fn block_with(
+    haste: Haste,
     slot: &Arc<dyn AnySlot>,
     helper: Option<&Arc<dyn Runner>>,
     deadline: Option<Instant>,
@@ -165,14 +179,14 @@ fn block_with(
         if until.is_over() {
             return until.into_result();
         }
-        helper.sleeps(Sleep::Begins);
+        helper.sleeps(Sleep::Begins(haste));
     }
     match context::thread_runner() {
         Some(runner) => runner.block(&until),
         None => until.park(),
     }
     if let Some(helper) = helper {
-        helper.sleeps(Sleep::Ends);
+        helper.sleeps(Sleep::Ends(haste));
     }
     until.into_result()
 }

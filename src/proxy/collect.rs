@@ -2,6 +2,7 @@
 
 use super::ResultProxy;
 use crate::core::error::TaskError;
+use crate::core::runner::Haste;
 use crate::core::slot::{AnySlot, Slot, State};
 use crate::core::wait as waiting;
 use crate::proxy::deferred::demand;
@@ -63,7 +64,8 @@ pub fn wait_timeout<T: Send + 'static>(proxy: &ResultProxy<T>, limit: Duration) 
 ///
 /// The [`TaskError`] of the first proxy, in the order given, whose task failed.
 pub fn wait_all<T: Send + 'static>(proxies: &[ResultProxy<T>]) -> Result<Vec<&T>, TaskError> {
-    proxies.iter().map(ResultProxy::wait).collect()
+    let in_turn = proxies.iter().zip(1..);
+    in_turn.map(|(proxy, number)| proxy.wait_in(Haste::of(number == proxies.len()))).collect()
 }
 
 /// Waits for all, for at most `limit` altogether.

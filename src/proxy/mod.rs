@@ -33,6 +33,7 @@ use crate::core::cancel::{self, Unwanted};
 use crate::core::error::{Kind, TaskError};
 use crate::core::expression::Expression;
 use crate::core::report;
+use crate::core::runner::Haste;
 use crate::core::seed;
 use crate::core::slot::{self, AnySlot, Content, Encoded, Reader, Slot, State};
 use crate::core::wait as waiting;
@@ -156,10 +157,14 @@ impl<T: Send + 'static> ResultProxy<T> {
     }
 
     fn outcome(&self) -> Result<&T, TaskError> {
+        self.outcome_in(Haste::Now)
+    }
+
+    fn outcome_in(&self, haste: Haste) -> Result<&T, TaskError> {
         if let Some(value) = self.reader.get() {
             return Ok(value);
         }
-        waiting::wait(&self.any_slot(), None)?;
+        waiting::wait_in(haste, &self.any_slot(), None)?;
         self.settled()
     }
 
@@ -194,7 +199,11 @@ impl<T: Send + 'static> ResultProxy<T> {
     ///
     /// The [`TaskError`] of the task that failed.
     pub fn wait(this: &Self) -> Result<&T, TaskError> {
-        this.outcome().inspect_err(TaskError::see)
+        this.wait_in(Haste::Now)
+    }
+
+    pub(crate) fn wait_in(&self, haste: Haste) -> Result<&T, TaskError> {
+        self.outcome_in(haste).inspect_err(TaskError::see)
     }
 
     /// The value if it is there now, `None` if it isn't.

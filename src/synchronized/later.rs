@@ -4,6 +4,7 @@ use super::queue::{Abandon, Queue, Session};
 use crate::args::{Args, Inputs};
 use crate::callable::Callable;
 use crate::core::error::TaskError;
+use crate::core::runner::Haste;
 use crate::proxy::{ResultProxy, rethrow};
 use crate::task::{Route, Task};
 use std::borrow::Borrow as _;
@@ -62,15 +63,14 @@ impl<T: Send + 'static> Call<T> {
     /// # Panics
     ///
     /// As the call.
-    pub(super) fn value(&self) -> T {
-        ResultProxy::try_into_inner(self.take())
-            .unwrap_or_else(|_| unreachable!("nobody else has this proxy"))
+    pub(super) fn value(&self, haste: Haste) -> T {
+        self.result(haste).unwrap_or_else(|error| rethrow(&error))
     }
 
     /// The value, or why there is none.
-    pub(super) fn result(&self) -> Result<T, TaskError> {
+    pub(super) fn result(&self, haste: Haste) -> Result<T, TaskError> {
         let proxy = self.take();
-        ResultProxy::wait(&proxy)?;
+        proxy.wait_in(haste)?;
         Ok(ResultProxy::try_into_inner(proxy).unwrap_or_else(|_| unreachable!("nobody else has this proxy")))
     }
 }
@@ -121,9 +121,9 @@ impl<T: Send + 'static> Forked<T> {
     }
 
     /// The value, when it is there; none only if the function panics.
-    fn value(self) -> Option<T> {
+    fn value(self, haste: Haste) -> Option<T> {
         match self.0 {
-            Value::Called(call) => Some(call.value()),
+            Value::Called(call) => Some(call.value(haste)),
             Value::Put(value, First(first)) => value.take().or_else(first),
         }
     }
@@ -146,8 +146,8 @@ impl<T: Send + 'static> Forked<T> {
         then: impl FnOnce(&mut R, T) + 'q,
     ) {
         let forked = self.within(session);
-        queue.push(session.next(), move |place| {
-            if let Some(value) = forked.value() {
+        queue.push(session.next(), move |place, haste| {
+            if let Some(value) = forked.value(haste) {
                 then(place, value);
             }
         });
@@ -156,7 +156,7 @@ impl<T: Send + 'static> Forked<T> {
     /// The value, when all calls before this one are settled.
     pub fn __xfork_later<'q>(self, session: &Session, queue: &mut Queue<'q, ()>) -> Later<T> {
         let forked = self.within(session);
-        Later::after(session, queue, move || forked.value())
+        Later::after(session, queue, move |haste| forked.value(haste))
     }
 }
 
@@ -184,7 +184,7 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         then: impl FnOnce(&mut R, C) + 'q,
     ) {
         let forked = within(self, session);
-        queue.push(session.next(), move |place| then(place, collect(forked)));
+        queue.push(session.next(), move |place, haste| then(place, collect(forked, haste)));
     }
 
     fn __xfork_collect_later<'q, C: Whole<T> + 'q>(
@@ -193,7 +193,7 @@ impl<T: Send + 'static> Collected<T> for Vec<Forked<T>> {
         queue: &mut Queue<'q, ()>,
     ) -> Later<C> {
         let forked = within(self, session);
-        Later::after(session, queue, move || Some(collect(forked)))
+        Later::after(session, queue, move |haste| Some(collect(forked, haste)))
     }
 }
 
@@ -201,8 +201,11 @@ fn within<T: Send + 'static>(forked: Vec<Forked<T>>, session: &Session) -> Vec<F
     forked.into_iter().map(|forked| forked.within(session)).collect()
 }
 
-fn collect<T: Send + 'static, C: FromIterator<T>>(forked: Vec<Forked<T>>) -> C {
-    forked.into_iter().filter_map(Forked::value).collect()
+fn collect<T: Send + 'static, C: FromIterator<T>>(forked: Vec<Forked<T>>, haste: Haste) -> C {
+    let count = forked.len();
+    let forked = forked.into_iter().zip(1..);
+    let haste_of = |number| if number == count { haste } else { Haste::Soon };
+    forked.filter_map(|(forked, number)| forked.value(haste_of(number))).collect()
 }
 
 /// What takes all values, however many there are, and none of them is the last.
@@ -259,14 +262,18 @@ impl<T> Later<T> {
         Self(State::Now(value))
     }
 
-    fn after<'q>(session: &Session, queue: &mut Queue<'q, ()>, get: impl FnOnce() -> Option<T> + 'q) -> Self
+    fn after<'q>(
+        session: &Session,
+        queue: &mut Queue<'q, ()>,
+        get: impl FnOnce(Haste) -> Option<T> + 'q,
+    ) -> Self
     where
         T: 'q,
     {
         let (call, value) = (session.next(), Rc::new(RefCell::new(None)));
         let place = value.clone();
-        queue.push(call, move |()| {
-            let value = get();
+        queue.push(call, move |(), haste| {
+            let value = get(haste);
             *place.borrow_mut() = value;
         });
         Self(State::Pending { call, value })

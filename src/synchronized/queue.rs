@@ -1,5 +1,6 @@
 //! What is pending of each place, and settling it.
 
+use crate::core::runner::Haste;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -78,7 +79,7 @@ pub(super) trait Abandon {
     fn check(&self);
 }
 
-type Entry<'q, R> = Box<dyn FnOnce(&mut R) + 'q>;
+type Entry<'q, R> = Box<dyn FnOnce(&mut R, Haste) + 'q>;
 
 /// What is pending of one place, in the order of the calls.
 ///
@@ -100,7 +101,7 @@ impl<'q, R: ?Sized> Queue<'q, R> {
         Self { entries: ManuallyDrop::new(VecDeque::new()) }
     }
 
-    pub(super) fn push(&mut self, call: u64, entry: impl FnOnce(&mut R) + 'q) {
+    pub(super) fn push(&mut self, call: u64, entry: impl FnOnce(&mut R, Haste) + 'q) {
         self.entries.push_back((call, Box::new(entry)));
     }
 
@@ -119,20 +120,20 @@ pub struct Pending<'a, 'q, R: ?Sized> {
 
 /// Something pending, whatever its place.
 pub trait Apply {
-    /// The number of the first call.
-    fn first(&self) -> Option<u64>;
-    /// Does what is to be done for the first call.
-    fn apply(&mut self);
+    /// The number of the first call, or of another by its place in the order.
+    fn call(&self, at: usize) -> Option<u64>;
+    /// Does what is to be done for the first call, whose result is wanted with this haste.
+    fn apply(&mut self, haste: Haste);
 }
 
 impl<R: ?Sized> Apply for Pending<'_, '_, R> {
-    fn first(&self) -> Option<u64> {
-        self.queue.entries.front().map(|(call, _)| *call)
+    fn call(&self, at: usize) -> Option<u64> {
+        self.queue.entries.get(at).map(|(call, _)| *call)
     }
 
-    fn apply(&mut self) {
+    fn apply(&mut self, haste: Haste) {
         if let Some((_, entry)) = self.queue.entries.pop_front() {
-            entry(self.place);
+            entry(self.place, haste);
         }
     }
 }
@@ -143,16 +144,15 @@ impl<R: ?Sized> Apply for Pending<'_, '_, R> {
 ///
 /// With the panic of the first call that panicked, after everything before it was done.
 pub fn settle(session: &Session, last: u64, pending: &mut [&mut dyn Apply]) {
+    let is_due = |call: &u64| *call <= last;
     loop {
-        let calls = pending.iter().enumerate().filter_map(|(at, pending)| Some((pending.first()?, at)));
-        match calls.min() {
-            Some((call, at)) if call <= last => {
-                session.is_settling.set(true);
-                pending[at].apply();
-                session.is_settling.set(false);
-            }
-            _ => break,
-        }
+        let due = pending.iter().enumerate();
+        let due = due.filter_map(|(at, pending)| Some((pending.call(0).filter(is_due)?, at)));
+        let Some((_, at)) = due.clone().min() else { break };
+        let is_last = due.count() == 1 && pending[at].call(1).filter(is_due).is_none();
+        session.is_settling.set(true);
+        pending[at].apply(Haste::of(is_last));
+        session.is_settling.set(false);
     }
     if last == u64::MAX {
         session.has_effects.set(false);

@@ -1,11 +1,12 @@
 //! Waiting for several: all, any, and in the order of completion.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::fixture::{Gate, MINUTE, deadline, fail, fail_io, pass, pass_io, square};
 use xfork::{
-    ResultProxy, as_completed, fork, lazy, map, ready, wait, wait_all, wait_all_timeout, wait_any,
-    wait_any_timeout,
+    Plan, ResultProxy, as_completed, cpu_bound, fork, lazy, map, ready, wait, wait_all, wait_all_timeout,
+    wait_any, wait_any_timeout, with_plan,
 };
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -41,6 +42,34 @@ fn wait_all_gives_the_first_error_in_the_order_given() {
         wait(&right).unwrap_err();
         let error = wait_all(&[ready(1), left, ready(2), right]).unwrap_err();
         assert_eq!(error.message(), "first in order");
+    });
+}
+
+#[cpu_bound]
+fn next(number: u32) -> u32 {
+    number + 1
+}
+
+/// XF-10: who waits for all is not woken for each, and each is heard of all the same, though its worker goes on for long.
+#[test]
+fn a_result_that_wait_all_does_not_go_on_with_comes_while_its_worker_runs_on() {
+    deadline(MINUTE, || {
+        with_plan(Plan::processes(1), || {
+            let gate = Gate::new();
+            let mut proxies = map(next, 0..100);
+            let (told, heard) = channel();
+            ResultProxy::on_ready(&proxies[99], move |value| told.send(*value.unwrap()).unwrap());
+            proxies.push(fork(pass, (gate.path(), 7)));
+            std::thread::scope(|scope| {
+                let gate = &gate;
+                let opener = scope.spawn(move || {
+                    assert_eq!(heard.recv(), Ok(100));
+                    gate.next().let_go();
+                });
+                assert_eq!(wait_all(&proxies).unwrap()[100], &7);
+                opener.join().unwrap();
+            });
+        });
     });
 }
 

@@ -4,6 +4,7 @@ use super::changes::{Changes, Clash, Since, Snapshot, Writer};
 use super::{Conflict, Indexed, State, Tracked};
 use crate::args::Args;
 use crate::callable::Callable;
+use crate::core::runner::Haste;
 use crate::proxy::rethrow;
 use crate::synchronized::later::{Call, Forked, Later};
 use crate::synchronized::queue::{Abandon, Queue, Session};
@@ -114,10 +115,10 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
         T: 'q,
     {
         let first = self.call.clone();
-        let (forked, value) = Forked::put(move || first.result().ok().map(|(value, _)| value));
+        let (forked, value) = Forked::put(move || first.result(Haste::Now).ok().map(|(value, _)| value));
         let pending = Rc::new(Pending { forked: RefCell::new(Some(self)), value });
         session.add(&pending);
-        queue.push(session.next(), move |place| pending.settle(reach(place)));
+        queue.push(session.next(), move |place, haste| pending.settle(reach(place), haste));
         forked
     }
 
@@ -136,9 +137,9 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
         unreachable!("nothing is seen by that")
     }
 
-    fn settle(self, tracked: &mut Tracked<C>) -> T {
+    fn settle(self, tracked: &mut Tracked<C>, haste: Haste) -> T {
         let Self { call, since, writer, again } = self;
-        let first = call.result();
+        let first = call.result(haste);
         let clash = |is_error| match &first {
             Ok((_, changes)) => tracked.history.conflict(&since, changes, is_error),
             // Nobody knows what it has read.
@@ -155,7 +156,7 @@ impl<T: Send + 'static, C: Indexed> ForkedInto<T, C> {
             }
         };
         let (value, changes) = match first {
-            _ if is_again => again(tracked.snapshot()).value(),
+            _ if is_again => again(tracked.snapshot()).value(Haste::Now),
             Ok(done) => done,
             Err(error) => rethrow(&error),
         };
@@ -171,9 +172,9 @@ struct Pending<T: Send + 'static, C: Indexed> {
 }
 
 impl<T: Send + 'static, C: Indexed> Pending<T, C> {
-    fn settle(&self, tracked: &mut Tracked<C>) {
+    fn settle(&self, tracked: &mut Tracked<C>, haste: Haste) {
         let forked = self.forked.take();
-        let value = forked.map(|forked| forked.settle(tracked));
+        let value = forked.map(|forked| forked.settle(tracked, haste));
         *self.value.borrow_mut() = value;
     }
 }
@@ -188,7 +189,7 @@ impl<T: Send + 'static, C: Indexed> Abandon for Pending<T, C> {
         let Some(since) = self.forked.borrow().as_ref().map(|forked| forked.since.clone()) else { return };
         let left = since.left().take();
         if let Some(mut tracked) = left {
-            self.settle(&mut tracked);
+            self.settle(&mut tracked, Haste::Now);
             *since.left() = Some(tracked);
         }
     }

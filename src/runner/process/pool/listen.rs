@@ -5,7 +5,7 @@
 //! free for that. README.md of `runner/process`, "The ring", says why nothing is left lying.
 
 use super::{Link, Shared};
-use crate::core::runner::{Sleep, Until};
+use crate::core::runner::{Haste, Sleep, Until};
 use crate::ground::ring::Wish;
 use crate::ground::sys::crash::CrashPage;
 use crate::ground::sys::lanes::Lanes;
@@ -143,13 +143,16 @@ impl Shared {
     /// A thread is about to sleep until a result is there, or has slept.
     pub(super) fn sleeps(&self, how: Sleep) {
         match how {
-            Sleep::Begins => {
-                self.sleepers.fetch_add(1, Ordering::SeqCst);
+            Sleep::Begins(haste) => {
+                if haste == Haste::Now {
+                    self.sleepers.fetch_add(1, Ordering::SeqCst);
+                }
                 self.leave_it_to_the_driver();
             }
-            Sleep::Ends => {
+            Sleep::Ends(Haste::Now) => {
                 self.sleepers.fetch_sub(1, Ordering::SeqCst);
             }
+            Sleep::Ends(Haste::Soon) => {}
         }
     }
 }
