@@ -13,7 +13,7 @@ use syn::{Expr, ExprCall, Stmt, parse_quote};
 use super::form::{bare, candidate};
 use super::given::Given;
 use super::names::{bound, mentioned};
-use super::position;
+use super::position::{self, is_local};
 use super::site::{ended, internal, path_of};
 use super::walk::Walk;
 
@@ -109,21 +109,19 @@ impl Walk {
             } else {
                 let name = internal(&format!("__xfork_argument_{number}"));
                 let mut arg = arg.clone();
-                let time = self.time(&arg);
+                let is_constant = self.is_constant(&arg);
                 position::check_beside(&mut arg, &callee, &self.locals);
-                match time {
-                    Time::Any => names.push(arg.to_token_stream()),
-                    Time::Now if keeps && !is_untyped(&arg) => {
-                        computed.extend(quote! {
-                            #[allow(unused_mut)]
-                            let mut #name = __xfork::Keep(#arg).__xfork_keep();
-                        });
-                        names.push(quote!(#name.__xfork_give()));
-                    }
-                    Time::Now => {
-                        computed.extend(quote!(let #name = #arg;));
-                        names.push(quote!(#name));
-                    }
+                if is_constant {
+                    names.push(arg.to_token_stream());
+                } else if keeps && !is_untyped(&arg) {
+                    computed.extend(quote! {
+                        #[allow(unused_mut)]
+                        let mut #name = __xfork::Keep(#arg).__xfork_keep();
+                    });
+                    names.push(quote!(#name.__xfork_give()));
+                } else {
+                    computed.extend(quote!(let #name = #arg;));
+                    names.push(quote!(#name));
                 }
             }
         }
@@ -176,20 +174,17 @@ impl Walk {
         })
     }
 
-    /// When an argument is computed. What is passed where it is written has the type that is expected there.
-    fn time(&self, arg: &Expr) -> Time {
+    /// Whether an argument is the same whenever it is computed. It is passed where it is written then, with the type that is expected
+    /// there.
+    fn is_constant(&self, arg: &Expr) -> bool {
         match bare(arg) {
-            Expr::Lit(_) => Time::Any,
-            Expr::Closure(closure) if !self.captures(closure) => Time::Any,
+            Expr::Lit(_) => true,
+            Expr::Closure(closure) => !self.captures(closure),
             // A constant, or a function.
-            Expr::Path(path) if path.qself.is_none() => {
-                let is_variable = path
-                    .path
-                    .get_ident()
-                    .is_some_and(|name| name == "self" || self.locals.contains(&name.to_string()));
-                if is_variable { Time::Now } else { Time::Any }
+            Expr::Path(path) => {
+                path.qself.is_none() && !path.path.is_ident("self") && !is_local(&path.path, &self.locals)
             }
-            _ => Time::Now,
+            _ => false,
         }
     }
 
@@ -203,17 +198,9 @@ impl Walk {
     }
 }
 
-/// When an argument is computed.
-enum Time {
-    /// Where the statement stands.
-    Now,
-    /// It is the same whenever it is.
-    Any,
-}
-
 /// Whether the type of an expression may be known only by what is expected of it.
 fn is_untyped(expr: &Expr) -> bool {
-    const GENERIC: [&str; 8] = ["into", "try_into", "parse", "collect", "sum", "product", "default", "from"];
+    const GENERIC: [&str; 7] = ["into", "try_into", "parse", "collect", "sum", "product", "default"];
     match bare(expr) {
         Expr::MethodCall(call) => {
             call.turbofish.is_none()

@@ -117,10 +117,11 @@ impl Check<'_> {
     fn at(&self, place: Place) -> Self {
         Check { place, locals: self.locals }
     }
+}
 
-    fn is_local(&self, path: &syn::Path) -> bool {
-        path.get_ident().is_some_and(|ident| self.locals.contains(&ident.to_string()))
-    }
+/// Whether this is one of the function's variables.
+pub(super) fn is_local(path: &syn::Path, locals: &HashSet<String>) -> bool {
+    path.get_ident().is_some_and(|name| locals.contains(&name.to_string()))
 }
 
 impl VisitMut for Check<'_> {
@@ -129,7 +130,7 @@ impl VisitMut for Check<'_> {
         match expr {
             Expr::Call(call) if is_candidate => {
                 if let Expr::Path(path) = &*call.func
-                    && !self.is_local(&path.path)
+                    && !is_local(&path.path, self.locals)
                 {
                     let (function, method) = (&path.path, self.place.method());
                     // At the user's call, so that a refusal is there.

@@ -17,7 +17,7 @@ use super::form::{Form, Value, bare, candidate, is_candidate};
 use super::given::Given;
 use super::names::{Names, bound, mentioned};
 use super::places::{Later, mentioned_in_indexes};
-use super::position::{self, Place};
+use super::position::{self, Place, is_local};
 use super::walk::{How, Walk};
 
 /// What belongs to a forked call.
@@ -193,9 +193,7 @@ impl Walk {
     /// Whether what is called is a variable, and so no marked function.
     pub(super) fn is_variable(&self, call: &ExprCall) -> bool {
         match bare(&call.func) {
-            Expr::Path(path) => {
-                path.path.get_ident().is_some_and(|name| self.locals.contains(&name.to_string()))
-            }
+            Expr::Path(path) => is_local(&path.path, &self.locals),
             _ => false,
         }
     }
