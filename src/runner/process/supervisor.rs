@@ -29,8 +29,11 @@ const DISPATCHES: u32 = 4;
 /// A worker is sent tasks ahead for about this long, in microseconds.
 const AHEAD_MICROS: u64 = 1000;
 /// Where tasks take longer than this, in microseconds, none is sent ahead: a more urgent one may come, and what a worker loses
-/// while it waits for the next is nothing to them. Of those in between one is, if there is another for everybody else.
+/// while it waits for the next is nothing to them. Of those in between a few are that take no longer together, if there are as many
+/// for everybody else.
 const LONG_MICROS: u64 = 10_000;
+/// How many: with two, a worker need not tell of each task that has ended to have the next in time.
+const MORE_TASKS: usize = 2;
 /// The most tasks sent ahead to one worker.
 const AHEAD_TASKS: usize = 128;
 

@@ -5,7 +5,9 @@
 //! "Blocking", says why.
 
 use super::queue::Place;
-use super::{AHEAD_MICROS, AHEAD_TASKS, Action, At, Id, LONG_MICROS, SILENCE, Supervisor, Worker, WorkerId};
+use super::{
+    AHEAD_MICROS, AHEAD_TASKS, Action, At, Id, LONG_MICROS, MORE_TASKS, SILENCE, Supervisor, Worker, WorkerId,
+};
 
 impl Supervisor {
     pub(super) fn dispatch(&mut self) {
@@ -46,8 +48,10 @@ impl Supervisor {
     /// The worker with the least to do, if any should get a task.
     fn free_worker(&self) -> Option<WorkerId> {
         let ahead = ((AHEAD_MICROS / self.micros.max(1)) as usize).min(AHEAD_TASKS);
-        let one_more =
-            self.micros < LONG_MICROS && self.queue.len() > self.workers.len() && self.queue.is_level();
+        let more = match self.queue.is_level() {
+            true => (((LONG_MICROS - 1) / self.micros.max(1)) as usize).min(MORE_TASKS),
+            false => 0,
+        };
         self.workers
             .iter()
             .filter(|(_, worker)| worker.ready && worker.blocked.is_none() && !worker.recalling)
@@ -60,7 +64,9 @@ impl Supervisor {
                 let is_awake = self.finished - heard < SILENCE;
                 load == 0
                     || (load <= ahead && is_awake)
-                    || (load == 1 && one_more && self.finishers.contains(&id))
+                    || (load <= more
+                        && self.queue.len() > load * self.workers.len()
+                        && self.finishers.contains(&id))
             })
             .min_by_key(|&(load, _, id)| (load, id))
             .map(|(_, _, id)| id)

@@ -56,18 +56,37 @@ fn a_worker_that_has_fallen_silent_gets_nothing_ahead() {
     assert!(short.iter().all(|id| pool.ends[id] == End::Finished));
 }
 
+/// What is sent to whom.
+fn sent(actions: Vec<Action>) -> Vec<(WorkerId, Id)> {
+    let sends = actions.into_iter().filter_map(|action| match action {
+        Action::Send { worker, id, .. } => Some((worker, id)),
+        _ => None,
+    });
+    sends.collect()
+}
+
+/// A worker with two behind the one that it runs tells of every other task only, and is never without one.
+#[test]
+fn of_tasks_of_a_millisecond_two_are_sent_ahead_while_there_are_others() {
+    let (first, second) = (WorkerId(1), WorkerId(2));
+    let mut supervisor = Supervisor { micros: 1200, ..Supervisor::new(2, u64::MAX) };
+    (1..=9).for_each(|id| _ = supervisor.step(submit(id)).unwrap());
+    for (worker, id) in [(first, 1), (second, 2)] {
+        supervisor.step(Event::Ready(worker)).unwrap();
+        supervisor.step(Event::Started(worker, id)).unwrap();
+    }
+    let ends = supervisor.step(Event::Finished(first, 1, 1200)).unwrap();
+    assert_eq!(sent(ends), [(first, 3), (first, 4), (first, 5)]);
+    // Not the last ones, which somebody else may have to do.
+    let ends = supervisor.step(Event::Finished(second, 2, 1200)).unwrap();
+    assert_eq!(sent(ends), [(second, 6), (second, 7)]);
+}
+
 #[test]
 fn of_tasks_that_are_neither_short_nor_long_one_is_sent_ahead_while_there_are_others() {
     let (first, second) = (WorkerId(1), WorkerId(2));
     let mut supervisor = Supervisor::new(2, u64::MAX);
     (1..=6).for_each(|id| _ = supervisor.step(submit(id)).unwrap());
-    let sent = |actions: Vec<Action>| -> Vec<(WorkerId, Id)> {
-        let sends = actions.into_iter().filter_map(|action| match action {
-            Action::Send { worker, id, .. } => Some((worker, id)),
-            _ => None,
-        });
-        sends.collect()
-    };
     assert_eq!(sent(supervisor.step(Event::Ready(first)).unwrap()), [(first, 1)]);
     assert_eq!(sent(supervisor.step(Event::Ready(second)).unwrap()), [(second, 2)]);
     supervisor.step(Event::Started(first, 1)).unwrap();

@@ -84,6 +84,8 @@ pub(super) enum Patience {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Next {
     Task,
+    /// A task with none behind it: while that runs, the program may send others.
+    LastTask,
     Nothing,
     /// Another thread than the executor has brought it: by now the executor may sleep, and has settled up before.
     Unknown,
@@ -268,8 +270,14 @@ impl Local {
         let now = Instant::now();
         let is_long_ago = |then: Instant| now.duration_since(then) >= OWED;
         let is_late = is_long_ago(*outlet.owed.get_or_insert(now));
-        let is_wanted = wish == Wish::Now && (next == Next::Nothing || outlet.woken.is_none_or(is_long_ago));
-        if is_late || is_wanted || next == Next::Unknown {
+        let has_rested = outlet.woken.is_none_or(is_long_ago);
+        let is_wanted = match next {
+            Next::Task => wish == Wish::Now && has_rested,
+            Next::LastTask => has_rested,
+            Next::Nothing => wish == Wish::Now,
+            Next::Unknown => true,
+        };
+        if is_late || is_wanted {
             outlet.woken = Some(now);
             self.wake_program(outlet);
         } else {

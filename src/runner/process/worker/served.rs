@@ -82,6 +82,7 @@ impl Body for Served {
             let next = match is_executor() {
                 false => Next::Unknown,
                 true if state.inbox.is_empty() => Next::Nothing,
+                true if state.inbox.len() == 1 => Next::LastTask,
                 true => Next::Task,
             };
             (state.max_message, next)
