@@ -67,7 +67,7 @@ pub(super) struct Shared {
     /// The living workers, for those who look for what they say; replaced as a whole, since they look far more often than
     /// workers come and go.
     speakers: RwLock<Arc<[Arc<Link>]>>,
-    /// How many threads sleep until a result is there.
+    /// How many threads sleep until a result is there with which they go on.
     sleepers: AtomicUsize,
     /// The driver is to ask the backlog again.
     is_stirred: AtomicBool,

@@ -3,8 +3,8 @@
 //! An executor that has nothing to do reads it itself. While it runs a task, the *follower* reads, but only once that is
 //! worth a switch of threads: when the task has forked others, is blocked, or has run for a whole [`TICK`] (behind a stream of
 //! short ones, up to [`LONGEST_TICK`]). So such a stream passes through one thread, and a long task never keeps the worker from
-//! answering. What the executor leaves for later to tell the program is told by the follower if the executor takes long; it can't see that while it reads, so it is
-//! called back then.
+//! answering. What the executor leaves for later to tell the program is told by the follower if the executor takes long; it can't
+//! see that while it reads, so it is called back then.
 
 use super::borrowed::write_with;
 use super::chunk::Division;
